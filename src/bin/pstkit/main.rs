@@ -1,0 +1,2 @@
+//! The `pstkit` program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Inspect, check, repair, salvage and write Outlook data files.
+pub mod messaging;

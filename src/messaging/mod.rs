@@ -1,0 +1,1 @@
+//! The messaging layer: store, folders, messages, recipients, attachments, bodies ([MS-PST] 2.4).
