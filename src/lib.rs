@@ -1,2 +1,3 @@
 //! Inspect, check, repair, salvage and write Outlook data files.
+pub mod format;
 pub mod messaging;
