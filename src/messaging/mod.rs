@@ -1,2 +1,6 @@
 //! The messaging layer: store, folders, messages, recipients, attachments, bodies ([MS-PST] 2.4).
+pub mod code_page;
+mod oem_pages;
 pub mod rtf;
+pub mod rtf_text;
+mod shifted;
