@@ -1,3 +1,14 @@
-//! Definitions of the structures on the disk: each one's decoding beside its encoding, and no I/O ([MS-PST] 2.2 to 2.4).
+//! The structures of the format and no I/O: decode and encode of each stand side by side.
+//!
+//! [`layout`] holds the numbers of the three variants, [`ids`] the ids; the other modules hold one family of structures each. Reader,
+//! checker, repairer and writer share them: no structure is described anywhere else.
 
+pub mod block;
+pub mod bytes;
 pub mod crc;
+pub mod crypt;
+pub mod header;
+pub mod ids;
+pub mod layout;
+pub mod maps;
+pub mod page;

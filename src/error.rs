@@ -1,0 +1,166 @@
+//! The crate's error: what kind, where, and which rule was broken.
+
+use crate::finding::{Finding, Location};
+use crate::rules::Rule;
+use std::fmt;
+use std::io;
+
+/// `Result` with the crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of error it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The operating system could not read or write.
+    #[error("{0}")]
+    Io(io::Error),
+    /// The bytes are not an Outlook data file; says what they are instead.
+    #[error("not an Outlook data file: {0}")]
+    NotPst(String),
+    /// A variant or feature that cannot be read; says which and what to do.
+    #[error("unsupported: {0}")]
+    Unsupported(String),
+    /// A rule of the format is broken.
+    #[error("{0}")]
+    Damaged(Finding),
+    /// A limit was reached that protects against hostile files.
+    #[error("limit reached: {what} ({limit})")]
+    Limit {
+        /// What was limited.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// Another process holds the file.
+    #[error("another process holds the file")]
+    Locked,
+    /// What was asked for is not there.
+    #[error("no {0}")]
+    NotFound(String),
+    /// A value cannot be stored in this variant; says which limit.
+    #[error("does not fit: {0}")]
+    TooLarge(String),
+    /// The caller asked for something that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The monitor asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    at: Location,
+}
+
+/// An error of the crate; as small as a pointer.
+pub struct Error(Box<Inner>);
+
+impl Error {
+    /// An error of this kind, nowhere in particular.
+    pub fn new(kind: ErrorKind) -> Self {
+        Self(Box::new(Inner { kind, at: Location::NONE }))
+    }
+
+    /// A violated rule.
+    pub fn damaged(finding: Finding) -> Self {
+        let at = finding.at;
+        Self(Box::new(Inner { kind: ErrorKind::Damaged(finding), at }))
+    }
+
+    /// Something that is not there.
+    pub fn not_found(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotFound(what.into()))
+    }
+
+    /// A limit that was reached.
+    pub fn limit(what: &'static str, limit: u64) -> Self {
+        Self::new(ErrorKind::Limit { what, limit })
+    }
+
+    /// An error of reading or writing at an offset.
+    pub fn io_at(error: io::Error, offset: u64) -> Self {
+        Self(Box::new(Inner { kind: ErrorKind::Io(error), at: Location::at(offset) }))
+    }
+
+    /// The same at a location.
+    #[must_use]
+    pub fn at(mut self, at: Location) -> Self {
+        self.0.at = at;
+        self
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// Where it happened.
+    pub fn location(&self) -> Location {
+        self.0.at
+    }
+
+    /// The rule that is broken, if it is about one.
+    pub fn rule(&self) -> Option<&'static Rule> {
+        match &self.0.kind {
+            ErrorKind::Damaged(f) => Some(f.rule),
+            _ => None,
+        }
+    }
+
+    /// The finding that it is, if a rule is broken.
+    pub fn finding(&self) -> Option<&Finding> {
+        match &self.0.kind {
+            ErrorKind::Damaged(f) => Some(f),
+            _ => None,
+        }
+    }
+
+    /// Whether the run was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Cancelled)
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self::new(kind)
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match error.0.kind {
+            ErrorKind::Io(e) => e,
+            _ => io::Error::other(error),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.kind.fmt(f)?;
+        match self.0.kind {
+            ErrorKind::Damaged(_) => Ok(()),
+            _ if self.0.at == Location::NONE => Ok(()),
+            _ => write!(f, " at {}", self.0.at),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.kind {
+            ErrorKind::Io(e) => Some(e),
+            _ => None,
+        }
+    }
+}

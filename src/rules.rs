@@ -1,0 +1,349 @@
+//! The table of rules: every invariant of the format that the crate checks, once.
+//!
+//! A rule has a stable code (`PST-<layer letter><number>`, never reused), a name, a severity, the verb that mends it, and the words
+//! that explain it. Strict reading, the check, the repair and `pstkit explain` all refer to the same rows, so that an error of the
+//! reader and a finding of the checker carry the same code.
+
+use std::fmt;
+
+/// How much a violation matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum Severity {
+    /// A fact worth knowing; nothing is wrong.
+    Info,
+    /// Something that Outlook regenerates by itself; files fresh from Outlook have these.
+    Notice,
+    /// Accounting is off; no user data is touched.
+    Warning,
+    /// An invariant is broken.
+    Error,
+    /// The file cannot be opened.
+    Fatal,
+}
+
+impl Severity {
+    /// The word used in reports and options.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Fatal => "fatal",
+        }
+    }
+
+    /// The severity that a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Info, Self::Notice, Self::Warning, Self::Error, Self::Fatal].into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The layer of the format that a rule belongs to; its letter stands in the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Layer {
+    /// `H`: the file header and ROOT.
+    Header,
+    /// `A`: allocation maps and space.
+    Allocation,
+    /// `B`: the block B-tree and what it says of blocks.
+    BlockTree,
+    /// `N`: the node B-tree.
+    NodeTree,
+    /// `D`: blocks, data trees and sub-node trees.
+    Data,
+    /// `P`: heaps, B-trees on heaps and property contexts.
+    Property,
+    /// `T`: table contexts.
+    Table,
+    /// `S`: the store's own objects.
+    Store,
+    /// `F`: folders.
+    Folder,
+    /// `M`: messages.
+    Message,
+    /// `R`: recipients and attachments.
+    Recipient,
+    /// `X`: Outlook's index nodes.
+    Index,
+    /// `C`: carving, what recovery found.
+    Carving,
+}
+
+impl Layer {
+    /// The letter in the rule's code.
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Header => 'H',
+            Self::Allocation => 'A',
+            Self::BlockTree => 'B',
+            Self::NodeTree => 'N',
+            Self::Data => 'D',
+            Self::Property => 'P',
+            Self::Table => 'T',
+            Self::Store => 'S',
+            Self::Folder => 'F',
+            Self::Message => 'M',
+            Self::Recipient => 'R',
+            Self::Index => 'X',
+            Self::Carving => 'C',
+        }
+    }
+}
+
+/// What mends a violation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum FixVerb {
+    /// Nothing to do.
+    None,
+    /// Rewrite the header from what the file holds.
+    RewriteHeader,
+    /// Rebuild AMaps, PMaps, FMaps, FPMaps, DList and the free counts from the space in use.
+    RebuildMaps,
+    /// Rebuild the B-tree from its readable pages, older generations and the sweep.
+    RebuildTree,
+    /// Count the references again.
+    RecountReferences,
+    /// Write the block, data tree or sub-node tree again from what is readable.
+    RewriteBlock,
+    /// Write the heap, property context or table again from what is readable.
+    RewriteContext,
+    /// Build the table from the objects that it lists.
+    RebuildTable,
+    /// Set a property to the value that follows from other data.
+    SetProperty,
+    /// Create the missing object from its template.
+    CreateObject,
+    /// Take the object out; what it held is gone.
+    DropObject,
+    /// Put the object under Lost and Found.
+    MoveToLostAndFound,
+    /// Empty an index that Outlook regenerates.
+    ResetIndex,
+}
+
+/// A row of the table.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rule {
+    /// Stable code, such as `PST-H002`.
+    pub code: &'static str,
+    /// Name in words joined by `-`.
+    pub name: &'static str,
+    /// The layer it belongs to.
+    pub layer: Layer,
+    /// Severity, unless the evidence in a file gives another.
+    pub severity: Severity,
+    /// What mends it.
+    pub fix: FixVerb,
+    /// Whether an unattended run may mend it.
+    pub safe: bool,
+    /// Whether mending it may lose data that was readable.
+    pub may_lose: bool,
+    /// What is wrong, as a sentence without a full stop.
+    pub message: &'static str,
+    /// Section of [MS-PST] that states it; `-` where it is not documented there.
+    pub section: &'static str,
+    /// How scanpst words it, where it has words for it; `{}` stands for an id or value.
+    pub scanpst: Option<&'static str>,
+    /// What it means for the mail, and what to do.
+    pub meaning: &'static str,
+}
+
+impl Rule {
+    /// The rule with this code (any case) or name.
+    pub fn find(code_or_name: &str) -> Option<&'static Rule> {
+        RULES.iter().copied().find(|r| r.code.eq_ignore_ascii_case(code_or_name) || r.name == code_or_name)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.name)
+    }
+}
+
+macro_rules! scanpst {
+    (-) => {
+        None
+    };
+    ($text:literal) => {
+        Some($text)
+    };
+}
+
+macro_rules! word {
+    (safe) => {
+        true
+    };
+    (ask) => {
+        false
+    };
+    (keeps) => {
+        false
+    };
+    (loses) => {
+        true
+    };
+}
+
+macro_rules! rules {
+    ($($id:ident $code:literal $name:literal $layer:ident $severity:ident $fix:ident $safe:ident $lose:ident $message:literal $section:literal $scanpst:tt $meaning:literal;)*) => {
+        $(
+            #[doc = concat!("`", $code, "` ", $name, ": ", $message, ".")]
+            pub static $id: Rule = Rule {
+                code: $code,
+                name: $name,
+                layer: Layer::$layer,
+                severity: Severity::$severity,
+                fix: FixVerb::$fix,
+                safe: word!($safe),
+                may_lose: word!($lose),
+                message: $message,
+                section: $section,
+                scanpst: scanpst!($scanpst),
+                meaning: $meaning,
+            };
+        )*
+        /// Every rule, in the order of the codes' layers and numbers.
+        pub static RULES: &[&Rule] = &[$(&$id),*];
+    };
+}
+
+rules! {
+    // Header
+    HEADER_MAGIC "PST-H001" "bad-magic" Header Fatal RewriteHeader safe keeps "the file does not begin with !BDN" "2.2.2.6" - "Outlook does not take the file for a data file; the mail behind the header may be whole.";
+    HEADER_CRC_PARTIAL "PST-H002" "header-crc-partial" Header Error RewriteHeader safe keeps "the header's partial checksum differs from its bytes" "2.2.2.6" - "Outlook refuses the file; the checksum is computed again once the header's other fields are verified.";
+    HEADER_CRC_FULL "PST-H003" "header-crc-full" Header Error RewriteHeader safe keeps "the header's full checksum differs from its bytes" "2.2.2.6" - "Outlook refuses the file; the checksum is computed again once the header's other fields are verified.";
+    EOF_MISMATCH "PST-H004" "eof-mismatch" Header Error RewriteHeader safe keeps "the header's file size differs from the real one" "2.2.2.5" "physical/logical EOF mismatch" "A shorter file was cut off: what lay behind the cut is lost. A longer one was left by an interrupted growth.";
+    NID_HIGH_WATER "PST-H005" "nid-high-water-low" Header Error RewriteHeader safe keeps "a node-id counter is below an id in use" "2.2.2.6" "Header NID high-water mark has incorrect value" "The next object that Outlook creates would take an id that is in use.";
+    BID_NEXT_LOW "PST-H006" "bid-next-low" Header Error RewriteHeader safe keeps "the next block or page id is not above all ids in use" "2.2.2.6" - "The next block that Outlook writes would take an id that is in use.";
+    HEADER_VERSION "PST-H007" "unknown-version" Header Fatal RewriteHeader safe keeps "the format version is not a known one" "2.2.2.6" - "The layout of the file has to be told from its pages.";
+    HEADER_CLIENT_MAGIC "PST-H008" "client-magic" Header Error RewriteHeader safe keeps "the client magic is none of SM, SO, AB" "2.2.2.6" - "Outlook does not take the file for a PST, OST or PAB.";
+    HEADER_CLIENT_VERSION "PST-H009" "client-version" Header Notice RewriteHeader safe keeps "the client version does not fit the kind of file" "2.2.2.6" - "Cosmetic.";
+    HEADER_SENTINEL "PST-H010" "sentinel" Header Error RewriteHeader safe keeps "the header's sentinel byte is not 0x80" "2.2.2.6" - "The header was shifted or overwritten.";
+    HEADER_CRYPT "PST-H011" "crypt-method" Header Fatal RewriteHeader safe keeps "the encoding method is not a known one" "2.2.2.6" - "The encoding has to be told from the blocks themselves.";
+    CRYPT_DISAGREES "PST-H012" "crypt-disagrees" Header Error RewriteHeader safe keeps "the blocks are not encoded as the header says" "2.2.2.6" - "Outlook would show garbage; the blocks say what the method is.";
+    EOF_GRID "PST-H013" "eof-off-grid" Header Notice RewriteHeader safe keeps "the file does not end at the end of an allocation section" "2.2.2.7.2" - "Old small files are like this; others were cut.";
+    AMAP_LAST "PST-H014" "amap-last" Header Error RewriteHeader safe keeps "the place of the last AMap does not follow from the file size" "2.2.2.5" - "Outlook would look for allocation maps in the wrong place.";
+    ROOT_NBT "PST-H015" "nbt-root-place" Header Fatal RewriteHeader safe keeps "the place of the node B-tree's root cannot be right" "2.2.2.5" - "The tree of nodes is out of reach from the header; its pages are looked for in the file.";
+    ROOT_BBT "PST-H016" "bbt-root-place" Header Fatal RewriteHeader safe keeps "the place of the block B-tree's root cannot be right" "2.2.2.5" - "The tree of blocks is out of reach from the header; its pages are looked for in the file.";
+    HEADER_UNIQUE "PST-H017" "unique-low" Header Warning RewriteHeader safe keeps "dwUnique is not above every row version in use" "2.2.2.6" - "Row versions could be handed out twice.";
+    AMAP_INVALID_FLAG "PST-H018" "amap-flag" Header Notice RebuildMaps safe keeps "the allocation maps are marked as not valid" "2.2.2.5" - "The file was not closed cleanly; Outlook rebuilds the maps when it opens it.";
+    ORPHAN_COUNT "PST-H019" "orphan-count" Header Notice RewriteHeader safe keeps "the header's count of unreferenced blocks is off" "2.2.2.6" - "Accounting only.";
+    HEADER_RESERVED "PST-H020" "header-reserved" Header Notice RewriteHeader safe keeps "a reserved header field has an unknown value" "2.2.2.6" - "No effect is known.";
+    HEADER_PLATFORM "PST-H021" "platform" Header Notice RewriteHeader safe keeps "the platform bytes are not 1" "2.2.2.6" - "No effect is known.";
+    FREE_MAP_BYTES "PST-H022" "legacy-free-map" Header Notice RebuildMaps safe keeps "the header's legacy free maps are neither unused nor consistent" "2.2.2.6" "AMap page has csFree, but should have 255" "Old allocation hints; Outlook 2007 SP2 and later do not use them.";
+    HEADER_SHORT "PST-H023" "header-short" Header Fatal RewriteHeader ask loses "the file ends inside its header" "2.2.2.6" - "Nothing behind the header is left.";
+    UNREADABLE "PST-H024" "unreadable-range" Header Error None ask loses "a range of the file cannot be read from its medium" "-" - "The medium is failing: copy the file with a tool that retries, then work on the copy.";
+    CRYPT_WIP "PST-H025" "wip-encrypted" Header Fatal None ask keeps "the data is encrypted by Windows Information Protection" "2.2.2.6" - "Only the structure can be checked without the keys.";
+    // Allocation
+    AMAP_CRC "PST-A001" "amap-checksum" Allocation Error RebuildMaps safe keeps "an allocation map's checksum differs from its bytes" "2.2.2.7.2" "AMap page has csumMismatch" "Outlook refuses the file or rebuilds the map; the map follows from the trees.";
+    AMAP_TRAILER "PST-A002" "amap-trailer" Allocation Error RebuildMaps safe keeps "no valid allocation map stands where one must be" "2.2.2.7.2" "AMap page is invalid" "The map follows from the trees.";
+    NOT_ALLOCATED "PST-A003" "block-not-allocated" Allocation Error RebuildMaps safe keeps "space in use is marked as free" "2.6.1.3" "Block is not allocated in AMAP!" "Outlook could overwrite it with the next write.";
+    FREE_TOTAL "PST-A004" "free-total-mismatch" Allocation Error RewriteHeader safe keeps "the header's count of free bytes differs from the maps" "2.2.2.5" "Computed cbAMapFree of {}, but header has {}" "Accounting only; growth decisions are off.";
+    PMAP_TRAILER "PST-A005" "pmap-invalid" Allocation Error RebuildMaps safe keeps "no valid page map stands where one must be" "2.2.2.7.3" - "Outlook checks it when it opens the file; its contents are not used.";
+    FPMAP_TRAILER "PST-A006" "fpmap-invalid" Allocation Error RebuildMaps safe keeps "no valid free page map stands where one must be" "2.2.2.7.6" - "Outlook checks it when it opens the file; its contents are not used.";
+    FMAP_TRAILER "PST-A007" "fmap-invalid" Allocation Error RebuildMaps safe keeps "no valid free map stands where one must be" "2.2.2.7.5" - "Outlook checks it when it opens the file; its contents are not used.";
+    DLIST_STALE "PST-A008" "dlist-inconsistent" Allocation Info RebuildMaps safe keeps "the density list is stale or not valid" "2.2.2.7.4" - "A hint for allocation; Outlook makes a new one.";
+    OVERLAP "PST-A009" "overlap" Allocation Error RebuildTree safe loses "two objects lie in the same space" "2.6.1.1" - "One of them is overwritten; the one whose trailer agrees is kept.";
+    MAP_OVERLAP "PST-A010" "map-overlap" Allocation Error RebuildTree safe loses "an object lies over a map page, the density list or the header" "2.6.1.1" - "One of them is overwritten.";
+    LEAKED_SPACE "PST-A011" "leaked-space" Allocation Notice RebuildMaps safe keeps "space is marked as in use and nothing uses it" "2.6.1.3" - "The file is larger than it must be.";
+    BEYOND_EOF_FREE "PST-A012" "free-beyond-eof" Allocation Notice RebuildMaps safe keeps "space behind the end of the file is marked as free" "2.2.2.7.2" - "Old small files only.";
+    MAP_SELF "PST-A013" "map-self-bits" Allocation Error RebuildMaps safe keeps "an allocation map does not mark its own space and that of the map pages beside it" "2.2.2.7.2" - "Outlook could overwrite the map with mail.";
+    PMAP_FREE_TOTAL "PST-A014" "pmap-free-total" Allocation Notice RewriteHeader safe keeps "the header's count of free page bytes differs from the space reserved" "2.2.2.5" - "Accounting only.";
+    // Block B-tree (and pages of both trees)
+    PAGE_TYPE "PST-B001" "page-type" BlockTree Error RebuildTree safe keeps "a B-tree page does not have the type it must have" "2.2.2.7.1" "Invalid BBT page (bid={}, ib={})" "What the page listed has to be found another way.";
+    KEY_MIN "PST-B002" "key-min-mismatch" BlockTree Error RebuildTree safe keeps "a B-tree entry's key differs from the first key of its child page" "2.2.2.7.7.2" "btkeyMin mismatch (read {}, parent {})" "Look-ups may miss entries; the entries are all there.";
+    KEY_ORDER "PST-B003" "key-order" BlockTree Error RebuildTree safe keeps "the keys of a B-tree are not strictly ascending" "2.2.2.7.7" - "Look-ups may miss entries; the entries are all there.";
+    DUPLICATE_BID "PST-B004" "duplicate-bid" BlockTree Error RebuildTree safe loses "a block id stands twice in the block B-tree" "2.2.2.7.7.3" - "The entry whose block agrees is kept.";
+    REF_COUNT "PST-B005" "refcount-mismatch" BlockTree Error RecountReferences safe keeps "a block's reference count differs from the references counted" "2.2.2.7.7.3" "BBT entry ({}) has different refcount in RBT ({} vs {})" "Outlook could free the block while it is in use, or never.";
+    ORPHAN_BLOCK "PST-B006" "orphan-block" BlockTree Notice RebuildTree ask keeps "nothing refers to a block of the block B-tree" "2.2.2.7.7.3" "Couldn't find BBT entry in the RBT ({})" "Left by an interrupted change, or the data of a lost node.";
+    RESERVED_BID_BIT "PST-B007" "reserved-bid-bit" BlockTree Error RebuildTree safe keeps "a block id in the block B-tree has its reserved bit set" "2.2.2.2" "BID is attached ({})" "The block cannot be found under its id.";
+    ENTRY_PLACE "PST-B008" "entry-out-of-file" BlockTree Error RebuildTree safe loses "a block's place is not aligned or not inside the file" "2.2.2.7.7.3" - "The block is looked for by its id in the whole file.";
+    PAGE_CYCLE "PST-B009" "page-cycle" BlockTree Error RebuildTree safe keeps "a B-tree page is reached twice" "2.2.2.7.7" - "The tree loops; its leaves are read once.";
+    PAGE_CRC "PST-B010" "page-crc" BlockTree Error RebuildTree safe keeps "a B-tree page's checksum differs from its bytes" "2.2.2.7.1" "Invalid BBT page (bid={}, ib={}): CRC mismatch" "What the page listed has to be found another way.";
+    PAGE_SIG "PST-B011" "page-sig" BlockTree Error RebuildTree safe keeps "a B-tree page's signature does not fit its place" "2.2.2.7.1" "Sig mismatch" "The page was written to the wrong place.";
+    PAGE_BID "PST-B012" "page-bid" BlockTree Warning RebuildTree safe keeps "a B-tree page bears another id than the entry that points to it" "2.2.2.7.1" - "A write was lost, or a writer was careless.";
+    PAGE_PLACE "PST-B013" "page-place" BlockTree Error RebuildTree safe keeps "a B-tree page's place is not aligned or not inside the file" "2.2.2.7.7.2" - "What the page listed has to be found another way.";
+    PAGE_META "PST-B014" "page-meta" BlockTree Error RebuildTree safe keeps "a B-tree page's entry size or counts are not those of its kind" "2.2.2.7.7.1" - "What the page listed has to be found another way.";
+    PAGE_LEVEL "PST-B015" "page-level" BlockTree Error RebuildTree safe keeps "a B-tree page is not one level below its parent" "2.2.2.7.7.1" - "What the page listed has to be found another way.";
+    PAGE_EMPTY "PST-B016" "page-empty" BlockTree Error RebuildTree safe keeps "a B-tree page has no entries" "2.2.2.7.7.1" - "Only the root of an empty tree may be empty.";
+    PAGE_PADDING "PST-B017" "page-padding" BlockTree Notice RebuildTree safe keeps "a B-tree page's padding is not zero" "2.2.2.7.7.1" - "No effect is known.";
+    PAGE_4K_WORD "PST-B018" "page-4k-word" BlockTree Error RebuildTree safe keeps "the last word of a 4 KiB page's trailer is not 1" "-" - "No reader but Outlook looks at it.";
+    ENTRY_SIZE "PST-B019" "entry-size" BlockTree Error RebuildTree safe loses "a block's size in the block B-tree is zero or above the limit" "2.2.2.7.7.3" - "The block is looked for by its id in the whole file.";
+    KEY_RANGE "PST-B020" "key-range" BlockTree Error RebuildTree safe keeps "a page's keys reach into the range of the next page" "2.2.2.7.7" - "Look-ups may miss entries; the entries are all there.";
+    BLOCK_STRADDLES "PST-B021" "straddles-section" BlockTree Error RebuildTree safe loses "a block or page crosses the boundary of an allocation section" "2.2.2.7.2" - "It lies over the next section's map.";
+    TREE_LOST "PST-B022" "tree-lost" BlockTree Fatal RebuildTree safe keeps "the block B-tree cannot be read from its root" "2.2.2.7.7" - "Outlook cannot open the file; the blocks are found by their trailers.";
+    BID_ABOVE_NEXT "PST-B023" "bid-above-next" BlockTree Error RewriteHeader safe keeps "a block id is not below the header's next block id" "2.2.2.6" - "The id would be handed out again.";
+    // Node B-tree
+    NODE_DATA_MISSING "PST-N001" "data-block-missing" NodeTree Error DropObject ask loses "a node's data block is not in the block B-tree" "2.2.2.7.7.4" "Data block (bid={}) not found in BBT" "The object cannot be read unless the block is found elsewhere.";
+    NODE_SUB_MISSING "PST-N002" "sub-block-missing" NodeTree Error RewriteBlock ask loses "a node's sub-node block is not in the block B-tree" "2.2.2.7.7.4" "Subnodes block (bid={}) not found in BBT" "The object loses its recipients, attachments and large values.";
+    NODE_PARENT "PST-N003" "parent-missing" NodeTree Error MoveToLostAndFound safe keeps "a node's parent does not exist or is not a folder" "2.2.2.7.7.4" "Adding folder (nid={}) back to the database" "The object is in no folder.";
+    PARENT_CYCLE "PST-N004" "parent-cycle" NodeTree Error MoveToLostAndFound safe keeps "a folder's parents do not lead to the root folder" "2.2.2.7.7.4" - "The folder and what it holds cannot be reached.";
+    NODE_TYPE "PST-N005" "node-type" NodeTree Error DropObject ask loses "a node has an id of no known type" "2.2.2.1" "Invalid node (nid={})" "Nothing says what the node is.";
+    ROOT_PARENT "PST-N006" "root-parent" NodeTree Error SetProperty safe keeps "the root folder's parent is not itself" "2.2.2.7.7.4" - "Outlook may not find the folder tree.";
+    NODE_KEY_HIGH "PST-N007" "node-key-high" NodeTree Error RebuildTree safe keeps "a node's key has bits above the node id" "2.2.2.7.7.4" - "Look-ups miss the node.";
+    NODE_TREE_LOST "PST-N008" "tree-lost" NodeTree Fatal RebuildTree safe keeps "the node B-tree cannot be read from its root" "2.2.2.7.7" - "Outlook cannot open the file; the nodes are found in older pages and by their contents.";
+    DUPLICATE_NID "PST-N009" "duplicate-nid" NodeTree Error RebuildTree safe loses "a node id stands twice in the node B-tree" "2.2.2.7.7.4" - "The newer entry is kept.";
+    NODE_PARENT_VALUE "PST-N010" "parent-value" NodeTree Warning SetProperty safe keeps "a node that has no parent names one" "2.2.2.7.7.4" - "No effect is known.";
+    // Data and sub-node trees
+    BLOCK_CRC "PST-D001" "block-crc" Data Error RewriteBlock ask loses "a block's checksum differs from its bytes" "2.2.2.8.1" "Invalid block: CRC mismatch (read {}, computed {})" "Part of what the block holds is damaged.";
+    BLOCK_SIG "PST-D002" "block-sig" Data Error RewriteBlock safe keeps "a block's signature does not fit its place" "2.2.2.8.1" "Invalid block: Sig mismatch (read {}, computed {})" "The block was moved or written to the wrong place.";
+    BLOCK_CB "PST-D003" "block-size" Data Error RewriteBlock ask loses "a block's size differs from its entry in the block B-tree" "2.2.2.8.1" "Invalid block: cb mismatch (read {}, expected {})" "The end of the block may be cut.";
+    BLOCK_BID "PST-D004" "block-bid" Data Error RewriteBlock ask loses "a block bears another id than its entry in the block B-tree" "2.2.2.8.1" "Invalid block: BID mismatch (read {}, expected {})" "Other data lies where the block must be.";
+    XBLOCK_TOTAL "PST-D005" "xblock-total" Data Error RewriteBlock safe keeps "a data tree's total differs from its leaves" "2.2.2.8.3.2.1" "XBLOCK has invalid cbTotal" "Outlook would cut the value off.";
+    LEAF_NOT_FULL "PST-D006" "middle-page-not-full" Data Error RewriteBlock ask keeps "a leaf that is not the last of its data tree is not full" "2.2.2.8.3.2" "Middle page not full" "Heaps and tables are addressed by leaf: later leaves are misread.";
+    SUBNODE_ORDER "PST-D007" "subnode-order" Data Error RewriteBlock safe keeps "sub-node ids are not strictly ascending" "2.2.2.8.3.3" - "Look-ups may miss sub-nodes.";
+    INFLATE "PST-D008" "inflate" Data Error RewriteBlock ask loses "a compressed block does not inflate to the size it must have" "-" - "Part of what the block holds is damaged.";
+    BLOCK_REF_MISSING "PST-D009" "block-missing" Data Error RewriteBlock ask loses "a referenced block is not in the block B-tree" "2.2.2.8.3" "Data block (bid={}) not found in BBT" "Part of a value or of the sub-nodes is lost unless the block is found elsewhere.";
+    XBLOCK_HEAD "PST-D010" "xblock-head" Data Error RewriteBlock ask loses "a data tree block's type, level or count cannot be right" "2.2.2.8.3.2" - "The value behind it cannot be put together.";
+    XBLOCK_CHILD "PST-D011" "xblock-child" Data Error RewriteBlock ask loses "a data tree block refers to a block of the wrong kind" "2.2.2.8.3.2" - "Part of the value cannot be put together.";
+    SUBNODE_HEAD "PST-D012" "subnode-head" Data Error RewriteBlock ask loses "a sub-node block's type, level or count cannot be right" "2.2.2.8.3.3" - "The sub-nodes behind it cannot be told.";
+    SUBNODE_KEY "PST-D013" "subnode-key" Data Error RewriteBlock safe keeps "a sub-node index entry differs from the first id of its block" "2.2.2.8.3.3.2" - "Look-ups may miss sub-nodes.";
+    SUBNODE_CYCLE "PST-D014" "block-cycle" Data Error RewriteBlock ask loses "a block refers to itself or to one above it" "2.2.2.8.3" - "The tree loops.";
+    SUBNODE_TYPE "PST-D015" "subnode-type" Data Warning None ask keeps "a sub-node has an id of a type that no sub-node has" "2.2.2.1" - "Nothing says what the sub-node is.";
+    SUBNODE_EMPTY "PST-D016" "subnode-empty" Data Error RewriteBlock ask loses "a sub-node that must hold data has none" "2.2.2.8.3.3" - "The object is empty.";
+    BLOCK_4K_WORDS "PST-D017" "block-4k-words" Data Notice RewriteBlock safe keeps "a 4K block trailer's unknown words are not 2 and 0" "-" - "No effect is known.";
+    BLOCK_INFLATED_CB "PST-D018" "block-inflated-size" Data Error RewriteBlock safe keeps "a block's inflated size differs between its trailer and the block B-tree" "-" - "A reader may cut the value off.";
+    DATA_TREE_DEPTH "PST-D019" "data-tree-depth" Data Error RewriteBlock ask loses "a data or sub-node tree is deeper or larger than the format allows" "2.2.2.8.3" - "What lies behind the limit is not read.";
+    UNUSED_SUBNODE "PST-D020" "unused-subnode" Data Notice None ask keeps "nothing refers to a value's sub-node" "2.3.3.3" - "Left over, or a property was lost.";
+    UNREADABLE_BLOCK "PST-D021" "block-unreadable" Data Error RewriteBlock ask loses "a block lies wholly or partly behind the end of the file" "2.2.2.8.1" - "What it held is lost.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_unique_ordered_and_bear_their_layer() {
+        let mut seen = HashSet::new();
+        for rule in RULES {
+            assert!(seen.insert(rule.code), "{} twice", rule.code);
+            let tail = rule.code.strip_prefix("PST-").unwrap();
+            assert_eq!(tail.chars().next(), Some(rule.layer.letter()), "{}", rule.code);
+            assert!(tail.len() == 4 && tail.chars().skip(1).all(|c| c.is_ascii_digit()), "{}", rule.code);
+            assert!(!rule.message.ends_with('.') && rule.meaning.ends_with('.'), "{}", rule.code);
+            assert!(!rule.name.contains(char::is_whitespace) && rule.name.to_lowercase() == rule.name);
+        }
+        for pair in RULES.windows(2) {
+            assert!((pair[0].layer, pair[0].code) < (pair[1].layer, pair[1].code), "{} before {}", pair[0].code, pair[1].code);
+        }
+    }
+
+    #[test]
+    fn a_rule_is_found_by_code_and_by_name() {
+        assert!(std::ptr::eq(Rule::find("pst-h002").unwrap(), &HEADER_CRC_PARTIAL));
+        assert!(std::ptr::eq(Rule::find("header-crc-full").unwrap(), &HEADER_CRC_FULL));
+        assert!(Rule::find("PST-H999").is_none());
+    }
+}
