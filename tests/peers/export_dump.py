@@ -15,7 +15,8 @@ from pathlib import Path
 
 from items import emit, emit_error, sha256
 
-PFF_ITEM = re.compile(r"(Activity|Appointment|Contact|Document|DistributionList|Meeting|Message|Note|RSS|StickyNote|Task|Unknown|[A-Z]\w*?)\d{5}")
+# pffexport names an item Appointment00001; a second folder of one name becomes Folder00001.
+PFF_ITEM = re.compile(r"(?!Folder)[A-Z]\w*?\d{5}")
 
 
 def run(*command) -> None:
@@ -42,14 +43,15 @@ def eml_parts(message) -> list[dict]:
 
 
 def readpst(file: str, scratch: Path) -> None:
-    run("readpst", "-q", "-r", "-e", "-8", "-b", "-o", str(scratch), file)
+    # More than one job loses files now and then.
+    run("readpst", "-q", "-j", "0", "-r", "-e", "-8", "-b", "-D", "-o", str(scratch), file)
     for path in sorted(scratch.rglob("*")):
         if path.is_dir():
             continue
         folder = "/" + str(path.parent.relative_to(scratch))
         if path.suffix == ".eml":
-            message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
             try:
+                message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
                 emit(kind="message", folder=folder, attachments=eml_parts(message))
             except Exception as error:  # the standard library's parser gives up in many ways
                 emit_error(f"{path.name}: {error!r}")

@@ -54,8 +54,11 @@ class Reading:
         return len(self.folders), len(self.messages), self.attachments
 
 
-def limits(memory: int | None) -> Callable[[], None] | None:
-    return (lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory))) if memory else None
+def limit_memory(pid: int, memory: int) -> None:
+    try:
+        resource.prlimit(pid, resource.RLIMIT_AS, (memory, memory))
+    except (AttributeError, ProcessLookupError):
+        pass  # not Linux, or ended already
 
 
 def run(command: list, timeout: float = TIMEOUT, memory: int | None = MEMORY) -> tuple[int | str, bytes, bytes]:
@@ -65,8 +68,9 @@ def run(command: list, timeout: float = TIMEOUT, memory: int | None = MEMORY) ->
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=limits(memory),
     )
+    if memory:
+        limit_memory(child.pid, memory)
     try:
         out, err = child.communicate(timeout=timeout)
         return child.returncode, out, err

@@ -21,6 +21,14 @@ from pathlib import Path
 from ndb import ASSOCIATED, MESSAGE, Ndb, NotHealthy
 
 INTACT, PC, LOST = "intact", "pc", "lost"
+CORPUS = Path(__file__).resolve().parents[3] / "shared/corpus"
+
+# One file of each layout, small enough for a test.
+CORPUS_SAMPLES = [
+    CORPUS / "mooijtech__go-pst/32-bit.pst",
+    CORPUS / "aquasync__ruby-msg/msgInMsg.pst",
+    CORPUS / "npm__pst-extractor/pstextractortest@outlook.com.ost",
+]
 
 # Where a stretch of the healthy file stands in the damaged copy: (start, end, start there).
 Segment = tuple[int, int, int]

@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""How much of what is physically there does pstkit bring back?
+
+Each corpus file is damaged in every way of ../shared/damage/damage.py and of more_damage.py; then
+`pstkit repair -y --allow-loss DAMAGED -o OUT` runs, and OUT is compared with the healthy file:
+
+    every message that truth.py calls intact must stand in OUT, by content_sha256 (as often as in the healthy file);
+    how many of them stand in the folder they came from is reported, and so are those recovered in part;
+    `pstkit check OUT` must say clean or minor; the peers must count in OUT what pstkit counts there
+    (a peer that already counts less in the healthy file may go on doing so).
+
+Prints a Markdown table for each file, and the totals. Exit status 1: something of this does not hold.
+The number of messages is that of type 4; associated messages (type 8) have a column of their own.
+
+usage: recovery.py [--bin PATH] [--kinds NAME,NAME] [--files GLOB,GLOB] [--seed N] [--peers NAME,NAME] [--json OUT]
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+import more_damage
+from compare import CORPUS, corpus_files, expectations, name_of, number
+from ndb import ASSOCIATED, MESSAGE, NotHealthy
+from readers import SHARED, Reading, available, default_binary, pstkit, read_lines, run
+from truth import INTACT, LOST, Segment, Truth
+
+CRASHES = {101: "panic", -6: "abort", -9: "killed", -11: "segmentation fault", "timeout": "timeout"}
+COULD_NOT = 8
+TIMEOUT = 300
+
+
+@dataclass
+class Outcome:
+    """One damaged file, and what came back. Numbers are of messages of type 4 unless said otherwise."""
+
+    file: str
+    damage: str
+    note: str = ""
+    messages: int = 0
+    ceiling_full: int = 0
+    ceiling_pc: int = 0
+    recovered_full: int = 0  # of the intact ones
+    recovered_beyond: int = 0  # whole again, although a block of theirs is damaged
+    recovered_partly: int = 0
+    extra: int = 0  # duplicates, or messages that the healthy file does not list
+    right_folder: int = 0
+    associated_ceiling: int = 0
+    associated_full: int = 0
+    repair_exit: int | str = 0
+    check: str = ""
+    peers: dict[str, int | str] = field(default_factory=dict)
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Healthy:
+    name: str
+    path: Path
+    truth: Truth
+    items: dict[int, dict]
+    peers: dict[str, Reading]
+
+
+def weak_key(item: dict) -> tuple:
+    """What a message that came back in part is known by."""
+    return item.get("subject"), item.get("sent"), item.get("class")
+
+
+def same_folder(item: dict) -> str:
+    return (item.get("folder") or "").strip("/")
+
+
+def compare(healthy: Healthy, states: dict[int, str], out: list[dict], outcome: Outcome) -> None:
+    """Counts what came back; every item of OUT stands for one message at most."""
+    left = Counter((item["content_sha256"], same_folder(item)) for item in out)
+    anywhere = Counter(item["content_sha256"] for item in out)
+    matched: dict[int, bool] = {}
+    # First those in the right folder, so that equal messages in two folders do not take each other's place.
+    ordered = sorted(healthy.items, key=lambda nid: states.get(nid, LOST) != INTACT)
+    for in_place in (True, False):
+        for nid in ordered:
+            digest, folder = healthy.items[nid]["content_sha256"], same_folder(healthy.items[nid])
+            if nid in matched or not anywhere[digest] or (in_place and not left[digest, folder]):
+                continue
+            anywhere[digest] -= 1
+            if in_place:
+                left[digest, folder] -= 1
+            matched[nid] = in_place
+    rest = Counter()
+    for item in out:
+        rest[weak_key(item)] += 1
+    for nid in matched:
+        rest[weak_key(healthy.items[nid])] -= 1
+
+    missing = []
+    for nid, item in healthy.items.items():
+        state, is_message = states.get(nid, LOST), nid & 0x1F == MESSAGE
+        if not is_message:
+            outcome.associated_full += nid in matched and state == INTACT
+        elif nid in matched:
+            outcome.right_folder += matched[nid]
+            outcome.recovered_full += state == INTACT
+            outcome.recovered_beyond += state != INTACT
+        elif rest[weak_key(item)] > 0:
+            rest[weak_key(item)] -= 1
+            outcome.recovered_partly += 1
+        if state == INTACT and nid not in matched:
+            missing.append(nid)
+    messages_out = sum(item["kind"] == "message" for item in out)
+    outcome.extra = messages_out - outcome.recovered_full - outcome.recovered_beyond - outcome.recovered_partly
+    if missing:
+        some = " ".join(f"{nid:#x}" for nid in missing[:6])
+        outcome.failures.append(f"{len(missing)} intact items did not come back: {some}")
+
+
+def judge(binary: Path, healthy: Healthy, damage: str, note: str, data: bytes, segments: list[Segment] | None) -> Outcome:
+    outcome = Outcome(healthy.name, damage, note)
+    states = healthy.truth.states(data, segments)
+    of_messages = [state for nid, state in states.items() if nid & 0x1F == MESSAGE]
+    outcome.messages = len(of_messages)
+    outcome.ceiling_full = of_messages.count(INTACT)
+    outcome.ceiling_pc = len(of_messages) - of_messages.count(LOST)
+    outcome.associated_ceiling = sum(s == INTACT for nid, s in states.items() if nid & 0x1F == ASSOCIATED)
+    nothing_there = not outcome.ceiling_full and not outcome.associated_ceiling
+
+    with tempfile.TemporaryDirectory() as scratch:
+        damaged = Path(scratch) / f"damaged{healthy.path.suffix}"
+        out = Path(scratch) / f"out{healthy.path.suffix}"
+        damaged.write_bytes(data)
+        repaired = read_lines("repair", [binary, "repair", "-y", "--allow-loss", damaged, "-o", out], TIMEOUT)
+        outcome.repair_exit, outcome.seconds = repaired.exit, round(repaired.seconds, 2)
+        if repaired.exit in CRASHES:
+            outcome.failures.append(f"repair: {CRASHES[repaired.exit]}")
+        if damaged.read_bytes() != data:
+            outcome.failures.append("repair changed its source")
+        if not out.is_file():
+            outcome.check = "-"
+            if not nothing_there:
+                outcome.failures.append(f"no result: repair {repaired.errors[-1:] or repaired.exit}")
+            return outcome
+
+        result = pstkit(binary, out)
+        if result.exit != 0:
+            outcome.failures.append(f"items on the result: exit {result.exit}")
+        compare(healthy, states, [item for item in result.items if "content_sha256" in item], outcome)
+        outcome.check = verdict(binary, out)
+        if outcome.check not in ("clean", "minor"):
+            outcome.failures.append(f"check of the result: {outcome.check}")
+        ours = len(result.messages)
+        for name, before in healthy.peers.items():
+            reading = available()[name].read(out)
+            theirs = len(reading.messages)
+            outcome.peers[name] = theirs if reading.exit == 0 else f"{theirs} exit {reading.exit}"
+            usual = outcome.messages - len(before.messages)
+            if before.exit == 0 and (reading.exit != 0 or theirs > ours or ours - theirs > usual):
+                outcome.failures.append(f"{name} counts {outcome.peers[name]}, pstkit {ours}: {reading.errors[-1:]}")
+    return outcome
+
+
+def verdict(binary: Path, file: Path) -> str:
+    status, out, _ = run([binary, "check", "--json", file], TIMEOUT)
+    if status in CRASHES:
+        return CRASHES[status]
+    try:
+        return str(json.loads(out)["verdict"])
+    except (ValueError, KeyError, TypeError):
+        return {0: "clean", 4: "errors", 8: "fatal"}.get(status, f"exit {status}")
+
+
+# --- the damages ----------------------------------------------------------------------------------------------------
+
+
+def damaged_copies(healthy: Healthy, seed: int, kinds: list[str] | None, scratch: Path):
+    """(kind, note, bytes, segments) of every damage, the healthy file itself first."""
+
+    def wanted(kind: str) -> bool:
+        return kinds is None or any(fnmatch(kind, pattern) for pattern in kinds)
+
+    if wanted("healthy"):
+        yield "healthy", "", healthy.truth.ndb.bytes, None
+    script = SHARED / "damage/damage.py"
+    if script.is_file():
+        command = [sys.executable, script, healthy.path, scratch, str(seed)]
+        made = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        if made.returncode:
+            last = made.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            print(f"(damage.py on {healthy.name}: {last}; only what it made before is used)")
+        for path in sorted(scratch.iterdir()):
+            if path.name != "manifest.json" and wanted(path.stem):
+                yield path.stem, "", path.read_bytes(), None
+    for one in more_damage.damages(healthy.truth.ndb, seed, [kind for kind in more_damage.KINDS if wanted(kind)]):
+        yield one.kind, one.note, one.data, one.segments
+
+
+def open_healthy(binary: Path, path: Path, peers: list[str]) -> Healthy | str:
+    """The file, or why it is of no use here."""
+    row = expectations().get(name_of(path))
+    if row is not None and (number(row["messages"]) is None or "CORRUPT" in row["flags"]):
+        return f"{row['writer']} {row['flags']}"
+    try:
+        truth = Truth(path)
+    except NotHealthy as error:
+        return str(error)
+    reading = pstkit(binary, path)
+    items = {item["nid"]: item for item in reading.items if "content_sha256" in item}
+    missing = truth.needs.keys() - items.keys()
+    if missing:
+        print(f"(pstkit items lacks {len(missing)} of {len(truth.needs)} items of the healthy {name_of(path)})")
+    return Healthy(name_of(path), path, truth, items, {name: available()[name].read(path) for name in peers})
+
+
+# --- the report -----------------------------------------------------------------------------------------------------
+
+
+def table(outcomes: list[Outcome], peers: list[str]) -> str:
+    head = ["damage", "ceiling full", "ceiling pc", "recovered full", "beyond", "partly", "extra", "right folder", "associated"]
+    head += [*peers, "check", "repair", "s", ""]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for one in outcomes:
+        cells = [one.damage, one.ceiling_full, one.ceiling_pc, one.recovered_full, one.recovered_beyond, one.recovered_partly]
+        cells += [one.extra, one.right_folder, f"{one.associated_full}/{one.associated_ceiling}"]
+        cells += [one.peers.get(name, "-") for name in peers]
+        cells += [one.check, one.repair_exit, one.seconds, "FAIL" if one.failures else ""]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def percent(part: int, whole: int) -> str:
+    return f"{part} of {whole} ({100 * part / whole:.2f} %)" if whole else "none there"
+
+
+def totals(outcomes: list[Outcome]) -> str:
+    def total(key: str) -> int:
+        return sum(getattr(one, key) for one in outcomes)
+
+    came_back = total("recovered_full") + total("recovered_beyond")
+    lines = [
+        f"recovery efficiency, intact messages: {percent(total('recovered_full'), total('ceiling_full'))}",
+        f"recovery efficiency, intact associated messages: {percent(total('associated_full'), total('associated_ceiling'))}",
+        f"messages with a property context, whole or in part: {percent(came_back + total('recovered_partly'), total('ceiling_pc'))}",
+        f"whole although a block is damaged: {total('recovered_beyond')}, in part: {total('recovered_partly')}, extra: {total('extra')}",
+        f"in the folder they came from: {percent(total('right_folder'), came_back)}",
+    ]
+    return "\n".join(lines)
+
+
+def by_damage(outcomes: list[Outcome]) -> str:
+    lines = ["| damage | files | efficiency | right folder | failed |", "|---|---|---|---|---|"]
+    for damage in dict.fromkeys(one.damage for one in outcomes):
+        some = [one for one in outcomes if one.damage == damage]
+        full, ceiling = sum(one.recovered_full for one in some), sum(one.ceiling_full for one in some)
+        came_back = full + sum(one.recovered_beyond for one in some)
+        cells = damage, len(some), percent(full, ceiling), percent(sum(one.right_folder for one in some), came_back)
+        lines.append("| " + " | ".join(map(str, [*cells, sum(bool(one.failures) for one in some)])) + " |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", type=Path, default=default_binary())
+    parser.add_argument("--kinds", help="globs of damage names, comma-separated")
+    parser.add_argument("--files", help="globs over the paths below the corpus, or paths of healthy files, comma-separated")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--peers", default="pypff", help="comma-separated, or all, or none (default: pypff)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", type=Path, help="write every outcome here")
+    args = parser.parse_args()
+
+    if not args.bin.is_file():
+        print(f"skipped: {args.bin} is not built\n0 passed, 0 failed, 1 skipped")
+        return 0
+    files = corpus_files() if CORPUS.is_dir() else []
+    if args.files:
+        patterns = args.files.split(",")
+        files = [path for path in files if any(fnmatch(name_of(path), pattern) for pattern in patterns)]
+        files += [Path(pattern) for pattern in patterns if Path(pattern).is_file()]
+    if not files:
+        print("skipped: no such file, or ../shared is not here\n0 passed, 0 failed, 1 skipped")
+        return 0
+    chosen = {"all": list(available()), "none": []}.get(args.peers, args.peers.split(","))
+    peers = [name for name in chosen if name in available()]
+    kinds = args.kinds.split(",") if args.kinds else None
+
+    outcomes: list[Outcome] = []
+    skipped = 0
+    for path in files:
+        healthy = open_healthy(args.bin, path, peers)
+        if isinstance(healthy, str):
+            print(f"{name_of(path)}: skipped: {healthy}\n")
+            skipped += 1
+            continue
+        with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(args.jobs) as pool:
+            copies = damaged_copies(healthy, args.seed, kinds, Path(scratch))
+            found = list(pool.map(lambda copy: judge(args.bin, healthy, *copy), copies))
+        outcomes += found
+        print(f"**{healthy.name}** ({len(healthy.truth.needs)} messages and associated messages)\n\n{table(found, peers)}\n")
+        for one in found:
+            for failure in one.failures:
+                print(f"- {one.damage}{f' ({one.note})' if one.note else ''}: {failure}")
+        print(flush=True)
+
+    print(f"**All files**\n\n{by_damage(outcomes)}\n\n{totals(outcomes)}\n")
+    if args.json:
+        args.json.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
+    failed = sum(bool(one.failures) for one in outcomes)
+    print(f"{len(outcomes) - failed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
