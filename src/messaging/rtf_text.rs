@@ -16,11 +16,10 @@
 use std::collections::HashMap;
 
 use super::code_page::CodePage;
+use super::rtf_token::{Token, Tokens};
 
 /// Groups deeper than this keep the state of the one around them.
 const MAX_DEPTH: usize = 4096;
-/// Letters of a control word ([MSFT-RTF]: 32).
-const MAX_WORD: usize = 32;
 
 /// What a body was before it became RTF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -61,140 +60,12 @@ pub struct Body {
 pub fn de_encapsulate(rtf: &[u8], limit: usize) -> Body {
     let mut reader = Reader::new(limit);
 
-    for token in (Tokens { rest: rtf }) {
+    for token in Tokens::new(rtf) {
         if !reader.take(token) || reader.text.len() > limit {
             break;
         }
     }
     reader.finish()
-}
-
-/// The parts that RTF is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token<'a> {
-    Open,
-    Close,
-    /// A control word and its number.
-    Word(&'a [u8], Option<i32>),
-    /// A control symbol.
-    Symbol(u8),
-    /// `\'xx`.
-    Hex(u8),
-    /// Bytes without any meaning of their own.
-    Text(&'a [u8]),
-    /// The data of `\bin`, which are no text.
-    Binary,
-}
-
-/// Cuts RTF into tokens; each byte is looked at once.
-struct Tokens<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Tokens<'a> {
-    /// Takes `count` bytes off the front.
-    fn advance(&mut self, count: usize) -> &'a [u8] {
-        match self.rest.split_at_checked(count) {
-            Some((taken, rest)) => {
-                self.rest = rest;
-                taken
-            }
-            None => std::mem::take(&mut self.rest),
-        }
-    }
-
-    /// Takes the bytes off the front that `belongs` accepts, `most` at most.
-    fn advance_while(&mut self, most: usize, belongs: impl Fn(u8) -> bool) -> &'a [u8] {
-        let count = self
-            .rest
-            .iter()
-            .take(most)
-            .take_while(|&&byte| belongs(byte))
-            .count();
-        self.advance(count)
-    }
-
-    /// What follows a backslash.
-    fn control(&mut self) -> Option<Token<'a>> {
-        let word = self.advance_while(MAX_WORD, |byte| byte.is_ascii_alphabetic());
-        if word.is_empty() {
-            let &symbol = self.advance(1).first()?;
-            if symbol != b'\'' {
-                return Some(Token::Symbol(symbol));
-            }
-            let digit = |byte: Option<&u8>| {
-                char::from(*byte?)
-                    .to_digit(16)
-                    .and_then(|value| u8::try_from(value).ok())
-            };
-            let (Some(high), Some(low)) = (digit(self.rest.first()), digit(self.rest.get(1)))
-            else {
-                return Some(Token::Symbol(symbol));
-            };
-            self.advance(2);
-            return Some(Token::Hex((high << 4) | low));
-        }
-        let number = self.number();
-        if self.rest.first() == Some(&b' ') {
-            self.advance(1);
-        }
-        if word == b"bin" {
-            self.advance(usize::try_from(number.unwrap_or(0)).unwrap_or(0));
-            return Some(Token::Binary);
-        }
-        Some(Token::Word(word, number))
-    }
-
-    /// The number of a control word.
-    fn number(&mut self) -> Option<i32> {
-        let negative = self.rest.first() == Some(&b'-');
-        if !self.rest.get(usize::from(negative))?.is_ascii_digit() {
-            return None;
-        }
-        self.advance(usize::from(negative));
-        let digits = self.advance_while(usize::MAX, |byte| byte.is_ascii_digit());
-        let value = digits.iter().fold(0_i32, |value, digit| {
-            value
-                .saturating_mul(10)
-                .saturating_add(i32::from(digit & 0x0F))
-        });
-        Some(if negative {
-            value.saturating_neg()
-        } else {
-            value
-        })
-    }
-}
-
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
-
-    fn next(&mut self) -> Option<Token<'a>> {
-        loop {
-            return match *self.rest.first()? {
-                b'{' => {
-                    self.advance(1);
-                    Some(Token::Open)
-                }
-                b'}' => {
-                    self.advance(1);
-                    Some(Token::Close)
-                }
-                b'\\' => {
-                    self.advance(1);
-                    self.control()
-                }
-                // Line ends and NULs are no text.
-                b'\r' | b'\n' | 0 => {
-                    self.advance(1);
-                    continue;
-                }
-                _ => Some(Token::Text(self.advance_while(usize::MAX, |byte| {
-                    !matches!(byte, b'{' | b'}' | b'\\' | b'\r' | b'\n' | 0)
-                }))),
-            };
-        }
-    }
 }
 
 /// Where the text of a group goes.
