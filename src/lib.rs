@@ -2,6 +2,7 @@
 pub mod error;
 pub mod finding;
 pub mod format;
+pub mod io;
 pub mod limits;
 pub mod messaging;
 pub mod monitor;

@@ -167,11 +167,7 @@ impl CodePage {
     /// The page itself if it is known, [`CodePage::WINDOWS_1252`] otherwise.
     #[must_use]
     pub fn or_default(self) -> CodePage {
-        if self.is_known() {
-            self
-        } else {
-            CodePage::default()
-        }
+        if self.is_known() { self } else { CodePage::default() }
     }
 
     /// The common name, in lower case, as in a charset parameter; `unknown` for a page that is not known.
@@ -212,10 +208,7 @@ impl CodePage {
             Some((_, Codec::Utf16Be)) => rs::UTF_16BE.decode_without_bom_handling(bytes),
             Some((_, Codec::Utf7)) => owned(shifted::decode_utf7(bytes)),
             Some((_, Codec::Shifted(shifted))) => owned(shifted.decode(bytes)),
-            Some((_, Codec::Ascii)) | None => (
-                rs::WINDOWS_1252.decode_without_bom_handling(bytes).0,
-                !bytes.is_ascii(),
-            ),
+            Some((_, Codec::Ascii)) | None => (rs::WINDOWS_1252.decode_without_bom_handling(bytes).0, !bytes.is_ascii()),
         }
     }
 
@@ -227,20 +220,12 @@ impl CodePage {
             Some((_, Codec::Rs(encoding))) => encode_rs(encoding, text),
             Some((_, Codec::Table(table))) => encode_each(text, |c| {
                 let unit = u16::try_from(u32::from(c)).ok()?;
-                let at = table
-                    .iter()
-                    .position(|&entry| entry == unit && entry != UNDEFINED)?;
+                let at = table.iter().position(|&entry| entry == unit && entry != UNDEFINED)?;
                 u8::try_from(at).ok()?.checked_add(0x80)
             }),
             Some((_, Codec::Ascii)) => encode_each(text, |_| None),
-            Some((_, Codec::Utf16Le)) => (
-                text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-                false,
-            ),
-            Some((_, Codec::Utf16Be)) => (
-                text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
-                false,
-            ),
+            Some((_, Codec::Utf16Le)) => (text.encode_utf16().flat_map(u16::to_le_bytes).collect(), false),
+            Some((_, Codec::Utf16Be)) => (text.encode_utf16().flat_map(u16::to_be_bytes).collect(), false),
             Some((_, Codec::Utf7)) => (shifted::encode_utf7(text), false),
             Some((_, Codec::Shifted(shifted))) => shifted.encode(text),
             None => encode_rs(rs::WINDOWS_1252, text),
@@ -263,10 +248,8 @@ impl CodePage {
             "us-ascii" | "ascii" => return Some(CodePage(20127)),
             _ => {}
         }
-        let number = ["x-cp", "cp", "ibm", "dos-", "windows-"]
-            .iter()
-            .find_map(|prefix| lower.strip_prefix(prefix)?.parse().ok())
-            .map(CodePage);
+        let number =
+            ["x-cp", "cp", "ibm", "dos-", "windows-"].iter().find_map(|prefix| lower.strip_prefix(prefix)?.parse().ok()).map(CodePage);
         if let Some(page) = number
             && page.is_known()
         {
@@ -321,10 +304,7 @@ impl CodePage {
             (0x1A, 0x0C1A | 0x1C1A | 0x201A | 0x281A | 0x301A | 0x641A | 0x6C1A) => 1251,
             (0x2C, 0x082C) | (0x43, 0x0843) => 1251,
             (0x01 | 0x20 | 0x29 | 0x80 | 0x8C, _) => 1256,
-            (
-                0x02 | 0x19 | 0x22 | 0x23 | 0x28 | 0x2F | 0x3F | 0x40 | 0x44 | 0x50 | 0x6D | 0x85,
-                _,
-            ) => 1251,
+            (0x02 | 0x19 | 0x22 | 0x23 | 0x28 | 0x2F | 0x3F | 0x40 | 0x44 | 0x50 | 0x6D | 0x85, _) => 1251,
             (0x05 | 0x0E | 0x15 | 0x18 | 0x1A | 0x1B | 0x1C | 0x24 | 0x42, _) => 1250,
             (0x08, _) => 1253,
             (0x0D, _) => 1255,
@@ -335,22 +315,7 @@ impl CodePage {
             (0x25..=0x27, _) => 1257,
             (0x2A, _) => 1258,
             // Scripts that Windows has only in Unicode: Georgian, Armenian, the scripts of India, Khmer, Lao and so on.
-            (
-                0x2B
-                | 0x37
-                | 0x39
-                | 0x45..=0x4F
-                | 0x51
-                | 0x53..=0x55
-                | 0x57
-                | 0x5A
-                | 0x5B
-                | 0x5E
-                | 0x61
-                | 0x63
-                | 0x65,
-                _,
-            ) => {
+            (0x2B | 0x37 | 0x39 | 0x45..=0x4F | 0x51 | 0x53..=0x55 | 0x57 | 0x5A | 0x5B | 0x5E | 0x61 | 0x63 | 0x65, _) => {
                 return None;
             }
             _ => 1252,
@@ -389,11 +354,7 @@ fn encode_each(text: &str, upper: impl Fn(char) -> Option<u8>) -> (Vec<u8>, bool
     let bytes = text
         .chars()
         .map(|c| {
-            let byte = if c.is_ascii() {
-                u8::try_from(c).ok()
-            } else {
-                upper(c)
-            };
+            let byte = if c.is_ascii() { u8::try_from(c).ok() } else { upper(c) };
             lossy |= byte.is_none();
             byte.unwrap_or(b'?')
         })
@@ -414,8 +375,7 @@ fn encode_rs(encoding: &'static rs::Encoding, text: &str) -> (Vec<u8>, bool) {
         // Enough for the whole rest, so that this goes through without growing again but for odd lengths.
         let room = encoder.max_buffer_length_from_utf8_without_replacement(left.len().min(4096));
         out.reserve(room.unwrap_or(16384));
-        let (result, read) =
-            encoder.encode_from_utf8_to_vec_without_replacement(left, &mut out, true);
+        let (result, read) = encoder.encode_from_utf8_to_vec_without_replacement(left, &mut out, true);
         left = left.get(read..).unwrap_or_default();
         match result {
             rs::EncoderResult::InputEmpty => return (out, true),
@@ -429,20 +389,15 @@ fn encode_rs(encoding: &'static rs::Encoding, text: &str) -> (Vec<u8>, bool) {
 /// The page that an encoding of `encoding_rs` is first of all.
 fn number_of(encoding: &'static rs::Encoding) -> Option<CodePage> {
     const PAGES: &[u32] = &[
-        866, 874, 932, 936, 949, 950, 1200, 1201, 1250, 1251, 1252, 1253, 1254, 1255, 1256, 1257,
-        1258, 10000, 10007, 20866, 21866, 28592, 28593, 28594, 28595, 28596, 28597, 28598, 28600,
-        28603, 28604, 28605, 28606, 38598, 50220, 51932, 54936, 65001,
+        866, 874, 932, 936, 949, 950, 1200, 1201, 1250, 1251, 1252, 1253, 1254, 1255, 1256, 1257, 1258, 10000, 10007, 20866, 21866, 28592,
+        28593, 28594, 28595, 28596, 28597, 28598, 28600, 28603, 28604, 28605, 28606, 38598, 50220, 51932, 54936, 65001,
     ];
-    PAGES
-        .iter()
-        .copied()
-        .map(CodePage)
-        .find(|page| match known(page.0) {
-            Some((_, Codec::Rs(found))) => std::ptr::eq(found, encoding),
-            Some((_, Codec::Utf16Le)) => std::ptr::eq(rs::UTF_16LE, encoding),
-            Some((_, Codec::Utf16Be)) => std::ptr::eq(rs::UTF_16BE, encoding),
-            _ => false,
-        })
+    PAGES.iter().copied().map(CodePage).find(|page| match known(page.0) {
+        Some((_, Codec::Rs(found))) => std::ptr::eq(found, encoding),
+        Some((_, Codec::Utf16Le)) => std::ptr::eq(rs::UTF_16LE, encoding),
+        Some((_, Codec::Utf16Be)) => std::ptr::eq(rs::UTF_16BE, encoding),
+        _ => false,
+    })
 }
 
 /// A decoded text as [`CodePage::decode`] gives it.
@@ -486,35 +441,19 @@ mod tests {
             (65001, b"\xC3\xA4", "\u{E4}"),
             (10029, b"\x8B", "\u{10D}"),
         ] {
-            assert_eq!(
-                CodePage(page).decode(bytes),
-                (Cow::Borrowed(text), false),
-                "{page}"
-            );
+            assert_eq!(CodePage(page).decode(bytes), (Cow::Borrowed(text), false), "{page}");
         }
     }
 
     #[test]
     fn doubt_is_told() {
-        assert_eq!(
-            CodePage(20127).decode(b"a\xE4"),
-            (Cow::Borrowed("a\u{E4}"), true)
-        );
+        assert_eq!(CodePage(20127).decode(b"a\xE4"), (Cow::Borrowed("a\u{E4}"), true));
         assert_eq!(CodePage(20127).encode("a\u{E4}"), (b"a?".to_vec(), true));
-        assert_eq!(
-            CodePage(4).decode(b"a\xE4"),
-            (Cow::Borrowed("a\u{E4}"), true)
-        );
+        assert_eq!(CodePage(4).decode(b"a\xE4"), (Cow::Borrowed("a\u{E4}"), true));
         assert_eq!(CodePage(4).decode(b"a"), (Cow::Borrowed("a"), false));
-        assert_eq!(
-            CodePage(857).decode(b"\xD5"),
-            (Cow::Borrowed("\u{FFFD}"), true)
-        );
+        assert_eq!(CodePage(857).decode(b"\xD5"), (Cow::Borrowed("\u{FFFD}"), true));
         assert_eq!(CodePage(857).encode("\u{FFFD}"), (b"?".to_vec(), true));
-        assert_eq!(
-            CodePage(1252).encode("\u{416}a\u{416}"),
-            (b"?a?".to_vec(), true)
-        );
+        assert_eq!(CodePage(1252).encode("\u{416}a\u{416}"), (b"?a?".to_vec(), true));
         assert!(CodePage(1200).decode(b"a\0b").1);
     }
 
@@ -522,10 +461,7 @@ mod tests {
     fn what_jis_lacks_leaves_the_state_sound() {
         let (bytes, lossy) = CodePage(50220).encode("\u{65E5}\u{1F600}\u{672C}");
         assert!(lossy);
-        assert_eq!(
-            CodePage(50220).decode(&bytes),
-            (Cow::Borrowed("\u{65E5}?\u{672C}"), false)
-        );
+        assert_eq!(CodePage(50220).decode(&bytes), (Cow::Borrowed("\u{65E5}?\u{672C}"), false));
     }
 
     #[test]
@@ -543,19 +479,12 @@ mod tests {
             assert_ne!(page.name(), "unknown");
             assert_eq!(page.or_default(), page);
             let Some(back) = CodePage::for_label(page.name().as_bytes()) else {
-                assert!(
-                    page.name().starts_with(['x', '_']) || page.0 == 51936,
-                    "{page:?}"
-                );
+                assert!(page.name().starts_with(['x', '_']) || page.0 == 51936, "{page:?}");
                 continue;
             };
             // Several numbers may stand for one encoding.
             let high: Vec<u8> = (0x80..=0xFF).collect();
-            assert_eq!(
-                back.decode(&high).0,
-                page.decode(&high).0,
-                "{page:?} {back:?}"
-            );
+            assert_eq!(back.decode(&high).0, page.decode(&high).0, "{page:?} {back:?}");
         }
         assert!(count > 80, "{count}");
         assert_eq!(CodePage(0).name(), "unknown");
@@ -590,15 +519,7 @@ mod tests {
         for charset in 0..=255 {
             assert!(CodePage::for_rtf_charset(charset).is_none_or(CodePage::is_known));
         }
-        for (lcid, page) in [
-            (0x0409, 1252),
-            (0x0419, 1251),
-            (0x0411, 932),
-            (0x0404, 950),
-            (0x0804, 936),
-            (0x241A, 1250),
-            (0x0C1A, 1251),
-        ] {
+        for (lcid, page) in [(0x0409, 1252), (0x0419, 1251), (0x0411, 932), (0x0404, 950), (0x0804, 936), (0x241A, 1250), (0x0C1A, 1251)] {
             assert_eq!(CodePage::for_lcid(lcid), Some(CodePage(page)));
         }
         assert_eq!(CodePage::for_lcid(0), None);
@@ -610,18 +531,12 @@ mod tests {
 
     #[test]
     fn each_single_byte_goes_back_to_itself() {
-        for page in pages()
-            .filter(|page| page.is_single_byte() && page.name() != "us-ascii" && page.0 != 20105)
-        {
+        for page in pages().filter(|page| page.is_single_byte() && page.name() != "us-ascii" && page.0 != 20105) {
             for byte in 0..=0xFF_u8 {
                 let (text, had_errors) = page.decode(std::slice::from_ref(&byte));
                 if !had_errors {
                     let text = text.into_owned();
-                    assert_eq!(
-                        page.encode(&text),
-                        (vec![byte], false),
-                        "{page:?} {byte:#X}"
-                    );
+                    assert_eq!(page.encode(&text), (vec![byte], false), "{page:?} {byte:#X}");
                 }
             }
         }
@@ -633,11 +548,7 @@ mod tests {
         for page in pages().filter(|page| page.is_ascii_based()) {
             assert_eq!(page.decode(&ascii).0.as_bytes(), ascii, "{page:?}");
         }
-        assert!(
-            !CodePage(1200).is_ascii_based()
-                && !CodePage(65000).is_ascii_based()
-                && !CodePage(50220).is_ascii_based()
-        );
+        assert!(!CodePage(1200).is_ascii_based() && !CodePage(65000).is_ascii_based() && !CodePage(50220).is_ascii_based());
     }
 
     proptest! {

@@ -141,13 +141,8 @@ impl Decompressed {
 pub fn decompress(value: &[u8], limit: usize) -> Result<Decompressed, RtfError> {
     let short = RtfError::TooShort(value.len());
     let (header, rest) = value.split_first_chunk::<HEADER_SIZE>().ok_or(short)?;
-    let mut fields = header
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|field| u32::from_le_bytes(*field));
-    let (Some(comp_size), Some(raw_size), Some(comp_type), Some(stored)) =
-        (fields.next(), fields.next(), fields.next(), fields.next())
+    let mut fields = header.as_chunks::<4>().0.iter().map(|field| u32::from_le_bytes(*field));
+    let (Some(comp_size), Some(raw_size), Some(comp_type), Some(stored)) = (fields.next(), fields.next(), fields.next(), fields.next())
     else {
         return Err(short);
     };
@@ -157,11 +152,7 @@ pub fn decompress(value: &[u8], limit: usize) -> Result<Decompressed, RtfError> 
 
     let mut problems = Vec::new();
     let contents = contents(rest, comp_size, &mut problems);
-    let computed = if comp_type == COMPRESSED {
-        crc(contents)
-    } else {
-        0
-    };
+    let computed = if comp_type == COMPRESSED { crc(contents) } else { 0 };
     if stored != computed {
         problems.push(RtfProblem::Crc { stored, computed });
     }
@@ -175,10 +166,7 @@ pub fn decompress(value: &[u8], limit: usize) -> Result<Decompressed, RtfError> 
     };
     let limited = problems.iter().any(|p| matches!(p, RtfProblem::Limit(_)));
     if !limited && wide(data.len()) != u64::from(raw_size) {
-        problems.push(RtfProblem::RawSize {
-            stated: raw_size,
-            found: wide(data.len()),
-        });
+        problems.push(RtfProblem::RawSize { stated: raw_size, found: wide(data.len()) });
     }
     Ok(Decompressed { data, problems })
 }
@@ -195,22 +183,13 @@ fn contents<'a>(rest: &'a [u8], comp_size: u32, problems: &mut Vec<RtfProblem>) 
     } else if stated < found {
         problems.push(RtfProblem::Surplus(found.saturating_sub(stated)));
     }
-    usize::try_from(stated)
-        .ok()
-        .and_then(|stated| rest.get(..stated))
-        .unwrap_or(rest)
+    usize::try_from(stated).ok().and_then(|stated| rest.get(..stated)).unwrap_or(rest)
 }
 
 /// Expands the runs of `LZFu` contents to at most `limit` bytes.
 fn expand(contents: &[u8], limit: usize, problems: &mut Vec<RtfProblem>) -> Vec<u8> {
     // The ring is the tail of the output, with the preload in front: position N of the ring is the last N modulo 4096.
-    let mut out = Vec::with_capacity(
-        contents
-            .len()
-            .saturating_mul(3)
-            .min(limit)
-            .saturating_add(RING),
-    );
+    let mut out = Vec::with_capacity(contents.len().saturating_mul(3).min(limit).saturating_add(RING));
     out.extend_from_slice(PRELOAD);
     let full = limit.saturating_add(PRELOAD.len());
     let mut input = contents.iter().copied();
@@ -244,9 +223,7 @@ fn expand(contents: &[u8], limit: usize, problems: &mut Vec<RtfProblem>) -> Vec<
                 None => {
                     if !empty_reference {
                         empty_reference = true;
-                        problems.push(RtfProblem::EmptyReference(wide(
-                            out.len().saturating_sub(PRELOAD.len()),
-                        )));
+                        problems.push(RtfProblem::EmptyReference(wide(out.len().saturating_sub(PRELOAD.len()))));
                     }
                     // The reference starts in the unwritten part, and may run into the part that is written.
                     let zeros = distance.saturating_sub(out.len()).min(length);
@@ -338,11 +315,7 @@ impl Runs {
     fn new(raw_size: usize) -> Self {
         let mut out = Vec::with_capacity((raw_size / 2).saturating_add(64));
         out.resize(HEADER_SIZE, 0);
-        Runs {
-            out,
-            control: 0,
-            tokens: 8,
-        }
+        Runs { out, control: 0, tokens: 8 }
     }
 
     /// Makes room for a token and marks its kind.
@@ -368,8 +341,7 @@ impl Runs {
         self.token(true);
         let position = from & RING_MASK;
         let token = (position << 4) | (length.saturating_sub(2) & 0xF);
-        self.out
-            .extend_from_slice(&u16::try_from(token).unwrap_or(u16::MAX).to_be_bytes());
+        self.out.extend_from_slice(&u16::try_from(token).unwrap_or(u16::MAX).to_be_bytes());
     }
 
     /// Fills in the header.
@@ -378,12 +350,7 @@ impl Runs {
             Some(contents) => (narrow(contents.len()), crc(contents)),
             None => (0, crc(&[])),
         };
-        let fields = [
-            contents_size.saturating_add(COUNTED_HEADER),
-            narrow(raw_size),
-            COMPRESSED,
-            contents_crc,
-        ];
+        let fields = [contents_size.saturating_add(COUNTED_HEADER), narrow(raw_size), COMPRESSED, contents_crc];
         for (place, field) in self.out.as_chunks_mut::<4>().0.iter_mut().zip(fields) {
             *place = field.to_le_bytes();
         }
@@ -409,10 +376,7 @@ const NOWHERE: usize = usize::MAX;
 
 impl Chains {
     fn new() -> Self {
-        Chains {
-            latest: Box::new([NOWHERE; RING]),
-            before: Box::new([NOWHERE; RING]),
-        }
+        Chains { latest: Box::new([NOWHERE; RING]), before: Box::new([NOWHERE; RING]) }
     }
 
     /// The place of the chain for the three bytes at `at`.
@@ -434,17 +398,13 @@ impl Chains {
 
     /// The longest run before `at` that equals what stands there, if it is longer than `beat`.
     fn longest(&self, window: &[u8], at: usize, beat: usize) -> Match {
-        let mut best = Match {
-            from: 0,
-            length: beat,
-        };
+        let mut best = Match { from: 0, length: beat };
         let nothing = Match { from: 0, length: 0 };
         let Some(ahead) = window.get(at..) else {
             return nothing;
         };
         let ahead = ahead.get(..MAX_MATCH).unwrap_or(ahead);
-        let Some(mut from) = Self::slot(window, at).and_then(|slot| self.latest.get(slot).copied())
-        else {
+        let Some(mut from) = Self::slot(window, at).and_then(|slot| self.latest.get(slot).copied()) else {
             return nothing;
         };
         for _ in 0..MAX_CHAIN {
@@ -487,12 +447,7 @@ fn narrow(size: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::cast_possible_truncation
-    )]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
     use super::*;
     use proptest::prelude::*;
 
@@ -504,11 +459,7 @@ mod tests {
         out.extend((contents.len() as u32 + 12).to_le_bytes());
         out.extend((raw_size as u32).to_le_bytes());
         out.extend(comp_type.to_le_bytes());
-        let sum = if comp_type == COMPRESSED {
-            crc(contents)
-        } else {
-            0
-        };
+        let sum = if comp_type == COMPRESSED { crc(contents) } else { 0 };
         out.extend(sum.to_le_bytes());
         out.extend(contents);
         out
@@ -524,11 +475,7 @@ mod tests {
     #[test]
     fn references_read_the_preload() {
         // Six bytes at position 0 of the ring are `{\rtf1`, then a literal, then the end mark at 207 + 7.
-        let got = decompress(
-            &value(COMPRESSED, 7, &[0b101, 0x00, 0x04, b'!', 0x0D, 0x60]),
-            LIMIT,
-        )
-        .unwrap();
+        let got = decompress(&value(COMPRESSED, 7, &[0b101, 0x00, 0x04, b'!', 0x0D, 0x60]), LIMIT).unwrap();
         assert_eq!(got.data, b"{\\rtf1!");
         assert!(got.is_sound(), "{:?}", got.problems);
     }
@@ -536,15 +483,7 @@ mod tests {
     #[test]
     fn a_reference_may_reach_into_what_it_writes() {
         // `ab`, then nine bytes from where `ab` stands.
-        let got = decompress(
-            &value(
-                COMPRESSED,
-                11,
-                &[0b1100, b'a', b'b', 0x0C, 0xF7, 0x0D, 0xA0],
-            ),
-            LIMIT,
-        )
-        .unwrap();
+        let got = decompress(&value(COMPRESSED, 11, &[0b1100, b'a', b'b', 0x0C, 0xF7, 0x0D, 0xA0]), LIMIT).unwrap();
         assert_eq!(got.data, b"abababababa");
         assert!(got.is_sound(), "{:?}", got.problems);
     }
@@ -552,11 +491,7 @@ mod tests {
     #[test]
     fn a_reference_to_an_empty_place_reads_zeros() {
         // Position 4090 is 4090 bytes before nothing: six zeros up to the end of the ring, then the preload.
-        let got = decompress(
-            &value(COMPRESSED, 8, &[0b11, 0xFF, 0xA6, 0x0D, 0x70]),
-            LIMIT,
-        )
-        .unwrap();
+        let got = decompress(&value(COMPRESSED, 8, &[0b11, 0xFF, 0xA6, 0x0D, 0x70]), LIMIT).unwrap();
         assert_eq!(got.data, b"\0\0\0\0\0\0{\\");
         assert_eq!(got.problems, [RtfProblem::EmptyReference(0)]);
     }
@@ -577,9 +512,7 @@ mod tests {
 
     #[test]
     fn a_truncated_value_gives_its_start() {
-        let rtf: Vec<u8> = (0..200_u32)
-            .flat_map(|n| format!("line {}\\par ", n * n).into_bytes())
-            .collect();
+        let rtf: Vec<u8> = (0..200_u32).flat_map(|n| format!("line {}\\par ", n * n).into_bytes()).collect();
         let whole = compress(&rtf);
         for cut in HEADER_SIZE..whole.len() {
             let got = decompress(&whole[..cut], LIMIT).unwrap();
@@ -604,23 +537,14 @@ mod tests {
         bytes[0..8].fill(0xFF);
         let got = decompress(&bytes, LIMIT).unwrap();
         assert_eq!(got.data, b"{\\rtf1 text}");
-        assert!(matches!(
-            got.problems[..],
-            [
-                RtfProblem::Truncated { .. },
-                RtfProblem::RawSize { found: 12, .. }
-            ]
-        ));
+        assert!(matches!(got.problems[..], [RtfProblem::Truncated { .. }, RtfProblem::RawSize { found: 12, .. }]));
         bytes[0..4].fill(0);
         let got = decompress(&bytes, LIMIT).unwrap();
         assert_eq!(got.data, b"{\\rtf1 text}");
         assert!(matches!(got.problems[0], RtfProblem::BadCompSize(0)));
         let mut longer = compress(b"{\\rtf1 text}");
         longer.extend([0; 5]);
-        assert_eq!(
-            decompress(&longer, LIMIT).unwrap().problems,
-            [RtfProblem::Surplus(5)]
-        );
+        assert_eq!(decompress(&longer, LIMIT).unwrap().problems, [RtfProblem::Surplus(5)]);
     }
 
     #[test]
@@ -635,16 +559,12 @@ mod tests {
         assert!(decompress(&bomb, 100_000).unwrap().is_sound());
         let stored = value(UNCOMPRESSED, 6, b"{\\rtf}");
         let got = decompress(&stored, 3).unwrap();
-        assert_eq!(
-            (got.data.as_slice(), got.problems.as_slice()),
-            (&b"{\\r"[..], &[RtfProblem::Limit(3)][..])
-        );
+        assert_eq!((got.data.as_slice(), got.problems.as_slice()), (&b"{\\r"[..], &[RtfProblem::Limit(3)][..]));
     }
 
     #[test]
     fn repetition_is_found() {
-        let rtf =
-            b"{\\rtf1\\ansi\\deff0 The quick brown fox. The quick brown fox.\\par}".repeat(100);
+        let rtf = b"{\\rtf1\\ansi\\deff0 The quick brown fox. The quick brown fox.\\par}".repeat(100);
         assert!(compress(&rtf).len() * 6 < rtf.len());
         // The usual head is in the preload.
         assert!(compress(&PRELOAD[..]).len() < 60);
@@ -656,11 +576,7 @@ mod tests {
         let rtf: Vec<u8> = (0..60_000)
             .map(|n: u32| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                if n % 5000 < 2000 {
-                    b'x'
-                } else {
-                    (state >> 28) as u8 + b'a'
-                }
+                if n % 5000 < 2000 { b'x' } else { (state >> 28) as u8 + b'a' }
             })
             .collect();
         let got = decompress(&compress(&rtf), LIMIT).unwrap();

@@ -8,11 +8,7 @@ use encoding_rs::{EUC_KR, Encoding, GBK};
 
 /// What stands for itself in UTF-7 when it is written: RFC 2152's set D and blanks. Its set O is left out, since gateways alter it.
 fn is_direct(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || matches!(
-            c,
-            '\'' | '(' | ')' | ',' | '-' | '.' | '/' | ':' | '?' | ' ' | '\t' | '\r' | '\n'
-        )
+    c.is_ascii_alphanumeric() || matches!(c, '\'' | '(' | ')' | ',' | '-' | '.' | '/' | ':' | '?' | ' ' | '\t' | '\r' | '\n')
 }
 
 /// The value of a digit of base 64.
@@ -164,9 +160,7 @@ impl Shifted {
                         plain.push(second | 0x80);
                     }
                 }
-                (Shifted::Iso2022Kr | Shifted::Iso2022Cn, ESCAPE)
-                    if input.next_if_eq(&b'$').is_some() =>
-                {
+                (Shifted::Iso2022Kr | Shifted::Iso2022Cn, ESCAPE) if input.next_if_eq(&b'$').is_some() => {
                     // Which alphabet follows SO; only one of them is known here.
                     input.next_if(|byte| matches!(byte, b')' | b'*' | b'+'));
                     input.next_if(u8::is_ascii_uppercase);
@@ -200,9 +194,7 @@ impl Shifted {
             // Only the plane of 94 by 94 has a form without the high bits; the first byte of HZ ends at 0x77.
             let last_row = if self == Shifted::Hz { 0xF7 } else { 0xFE };
             let pair = match *bytes {
-                [first @ 0xA1..=0xFE, second @ 0xA1..=0xFE] if first <= last_row => {
-                    Some([first & 0x7F, second & 0x7F])
-                }
+                [first @ 0xA1..=0xFE, second @ 0xA1..=0xFE] if first <= last_row => Some([first & 0x7F, second & 0x7F]),
                 _ => None,
             };
             if shifted != pair.is_some() {
@@ -218,11 +210,7 @@ impl Shifted {
                 }
                 (None, c) => {
                     lossy |= !c.is_ascii();
-                    out.push(if c.is_ascii() {
-                        u8::try_from(c).unwrap_or(b'?')
-                    } else {
-                        b'?'
-                    });
+                    out.push(if c.is_ascii() { u8::try_from(c).unwrap_or(b'?') } else { b'?' });
                 }
             }
         }
@@ -257,23 +245,11 @@ mod tests {
     #[test]
     fn shifted_pages() {
         let korean = b"\x1B$)Cab \x0E0!\x0F c\n";
-        assert_eq!(
-            Shifted::Iso2022Kr.decode(korean),
-            ("ab \u{AC00} c\n".to_owned(), false)
-        );
+        assert_eq!(Shifted::Iso2022Kr.decode(korean), ("ab \u{AC00} c\n".to_owned(), false));
         let chinese = b"~{VPND~}~~ x~\ny";
-        assert_eq!(
-            Shifted::Hz.decode(chinese),
-            ("\u{4E2D}\u{6587}~ xy".to_owned(), false)
-        );
-        assert_eq!(
-            Shifted::Iso2022Cn.decode(b"\x1B$)A\x0EVPND\x0F."),
-            ("\u{4E2D}\u{6587}.".to_owned(), false)
-        );
-        assert_eq!(
-            Shifted::Iso2022Kr.encode("\u{1F600}"),
-            (b"\x1B$)C?".to_vec(), true)
-        );
+        assert_eq!(Shifted::Hz.decode(chinese), ("\u{4E2D}\u{6587}~ xy".to_owned(), false));
+        assert_eq!(Shifted::Iso2022Cn.decode(b"\x1B$)A\x0EVPND\x0F."), ("\u{4E2D}\u{6587}.".to_owned(), false));
+        assert_eq!(Shifted::Iso2022Kr.encode("\u{1F600}"), (b"\x1B$)C?".to_vec(), true));
     }
 
     proptest! {

@@ -1,0 +1,241 @@
+//! Files: positioned reads and writes, locks, and output that appears under its name only when it is complete.
+
+use super::{ReadAt, Storage};
+use crate::error::{Error, ErrorKind, Result};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[cfg(unix)]
+fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buf, offset)
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, buf: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, buf, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !buf.is_empty() {
+        match file.seek_read(buf, offset) {
+            Ok(0) => return Err(super::past_end()),
+            Ok(n) => {
+                buf = buf.get_mut(n..).unwrap_or_default();
+                offset = offset.saturating_add(n as u64);
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+fn write_at(file: &File, mut buf: &[u8], mut offset: u64) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !buf.is_empty() {
+        match file.seek_write(buf, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                buf = buf.get(n..).unwrap_or_default();
+                offset = offset.saturating_add(n as u64);
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Takes the shared lock that readers hold. A platform without locks is no error.
+pub(crate) fn lock_shared(file: &File) -> Result<()> {
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Locked)),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the exclusive lock that in-place repair holds. A platform without locks is no error.
+///
+/// # Errors
+/// [`ErrorKind::Locked`] where another process holds the file.
+pub fn lock_exclusive(file: &File) -> Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Locked)),
+        _ => Ok(()),
+    }
+}
+
+/// A file read by position.
+#[derive(Debug)]
+pub struct FileSource {
+    file: File,
+    len: u64,
+}
+
+impl FileSource {
+    /// Reads from an open file; holds a shared lock while it lives.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] where another process holds the file; errors of the medium.
+    pub fn new(file: File) -> Result<Self> {
+        lock_shared(&file)?;
+        let len = file.metadata().map_err(ErrorKind::Io)?.len();
+        Ok(Self { file, len })
+    }
+}
+
+impl ReadAt for FileSource {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        read_at(&self.file, buf, offset)
+    }
+}
+
+/// A file that is read and written by position.
+#[derive(Debug)]
+pub struct FileStorage {
+    file: File,
+}
+
+impl FileStorage {
+    /// Works on an open file; the caller takes the lock that fits.
+    pub fn new(file: File) -> Self {
+        Self { file }
+    }
+
+    /// Opens an existing file to change it, with an exclusive lock.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] where another process holds the file; errors of the medium.
+    pub fn open_exclusive(path: &Path) -> Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(ErrorKind::Io)?;
+        lock_exclusive(&file)?;
+        Ok(Self { file })
+    }
+}
+
+impl ReadAt for FileStorage {
+    fn len(&self) -> u64 {
+        self.file.metadata().map_or(0, |m| m.len())
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        read_at(&self.file, buf, offset)
+    }
+}
+
+impl Storage for FileStorage {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        write_at(&self.file, buf, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+}
+
+/// An output file that gets its name when it is complete: until [`commit`](Self::commit) it stands under a temporary name beside it,
+/// and dropping it removes it.
+#[derive(Debug)]
+pub struct AtomicFile {
+    storage: Option<FileStorage>,
+    temporary: PathBuf,
+    path: PathBuf,
+    replace: bool,
+}
+
+impl AtomicFile {
+    /// Begins the file that will be `path`.
+    ///
+    /// # Errors
+    /// Where `path` exists and `replace` is not set; errors of the medium.
+    pub fn create(path: &Path, replace: bool) -> Result<Self> {
+        if !replace && path.exists() {
+            return Err(ErrorKind::Usage(format!("{} exists: give another name, or remove it first", path.display())).into());
+        }
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.part", std::process::id()));
+        let temporary = path.with_file_name(name);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary).map_err(ErrorKind::Io)?;
+        Ok(Self { storage: Some(FileStorage::new(file)), temporary, path: path.to_owned(), replace })
+    }
+
+    /// The storage to write to.
+    ///
+    /// # Errors
+    /// After [`commit`](Self::commit).
+    pub fn storage(&self) -> Result<&FileStorage> {
+        self.storage.as_ref().ok_or_else(|| ErrorKind::Usage("the file is complete already".to_owned()).into())
+    }
+
+    /// Brings everything to the medium and gives the file its name.
+    ///
+    /// # Errors
+    /// Errors of the medium; the file then stands under neither name.
+    pub fn commit(mut self) -> Result<()> {
+        self.storage()?.sync().map_err(ErrorKind::Io)?;
+        self.storage = None;
+        if !self.replace && self.path.exists() {
+            return Err(ErrorKind::Usage(format!("{} has appeared meanwhile", self.path.display())).into());
+        }
+        std::fs::rename(&self.temporary, &self.path).map_err(ErrorKind::Io)?;
+        // The name itself must survive a crash too; not every platform can sync a directory.
+        if let Some(dir) = self.path.parent() {
+            let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+            if let Ok(dir) = File::open(dir) {
+                let _ = dir.sync_all();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        self.storage = None;
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_abandoned_file_leaves_nothing_and_a_committed_one_its_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.pst");
+        let file = AtomicFile::create(&path, false).unwrap();
+        file.storage().unwrap().write_all_at(b"abc", 0).unwrap();
+        drop(file);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let file = AtomicFile::create(&path, false).unwrap();
+        file.storage().unwrap().write_all_at(b"abc", 0).unwrap();
+        file.commit().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(AtomicFile::create(&path, false).is_err());
+    }
+
+    #[test]
+    fn an_exclusive_lock_keeps_readers_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, b"abc").unwrap();
+        let held = FileStorage::open_exclusive(&path).unwrap();
+        assert!(matches!(FileSource::new(File::open(&path).unwrap()).unwrap_err().kind(), ErrorKind::Locked));
+        drop(held);
+        assert_eq!(FileSource::new(File::open(&path).unwrap()).unwrap().len(), 3);
+    }
+}

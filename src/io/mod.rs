@@ -1,0 +1,101 @@
+//! Where bytes come from and go to: [`ReadAt`] and [`Storage`], positioned and with `&self`, and their implementations.
+//!
+//! Reading, checking and salvaging need [`ReadAt`] alone; repair and writing touch nothing but a [`Storage`]. Tests of crashes, torn
+//! writes, full disks and I/O errors are other implementations of the same two traits.
+
+mod file;
+#[cfg(feature = "mmap")]
+mod map;
+mod memory;
+mod overlay;
+
+pub use file::{AtomicFile, FileSource, FileStorage, lock_exclusive};
+#[cfg(feature = "mmap")]
+pub use map::MapSource;
+pub use memory::MemoryStorage;
+pub use overlay::Overlay;
+
+use std::io;
+use std::sync::Arc;
+
+/// Bytes that can be read at any place, by many threads at once.
+pub trait ReadAt: Send + Sync {
+    /// Number of bytes.
+    fn len(&self) -> u64;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills `buf` from `offset` on.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] where the bytes end before; other errors of the medium.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// The bytes themselves, where they can be had without copying; `None` where they cannot, or lie outside.
+    ///
+    /// # Errors
+    /// Errors of the medium: the range exists and cannot be read.
+    fn slice(&self, _offset: u64, _len: usize) -> io::Result<Option<&[u8]>> {
+        Ok(None)
+    }
+}
+
+/// Bytes that can be changed: what repair and writing work on.
+pub trait Storage: ReadAt {
+    /// Writes all of `buf` at `offset`; the storage grows where it has to, with zeros between.
+    ///
+    /// # Errors
+    /// Errors of the medium.
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts or extends (with zeros) to `len` bytes.
+    ///
+    /// # Errors
+    /// Errors of the medium.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Returns when everything written is on the medium.
+    ///
+    /// # Errors
+    /// Errors of the medium.
+    fn sync(&self) -> io::Result<()>;
+}
+
+macro_rules! forward {
+    ($($t:ty),*) => {
+        $(
+            impl<T: ReadAt + ?Sized> ReadAt for $t {
+                fn len(&self) -> u64 {
+                    (**self).len()
+                }
+                fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+                    (**self).read_exact_at(buf, offset)
+                }
+                fn slice(&self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
+                    (**self).slice(offset, len)
+                }
+            }
+            impl<T: Storage + ?Sized> Storage for $t {
+                fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+                    (**self).write_all_at(buf, offset)
+                }
+                fn set_len(&self, len: u64) -> io::Result<()> {
+                    (**self).set_len(len)
+                }
+                fn sync(&self) -> io::Result<()> {
+                    (**self).sync()
+                }
+            }
+        )*
+    };
+}
+
+forward!(&T, Arc<T>, Box<T>);
+
+/// The error of a read past the end.
+pub(crate) fn past_end() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "past the end of the file")
+}
