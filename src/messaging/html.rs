@@ -13,9 +13,7 @@ const HEAD: usize = 16 * 1024;
 /// of an XML declaration, or by a `meta` element near its start. `None` where it claims none, or one that is not known.
 #[must_use]
 pub fn charset_of(html: &[u8]) -> Option<CodePage> {
-    marked(html)
-        .map(|(page, _)| page)
-        .or_else(|| claimed(html.get(..HEAD).unwrap_or(html)))
+    marked(html).map(|(page, _)| page).or_else(|| claimed(html.get(..HEAD).unwrap_or(html)))
 }
 
 /// The code page that cannot be mistaken, and the bytes behind the byte order mark.
@@ -47,10 +45,7 @@ fn claimed(head: &[u8]) -> Option<CodePage> {
         } else {
             continue;
         };
-        let end = rest
-            .iter()
-            .position(|&byte| byte == b'>')
-            .unwrap_or(rest.len());
+        let end = rest.iter().position(|&byte| byte == b'>').unwrap_or(rest.len());
         let (tag, behind) = rest.split_at_checked(end)?;
         rest = behind;
         if let Some(page) = label_in(tag, attribute).and_then(CodePage::for_label) {
@@ -65,21 +60,12 @@ fn claimed(head: &[u8]) -> Option<CodePage> {
 fn label_in<'a>(tag: &'a [u8], attribute: &[u8]) -> Option<&'a [u8]> {
     let mut rest = tag;
     loop {
-        let at = rest
-            .windows(attribute.len())
-            .position(|bytes| bytes.eq_ignore_ascii_case(attribute))?;
+        let at = rest.windows(attribute.len()).position(|bytes| bytes.eq_ignore_ascii_case(attribute))?;
         rest = rest.get(at..)?.get(attribute.len()..)?;
         if let Some(value) = rest.trim_ascii_start().strip_prefix(b"=") {
             let value = value.trim_ascii_start();
-            let value = value
-                .strip_prefix(b"\"")
-                .or_else(|| value.strip_prefix(b"'"))
-                .unwrap_or(value)
-                .trim_ascii_start();
-            let ends = |byte: &u8| {
-                byte.is_ascii_whitespace()
-                    || matches!(byte, b'"' | b'\'' | b';' | b'/' | b'>' | b'?')
-            };
+            let value = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b"'")).unwrap_or(value).trim_ascii_start();
+            let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b';' | b'/' | b'>' | b'?');
             return value.split(ends).next().filter(|label| !label.is_empty());
         }
     }
@@ -87,9 +73,7 @@ fn label_in<'a>(tag: &'a [u8], attribute: &[u8]) -> Option<&'a [u8]> {
 
 /// Whether `bytes` start with `prefix` in any case.
 fn has_prefix(bytes: &[u8], prefix: &[u8]) -> bool {
-    bytes
-        .get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    bytes.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// What [`decode_checked`] gives.
@@ -128,36 +112,21 @@ pub fn decode_checked(html: &[u8], declared: Option<u32>) -> DecodedHtml {
         return decoded(rest, page);
     }
     // A declaration of UTF-16 would have shown in the bytes.
-    let declared = declared.map(CodePage).filter(|&page| {
-        page.is_known() && page != CodePage::UTF_16LE && page != CodePage::UTF_16BE
-    });
+    let declared = declared.map(CodePage).filter(|&page| page.is_known() && page != CodePage::UTF_16LE && page != CodePage::UTF_16BE);
     let claimed = charset_of(html);
-    if html.is_ascii()
-        && [declared, claimed]
-            .iter()
-            .flatten()
-            .all(|page| page.is_ascii_based())
-    {
+    if html.is_ascii() && [declared, claimed].iter().flatten().all(|page| page.is_ascii_based()) {
         return decoded(html, declared.or(claimed).unwrap_or_default());
     }
     let says_utf8 = declared == Some(CodePage::UTF_8) || claimed == Some(CodePage::UTF_8);
     // Short text of a double-byte page can look like UTF-8; text of a single-byte page practically never does.
-    let may_be_utf8 = [declared, claimed]
-        .iter()
-        .flatten()
-        .all(|page| page.is_single_byte());
+    let may_be_utf8 = [declared, claimed].iter().flatten().all(|page| page.is_single_byte());
     if (says_utf8 || may_be_utf8)
         && !html.is_ascii()
         && let Ok(text) = std::str::from_utf8(html)
     {
-        return DecodedHtml {
-            text: text.to_owned(),
-            code_page: CodePage::UTF_8,
-            had_errors: false,
-        };
+        return DecodedHtml { text: text.to_owned(), code_page: CodePage::UTF_8, had_errors: false };
     }
-    let valid_utf8 =
-        (!html.is_ascii() && std::str::from_utf8(html).is_ok()).then_some(CodePage::UTF_8);
+    let valid_utf8 = (!html.is_ascii() && std::str::from_utf8(html).is_ok()).then_some(CodePage::UTF_8);
     let mut first = None;
     for page in [declared, claimed, valid_utf8].into_iter().flatten() {
         let document = decoded(html, page);
@@ -166,20 +135,13 @@ pub fn decode_checked(html: &[u8], declared: Option<u32>) -> DecodedHtml {
         }
         first.get_or_insert(document);
     }
-    first.unwrap_or_else(|| DecodedHtml {
-        had_errors: !html.is_ascii(),
-        ..decoded(html, CodePage::default())
-    })
+    first.unwrap_or_else(|| DecodedHtml { had_errors: !html.is_ascii(), ..decoded(html, CodePage::default()) })
 }
 
 /// The document read in one page.
 fn decoded(html: &[u8], code_page: CodePage) -> DecodedHtml {
     let (text, had_errors) = code_page.decode(html);
-    DecodedHtml {
-        text: text.into_owned(),
-        code_page,
-        had_errors,
-    }
+    DecodedHtml { text: text.into_owned(), code_page, had_errors }
 }
 
 /// The text of an HTML document as lines that end in CR LF.
@@ -228,10 +190,7 @@ pub fn to_text(html: &str) -> String {
                 continue;
             }
         }
-        let name_end = body
-            .bytes()
-            .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-')))
-            .unwrap_or(body.len());
+        let name_end = body.bytes().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-'))).unwrap_or(body.len());
         let (name, attributes) = body.split_at_checked(name_end).unwrap_or((body, ""));
         let end = match tag_end(attributes, quotes_close) {
             None if quotes_close => {
@@ -243,9 +202,7 @@ pub fn to_text(html: &str) -> String {
         rest = end.and_then(|end| attributes.get(end..)).unwrap_or("");
         let name = Name::new(name);
         match name.as_bytes() {
-            b"script" | b"style" if !closing => {
-                rest = behind_raw_text(rest, name.as_bytes()).unwrap_or("")
-            }
+            b"script" | b"style" if !closing => rest = behind_raw_text(rest, name.as_bytes()).unwrap_or(""),
             b"title" if !closing && titles_close => match behind_raw_text(rest, b"title") {
                 Some(behind) => rest = behind,
                 None => titles_close = false,
@@ -398,15 +355,10 @@ impl TextBuilder {
     fn tag(&mut self, name: &[u8], closing: bool) {
         match name {
             b"br" => self.line_end(),
-            b"p" | b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" | b"blockquote" | b"ul"
-            | b"ol" | b"dl" => self.edge(2),
+            b"p" | b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" | b"blockquote" | b"ul" | b"ol" | b"dl" => self.edge(2),
             b"pre" | b"listing" | b"xmp" => {
                 self.edge(2);
-                self.preformatted = if closing {
-                    self.preformatted.saturating_sub(1)
-                } else {
-                    self.preformatted.saturating_add(1)
-                };
+                self.preformatted = if closing { self.preformatted.saturating_sub(1) } else { self.preformatted.saturating_add(1) };
             }
             b"li" => {
                 self.edge(1);
@@ -423,15 +375,11 @@ impl TextBuilder {
                 self.edge(1);
             }
             b"td" | b"th" if !closing => {
-                self.tab_due =
-                    self.breaks_due == 0 && self.breaks_there == 0 && !self.out.is_empty();
+                self.tab_due = self.breaks_due == 0 && self.breaks_there == 0 && !self.out.is_empty();
             }
-            b"div" | b"tr" | b"table" | b"tbody" | b"thead" | b"tfoot" | b"caption" | b"dt"
-            | b"dd" | b"address" | b"center" | b"form" | b"fieldset" | b"body" | b"html"
-            | b"head" | b"section" | b"article" | b"header" | b"footer" | b"nav" | b"aside"
-            | b"main" | b"figure" | b"figcaption" | b"option" | b"legend" | b"dir" | b"menu" => {
-                self.edge(1)
-            }
+            b"div" | b"tr" | b"table" | b"tbody" | b"thead" | b"tfoot" | b"caption" | b"dt" | b"dd" | b"address" | b"center" | b"form"
+            | b"fieldset" | b"body" | b"html" | b"head" | b"section" | b"article" | b"header" | b"footer" | b"nav" | b"aside" | b"main"
+            | b"figure" | b"figcaption" | b"option" | b"legend" | b"dir" | b"menu" => self.edge(1),
             _ => {}
         }
     }
@@ -444,10 +392,7 @@ fn resolve(reference: &str) -> Option<(char, &str)> {
             Some(digits) => (16, digits),
             None => (10, number),
         };
-        let end = digits
-            .char_indices()
-            .find(|(_, c)| !c.is_digit(radix))
-            .map_or(digits.len(), |(at, _)| at);
+        let end = digits.char_indices().find(|(_, c)| !c.is_digit(radix)).map_or(digits.len(), |(at, _)| at);
         let (digits, behind) = digits.split_at_checked(end)?;
         if digits.is_empty() {
             return None;
@@ -466,18 +411,12 @@ fn resolve(reference: &str) -> Option<(char, &str)> {
         return Some((c.unwrap_or(char::REPLACEMENT_CHARACTER), behind));
     }
     // The longest name has eight letters.
-    let end = reference
-        .bytes()
-        .take(9)
-        .position(|byte| !byte.is_ascii_alphanumeric())
-        .unwrap_or(reference.len());
+    let end = reference.bytes().take(9).position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(reference.len());
     let (name, behind) = reference.split_at_checked(end)?;
     match behind.strip_prefix(';') {
         Some(behind) => Some((named_character(name)?, behind)),
         // The names that are common without their semicolon.
-        None if matches!(name, "amp" | "lt" | "gt" | "quot" | "nbsp") => {
-            Some((named_character(name)?, behind))
-        }
+        None if matches!(name, "amp" | "lt" | "gt" | "quot" | "nbsp") => Some((named_character(name)?, behind)),
         None => None,
     }
 }
@@ -495,19 +434,10 @@ mod tests {
             (b"\xFF\xFE<\0", Some(1200)),
             (b"\xFE\xFF\0<", Some(1201)),
             (b"<\0h\0t\0m\0l\0", Some(1200)),
-            (
-                b"<html><META http-equiv=Content-Type content=\"text/html; charset=iso-8859-2\">",
-                Some(28592),
-            ),
+            (b"<html><META http-equiv=Content-Type content=\"text/html; charset=iso-8859-2\">", Some(28592)),
             (b"<meta name=x><meta charset = 'UTF-8' />", Some(65001)),
-            (
-                b"<!-- <meta charset=koi8-r> --><meta charset=big5>",
-                Some(950),
-            ),
-            (
-                b"<?xml version=\"1.0\" encoding=\"windows-1251\"?>",
-                Some(1251),
-            ),
+            (b"<!-- <meta charset=koi8-r> --><meta charset=big5>", Some(950)),
+            (b"<?xml version=\"1.0\" encoding=\"windows-1251\"?>", Some(1251)),
             (b"<meta charset=utf-16>", Some(65001)),
             (b"<meta name=charset content=x charset=gb2312", Some(936)),
             (b"<meta charset=nonsense><meta charset=euc-kr>", Some(949)),
@@ -516,12 +446,7 @@ mod tests {
             (b"<!-- <meta charset=koi8-r>", None),
             (b"", None),
         ] {
-            assert_eq!(
-                charset_of(html),
-                page.map(CodePage),
-                "{}",
-                String::from_utf8_lossy(html)
-            );
+            assert_eq!(charset_of(html), page.map(CodePage), "{}", String::from_utf8_lossy(html));
         }
     }
 
@@ -551,12 +476,7 @@ mod tests {
             (b"<p>\x1B$BF|\x1B(B", Some(50220), 50220, false),
         ] {
             let got = decode_checked(html, declared);
-            assert_eq!(
-                (got.code_page.0, got.had_errors),
-                (page, had_errors),
-                "{declared:?} {}",
-                String::from_utf8_lossy(html)
-            );
+            assert_eq!((got.code_page.0, got.had_errors), (page, had_errors), "{declared:?} {}", String::from_utf8_lossy(html));
         }
         assert_eq!(decode(b"\xFF\xFE<\0\xE4\0", None), "<\u{E4}");
         assert_eq!(decode(b"\xEF\xBB\xBFa", None), "a");
@@ -567,29 +487,17 @@ mod tests {
         for (html, text) in [
             ("plain", "plain"),
             ("  a \r\n  b\t c  ", "a b c"),
-            (
-                "<html><head><title>T</title><style>p { x }</style></head><body>b</body></html>",
-                "b",
-            ),
+            ("<html><head><title>T</title><style>p { x }</style></head><body>b</body></html>", "b"),
             ("<p>a</p><p>b</p>", "a\r\n\r\nb"),
             ("<div>a</div><div>b</div>", "a\r\nb"),
             ("<div>a</div><br><div>b</div>", "a\r\n\r\nb"),
             ("<div>a<br></div><div>b</div>", "a\r\nb"),
             ("a<br>b<br/>c<BR />d", "a\r\nb\r\nc\r\nd"),
-            (
-                "<table><tr><td>a<td>b</tr><tr><td>c</td> <td>d</td></tr></table>e",
-                "a\tb\r\nc\td\r\ne",
-            ),
+            ("<table><tr><td>a<td>b</tr><tr><td>c</td> <td>d</td></tr></table>e", "a\tb\r\nc\td\r\ne"),
             ("x<ul><li>a<li>b</ul>y", "x\r\n\r\n* a\r\n* b\r\n\r\ny"),
             ("a<pre>b  c\n d</pre>e", "a\r\n\r\nb  c\r\n d\r\n\r\ne"),
-            (
-                "&lt;&amp;&gt;&quot;&#228;&#xE4;&auml;&#150;&nbsp;&amp x",
-                "<&>\"\u{E4}\u{E4}\u{E4}\u{2013} & x",
-            ),
-            (
-                "&bogus; & &; &#; &#x; &#xFFFFFFFFFF;&#55296;",
-                "&bogus; & &; &#; &#x; \u{FFFD}\u{FFFD}",
-            ),
+            ("&lt;&amp;&gt;&quot;&#228;&#xE4;&auml;&#150;&nbsp;&amp x", "<&>\"\u{E4}\u{E4}\u{E4}\u{2013} & x"),
+            ("&bogus; & &; &#; &#x; &#xFFFFFFFFFF;&#55296;", "&bogus; & &; &#; &#x; \u{FFFD}\u{FFFD}"),
             ("a<!-- <p> -->b<!--->c<!-- open", "abc"),
             ("<!DOCTYPE html><?xml x?>a<![if !mso]>b<![endif]>", "ab"),
             ("<script>if (a</b) '<p>'</SCRIPT >x", "x"),
@@ -610,10 +518,7 @@ mod tests {
     #[test]
     fn hostile_documents_end() {
         // Each of these is quadratic for a reader that looks ahead again and again.
-        for piece in [
-            "<a x=\"", "<!--", "<style>", "<title>", "</", "&", "&#", "<meta ", "<a ", "<", "<!",
-            "<li>",
-        ] {
+        for piece in ["<a x=\"", "<!--", "<style>", "<title>", "</", "&", "&#", "<meta ", "<a ", "<", "<!", "<li>"] {
             let html = piece.repeat(50_000);
             assert!(to_text(&html).len() <= html.len() * 2, "{piece}");
             assert_eq!(charset_of(html.as_bytes()), None, "{piece}");

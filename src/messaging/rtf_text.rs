@@ -127,14 +127,7 @@ impl Reader {
             limit,
             kind: BodyKind::PlainRtf,
             text: String::new(),
-            group: Group {
-                destination: Destination::Content,
-                font: None,
-                stand_ins: 1,
-                rtf_only: false,
-                hidden: false,
-                deleted: false,
-            },
+            group: Group { destination: Destination::Content, font: None, stand_ins: 1, rtf_only: false, hidden: false, deleted: false },
             outer: Vec::new(),
             beyond: 0,
             first: false,
@@ -154,14 +147,9 @@ impl Reader {
         self.settle();
         let truncated = self.text.len() > self.limit;
         if truncated {
-            self.text
-                .truncate(self.text.floor_char_boundary(self.limit));
+            self.text.truncate(self.text.floor_char_boundary(self.limit));
         }
-        Body {
-            kind: self.kind,
-            text: self.text,
-            truncated,
-        }
+        Body { kind: self.kind, text: self.text, truncated }
     }
 
     /// Takes the next token; false at the end of the document.
@@ -190,12 +178,8 @@ impl Reader {
                 }
             }
             Token::Text(run) => {
-                let skipped = usize::try_from(self.skip)
-                    .unwrap_or(usize::MAX)
-                    .min(run.len());
-                self.skip = self
-                    .skip
-                    .saturating_sub(u32::try_from(skipped).unwrap_or(u32::MAX));
+                let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(run.len());
+                self.skip = self.skip.saturating_sub(u32::try_from(skipped).unwrap_or(u32::MAX));
                 self.bytes(run.get(skipped..).unwrap_or_default());
             }
             Token::Hex(byte) => {
@@ -342,8 +326,7 @@ impl Reader {
                 self.group.hidden = false;
                 self.group.deleted = false;
             }
-            b"fcharset" => self
-                .describe(number.and_then(|n| CodePage::for_rtf_charset(u32::try_from(n).ok()?))),
+            b"fcharset" => self.describe(number.and_then(|n| CodePage::for_rtf_charset(u32::try_from(n).ok()?))),
             b"cpg" => self.describe(page(number)),
             b"deff" => {
                 self.flush();
@@ -415,11 +398,7 @@ impl Reader {
         if self.group.destination == Destination::HtmlTag {
             return self.default_page;
         }
-        self.group
-            .font
-            .or(self.default_font)
-            .and_then(|font| self.fonts.get(&font).copied())
-            .unwrap_or(self.default_page)
+        self.group.font.or(self.default_font).and_then(|font| self.fonts.get(&font).copied()).unwrap_or(self.default_page)
     }
 
     /// Text in bytes.
@@ -443,11 +422,7 @@ impl Reader {
     fn put(&mut self, plain: &str, html: &str) {
         if self.visible() {
             self.settle();
-            self.text.push_str(if self.kind == BodyKind::Html {
-                html
-            } else {
-                plain
-            });
+            self.text.push_str(if self.kind == BodyKind::Html { html } else { plain });
         }
     }
 
@@ -464,18 +439,11 @@ impl Reader {
             return;
         }
         self.flush();
-        let value = if number < 0 {
-            number.wrapping_add(0x1_0000)
-        } else {
-            number
-        };
+        let value = if number < 0 { number.wrapping_add(0x1_0000) } else { number };
         let value = u32::try_from(value).unwrap_or(0xFFFD);
         match (u16::try_from(value), self.high.take()) {
             (Ok(low @ 0xDC00..=0xDFFF), Some(high)) => {
-                self.text.extend(
-                    char::decode_utf16([high, low])
-                        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)),
-                );
+                self.text.extend(char::decode_utf16([high, low]).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
                 return;
             }
             (_, Some(_)) => self.text.push(char::REPLACEMENT_CHARACTER),
@@ -486,9 +454,7 @@ impl Reader {
             0 => {}
             // The bullets of the fonts Symbol and Wingdings.
             0xF0B7 | 0xF0A7 if self.kind != BodyKind::Html => self.text.push('\u{2022}'),
-            _ => self
-                .text
-                .push(char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)),
+            _ => self.text.push(char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)),
         }
     }
 
@@ -583,10 +549,8 @@ mod tests {
 
     #[test]
     fn text_comes_out_as_it_was() {
-        let body = de_encapsulate(
-            br"{\rtf1\ansi\ansicpg1251\fromtext \deff0{\fonttbl{\f0 Arial;}}\pard a <b> \'cf\par\tab \{x\}\\\par }",
-            LIMIT,
-        );
+        let body =
+            de_encapsulate(br"{\rtf1\ansi\ansicpg1251\fromtext \deff0{\fonttbl{\f0 Arial;}}\pard a <b> \'cf\par\tab \{x\}\\\par }", LIMIT);
         assert_eq!(body.kind, BodyKind::Text);
         assert_eq!(body.text, "a <b> \u{41F}\r\n\t{x}\\\r\n");
         assert!(!body.truncated);
@@ -597,25 +561,16 @@ mod tests {
         let rtf = br"{\rtf1\ansi\deff0{\fonttbl{\f0\froman Times;}}{\stylesheet{\s0 Normal;}}{\info{\author me}}
 {\*\generator x;}{\header head}\pard One\par {\v hidden}two{\deleted gone}\cell three\row
 {\field{\*\fldinst HYPERLINK y}{\fldrslt link}}{\pict\wmetafile8 0102}{\pntext\bullet\tab}\u-3913 ?\emdash\-\_\~.}";
-        assert_eq!(
-            plain(rtf),
-            "One\r\ntwo\tthree\r\nlink\u{2022}\t\u{2022}\u{2014}\u{2011}\u{A0}."
-        );
+        assert_eq!(plain(rtf), "One\r\ntwo\tthree\r\nlink\u{2022}\t\u{2022}\u{2014}\u{2011}\u{A0}.");
     }
 
     #[test]
     fn fonts_choose_the_code_page() {
         let rtf = br"{\rtf1\ansi\ansicpg1252\deff1{\fonttbl{\f0\fcharset204 A;}{\f1\fcharset0 B;}{\f2\fcharset128 C;}{\f3\fnil\cpg1253 D;}{\f4 E;}}
 \'e4{\f0 \'e4}\'e4{\f2\'93\'fa\'96{}{\f2\'96\{\'83A}{\f3\'e1}{\f4\'e4}{\f9\'e4}\f0\'e4\plain\'e4}";
-        assert_eq!(
-            plain(rtf),
-            "\u{E4}\u{434}\u{E4}\u{65E5}\u{FFFD}\u{672C}\u{30A2}\u{3B1}\u{E4}\u{E4}\u{434}\u{E4}"
-        );
+        assert_eq!(plain(rtf), "\u{E4}\u{434}\u{E4}\u{65E5}\u{FFFD}\u{672C}\u{30A2}\u{3B1}\u{E4}\u{E4}\u{434}\u{E4}");
         // A font table without groups, and raw bytes.
-        assert_eq!(
-            plain(b"{\\rtf1{\\fonttbl\\f0\\fcharset0 A;\\f1\\fcharset204 B;}\\f1 \xE4\\f0 \xE4}"),
-            "\u{434}\u{E4}"
-        );
+        assert_eq!(plain(b"{\\rtf1{\\fonttbl\\f0\\fcharset0 A;\\f1\\fcharset204 B;}\\f1 \xE4\\f0 \xE4}"), "\u{434}\u{E4}");
     }
 
     #[test]

@@ -45,12 +45,7 @@ impl<'a> Tokens<'a> {
 
     /// Takes the bytes off the front that `belongs` accepts, `most` at most.
     fn advance_while(&mut self, most: usize, belongs: impl Fn(u8) -> bool) -> &'a [u8] {
-        let count = self
-            .rest
-            .iter()
-            .take(most)
-            .take_while(|&&byte| belongs(byte))
-            .count();
+        let count = self.rest.iter().take(most).take_while(|&&byte| belongs(byte)).count();
         self.advance(count)
     }
 
@@ -62,13 +57,8 @@ impl<'a> Tokens<'a> {
             if symbol != b'\'' {
                 return Some(Token::Symbol(symbol));
             }
-            let digit = |byte: Option<&u8>| {
-                char::from(*byte?)
-                    .to_digit(16)
-                    .and_then(|value| u8::try_from(value).ok())
-            };
-            let (Some(high), Some(low)) = (digit(self.rest.first()), digit(self.rest.get(1)))
-            else {
+            let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16).and_then(|value| u8::try_from(value).ok());
+            let (Some(high), Some(low)) = (digit(self.rest.first()), digit(self.rest.get(1))) else {
                 return Some(Token::Symbol(symbol));
             };
             self.advance(2);
@@ -93,16 +83,8 @@ impl<'a> Tokens<'a> {
         }
         self.advance(usize::from(negative));
         let digits = self.advance_while(usize::MAX, |byte| byte.is_ascii_digit());
-        let value = digits.iter().fold(0_i32, |value, digit| {
-            value
-                .saturating_mul(10)
-                .saturating_add(i32::from(digit & 0x0F))
-        });
-        Some(if negative {
-            value.saturating_neg()
-        } else {
-            value
-        })
+        let value = digits.iter().fold(0_i32, |value, digit| value.saturating_mul(10).saturating_add(i32::from(digit & 0x0F)));
+        Some(if negative { value.saturating_neg() } else { value })
     }
 }
 
@@ -129,9 +111,7 @@ impl<'a> Iterator for Tokens<'a> {
                     self.advance(1);
                     continue;
                 }
-                _ => Some(Token::Text(self.advance_while(usize::MAX, |byte| {
-                    !matches!(byte, b'{' | b'}' | b'\\' | b'\r' | b'\n' | 0)
-                }))),
+                _ => Some(Token::Text(self.advance_while(usize::MAX, |byte| !matches!(byte, b'{' | b'}' | b'\\' | b'\r' | b'\n' | 0)))),
             };
         }
     }
@@ -144,8 +124,7 @@ mod tests {
 
     #[test]
     fn tokens() {
-        let got: Vec<_> =
-            Tokens::new(b"{\\rtf1\r\n\\b0 text\\\\\\'e4\\u-12?\\bin3 {}{\\*\\x}").collect();
+        let got: Vec<_> = Tokens::new(b"{\\rtf1\r\n\\b0 text\\\\\\'e4\\u-12?\\bin3 {}{\\*\\x}").collect();
         assert_eq!(
             got,
             [
@@ -164,9 +143,6 @@ mod tests {
             ]
         );
         let ends: Vec<_> = Tokens::new(b"\\a- \\b99999999999\\").collect();
-        assert_eq!(
-            ends,
-            [Word(b"a", None), Text(b"- "), Word(b"b", Some(i32::MAX))]
-        );
+        assert_eq!(ends, [Word(b"a", None), Text(b"- "), Word(b"b", Some(i32::MAX))]);
     }
 }
