@@ -9,7 +9,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-FREE, FOLDER, MESSAGE, ASSOCIATED = 0, 2, 4, 8
+FOLDER, MESSAGE, ASSOCIATED, HIERARCHY, CONTENTS, ASSOCIATED_CONTENTS = 2, 4, 8, 0xD, 0xE, 0xF
+ROOT_FOLDER = 0x122
 BBT, NBT = "bbt", "nbt"
 
 
@@ -81,6 +82,7 @@ class Ndb:
         self.pages: dict[int, tuple[str, int]] = {}  # ib -> tree, level
         self.blocks: dict[int, Block] = {}  # bid, bit 0 masked
         self.nodes: dict[int, Node] = {}
+        self.home: dict[int, int] = {}  # NID -> ib of its NBT leaf
         self.roots = {
             NBT: self.layout.ident(data, self.layout.nbt_root),
             BBT: self.layout.ident(data, self.layout.bbt_root),
@@ -114,7 +116,9 @@ class Ndb:
                 for at in entries:
                     nid, data, sub = (layout.ident(page, at + i * width) for i in range(3))
                     parent = struct.unpack_from("<I", page, at + 3 * width)[0]
-                    self.nodes[nid & 0xFFFF_FFFF] = Node(nid & 0xFFFF_FFFF, data & ~1, sub & ~1, parent)
+                    nid &= 0xFFFF_FFFF
+                    self.nodes[nid] = Node(nid, data & ~1, sub & ~1, parent)
+                    self.home[nid] = ib
             else:
                 for at in entries:
                     self._add_block(page, at)
@@ -171,6 +175,9 @@ class Ndb:
             return self.blocks[bid]
         except KeyError:
             raise NotHealthy(f"no block {bid:#x}") from None
+
+    def all_blocks(self, node: Node) -> set[int]:
+        return self.data_tree(node.data) | self.sub_tree(node.sub)
 
     def messages(self) -> list[Node]:
         return [node for node in self.nodes.values() if node.kind in (MESSAGE, ASSOCIATED)]

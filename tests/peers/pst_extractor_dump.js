@@ -60,6 +60,7 @@ function item(message, folder) {
     subject: message.subject || undefined,
     from: message.senderName ? { name: message.senderName } : undefined,
     sent: sent ? sent.toISOString() : undefined,
+    // Not its RTF: the dictionary that it decompresses with has LF and CR swapped, and it takes the result for UTF-8.
     bodies: { text: body(message.body) },
     attachments,
   }

@@ -81,6 +81,13 @@ def message(item, folder: str) -> dict:
     bodies = known(text=UNKNOWN if plain is UNKNOWN else body(plain))
     if html is None or html.value_type == 0x102:
         bodies["html"] = body(html.data or b"") if html is not None else None
+    if 0x1009 not in properties:
+        bodies["rtf"] = None
+    elif isinstance(item, pypff.message):
+        try:
+            bodies["rtf"] = body(item.rtf_body)
+        except OSError as error:
+            emit_error(f"{item.identifier:#x}: RTF: {error}")
     found = known(
         kind="message",
         nid=item.identifier,

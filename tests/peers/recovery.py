@@ -52,6 +52,7 @@ class Outcome:
     recovered_beyond: int = 0  # whole again, although a block of theirs is damaged
     recovered_partly: int = 0
     extra: int = 0  # duplicates, or messages that the healthy file does not list
+    folder_ceiling: int = 0  # intact ones whose folder can still be known
     right_folder: int = 0
     associated_ceiling: int = 0
     associated_full: int = 0
@@ -130,6 +131,8 @@ def judge(binary: Path, healthy: Healthy, damage: str, note: str, data: bytes, s
     outcome.messages = len(of_messages)
     outcome.ceiling_full = of_messages.count(INTACT)
     outcome.ceiling_pc = len(of_messages) - of_messages.count(LOST)
+    placed = healthy.truth.placed(data, segments)
+    outcome.folder_ceiling = sum(states[nid] == INTACT for nid in placed if nid & 0x1F == MESSAGE)
     outcome.associated_ceiling = sum(s == INTACT for nid, s in states.items() if nid & 0x1F == ASSOCIATED)
     nothing_there = not outcome.ceiling_full and not outcome.associated_ceiling
 
@@ -223,12 +226,12 @@ def open_healthy(binary: Path, path: Path, peers: list[str]) -> Healthy | str:
 
 
 def table(outcomes: list[Outcome], peers: list[str]) -> str:
-    head = ["damage", "ceiling full", "ceiling pc", "recovered full", "beyond", "partly", "extra", "right folder", "associated"]
+    head = ["damage", "ceiling full", "ceiling pc", "recovered full", "beyond", "partly", "extra", "folder ceiling", "right folder", "associated"]
     head += [*peers, "check", "repair", "s", ""]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for one in outcomes:
         cells = [one.damage, one.ceiling_full, one.ceiling_pc, one.recovered_full, one.recovered_beyond, one.recovered_partly]
-        cells += [one.extra, one.right_folder, f"{one.associated_full}/{one.associated_ceiling}"]
+        cells += [one.extra, one.folder_ceiling, one.right_folder, f"{one.associated_full}/{one.associated_ceiling}"]
         cells += [one.peers.get(name, "-") for name in peers]
         cells += [one.check, one.repair_exit, one.seconds, "FAIL" if one.failures else ""]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
@@ -250,6 +253,7 @@ def totals(outcomes: list[Outcome]) -> str:
         f"messages with a property context, whole or in part: {percent(came_back + total('recovered_partly'), total('ceiling_pc'))}",
         f"whole although a block is damaged: {total('recovered_beyond')}, in part: {total('recovered_partly')}, extra: {total('extra')}",
         f"in the folder they came from: {percent(total('right_folder'), came_back)}",
+        f"in their folder, of the intact ones whose folder can still be known: {percent(total('right_folder'), total('folder_ceiling'))}",
     ]
     return "\n".join(lines)
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Tests of the comparison itself: run before believing what it says. usage: python3 selftest.py"""
 
+import random
 import unittest
 from pathlib import Path
 
 import more_damage
 from compare import Difference, Explanations, attachment_pairs, differences, item_pairs, same_body, same_time
 from items import body, sha256, subject
-from ndb import MESSAGE, Ndb
+from ndb import CONTENTS, MESSAGE, Ndb
 from readers import HERE, Peer, Reading
 from recovery import Healthy, Outcome, compare as compare_recovery
 from truth import CORPUS_SAMPLES, INTACT, LOST, PC, Truth
@@ -111,6 +112,20 @@ class Samples(unittest.TestCase):
                     hurt = bytearray(data)
                     hurt[truth.ndb.blocks[min(bids)].ib] ^= 1
                     self.assertEqual(truth.states(bytes(hurt))[nid], state, path)
+
+    def test_a_folder_is_known_while_a_table_or_the_nbt_names_the_child(self):
+        for path in SAMPLES:
+            truth = Truth(path)
+            ndb, everything = truth.ndb, set(truth.needs)
+            self.assertEqual(truth.placed(ndb.bytes), everything, path)
+            self.assertEqual(truth.placed(b""), set(), path)
+            without_nbt = more_damage.KINDS["nbt_garbage"](ndb, random.Random(1)).data
+            self.assertEqual(truth.placed(without_nbt), everything, path)
+            nid = next(nid for nid in truth.needs if nid & 0x1F == MESSAGE)
+            hurt = bytearray(without_nbt)
+            hurt[ndb.blocks[ndb.nodes[truth.parents[nid] & ~0x1F | CONTENTS].data].ib] ^= 1
+            lost = {one for one, parent in truth.parents.items() if parent == truth.parents[nid] and one & 0x1F == MESSAGE}
+            self.assertEqual(truth.placed(bytes(hurt)), everything - lost, path)
 
     def test_padding_carries_nothing(self):
         truth = Truth(SAMPLES[0])

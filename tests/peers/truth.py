@@ -18,7 +18,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from ndb import ASSOCIATED, MESSAGE, Ndb, NotHealthy
+from ndb import ASSOCIATED, ASSOCIATED_CONTENTS, CONTENTS, HIERARCHY, MESSAGE, ROOT_FOLDER, Ndb, NotHealthy
 
 INTACT, PC, LOST = "intact", "pc", "lost"
 CORPUS = Path(__file__).resolve().parents[3] / "shared/corpus"
@@ -29,6 +29,8 @@ CORPUS_SAMPLES = [
     CORPUS / "aquasync__ruby-msg/msgInMsg.pst",
     CORPUS / "npm__pst-extractor/pstextractortest@outlook.com.ost",
 ]
+
+TABLE_OF = {MESSAGE: CONTENTS, ASSOCIATED: ASSOCIATED_CONTENTS}
 
 # Where a stretch of the healthy file stands in the damaged copy: (start, end, start there).
 Segment = tuple[int, int, int]
@@ -47,26 +49,65 @@ class Truth:
         self.needs: dict[int, tuple[set[int], set[int]]] = {}
         self.parents: dict[int, int] = {}
         for node in self.ndb.messages():
-            pc = self.ndb.data_tree(node.data)
-            self.needs[node.nid] = pc, pc | self.ndb.sub_tree(node.sub)
+            self.needs[node.nid] = self.ndb.data_tree(node.data), self.ndb.all_blocks(node)
             self.parents[node.nid] = node.parent
 
     def states(self, damaged: bytes, segments: list[Segment] | None = None) -> dict[int, str]:
         """The state of each message, by NID; `segments` when bytes have moved."""
-        whole = {bid for bid in self.ndb.blocks if self._is_whole(bid, damaged, segments)}
+        whole = self._whole_blocks(damaged, segments)
         return {
             nid: INTACT if full <= whole else PC if pc <= whole else LOST for nid, (pc, full) in self.needs.items()
         }
 
-    def _is_whole(self, bid: int, damaged: bytes, segments: list[Segment] | None) -> bool:
-        block = self.ndb.blocks[bid]
-        shift = 0
+    def placed(self, damaged: bytes, segments: list[Segment] | None = None) -> set[int]:
+        """The messages whose folder can still be known.
+
+        Every folder on the way to the root has its property context, and on each step either the child's NBT entry is
+        there or the parent's table that lists it. That is an upper bound: a table without the NBT names rows whose
+        objects have no names any more.
+        """
+        whole = self._whole_blocks(damaged, segments)
+        page = self.ndb.layout.page
+        pages = {ib for ib in set(self.ndb.home.values()) if self._is_whole([(ib, ib + page)], damaged, segments)}
+        known: dict[int, bool] = {ROOT_FOLDER: True}
+
+        def step(nid: int) -> bool:
+            node, parent = self.ndb.nodes[nid], self.ndb.nodes[nid].parent
+            table = self.ndb.nodes.get(parent & ~0x1F | TABLE_OF.get(node.kind, HIERARCHY))
+            return self.ndb.home[nid] in pages or (table is not None and self.ndb.all_blocks(table) <= whole)
+
+        def is_known(folder: int) -> bool:
+            way = []
+            while folder not in known and folder in self.ndb.nodes and folder not in way:
+                way.append(folder)
+                folder = self.ndb.nodes[folder].parent
+            for nid in reversed(way):
+                known[nid] = (
+                    known.get(folder, False) and self.ndb.data_tree(self.ndb.nodes[nid].data) <= whole and step(nid)
+                )
+                folder = nid
+            return known.get(folder, False)
+
+        return {nid for nid, parent in self.parents.items() if is_known(parent) and step(nid)}
+
+    def _whole_blocks(self, damaged: bytes, segments: list[Segment] | None) -> set[int]:
+        layout = self.ndb.layout
+        return {
+            bid
+            for bid, block in self.ndb.blocks.items()
+            if self._is_whole(
+                [(block.ib, block.ib + block.size)] if self.padding else block.ranges(layout), damaged, segments
+            )
+        }
+
+    def _is_whole(self, ranges: list[tuple[int, int]], damaged: bytes, segments: list[Segment] | None) -> bool:
+        """Whether the ranges of one object are what they were, wherever they stand now."""
+        shift, first, last = 0, ranges[0][0], ranges[-1][1]
         if segments is not None:
-            homes = [there - start for start, end, there in segments if start <= block.ib and block.ib + block.size <= end]
+            homes = [there - start for start, end, there in segments if start <= first and last <= end]
             if not homes:
                 return False
             shift = homes[0]
-        ranges = [(block.ib, block.ib + block.size)] if self.padding else block.ranges(self.ndb.layout)
         return all(self.ndb.bytes[a:b] == damaged[a + shift : b + shift] for a, b in ranges)
 
 
@@ -136,11 +177,13 @@ def main() -> int:
         print(f"{args.files[0]}: {error}", file=sys.stderr)
         return 1
     for path in args.files[1:]:
-        states = truth.states(path.read_bytes())
+        data = path.read_bytes()
+        states, placed = truth.states(data), truth.placed(data)
         for title, kinds in ("messages", (MESSAGE,)), ("associated", (ASSOCIATED,)):
             total = sum(nid & 0x1F in kinds for nid in states)
             pc, full = ceilings(states, kinds)
-            print(f"{path.name}: {title} {total}, with property context {pc}, whole {full}")
+            known = sum(nid & 0x1F in kinds and state == INTACT for nid, state in states.items() if nid in placed)
+            print(f"{path.name}: {title} {total}, with property context {pc}, whole {full}, of known folder {known}")
         if args.list:
             for nid, state in sorted(states.items()):
                 print(f"  {nid:#x} in {truth.parents[nid]:#x}: {state}")
