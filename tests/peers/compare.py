@@ -92,10 +92,24 @@ def field_pairs(ours: dict, theirs: dict) -> Iterator[Pair]:
     if ours.get("from") is not None and theirs.get("from") is not None:
         if not same_text(ours["from"].get("name"), theirs["from"].get("name")):
             yield "sender", ours["from"].get("name"), theirs["from"].get("name")
+    yield from recipient_pairs(ours, theirs)
     for name, body in (theirs.get("bodies") or {}).items():
         mine = (ours.get("bodies") or {}).get(name)
         if name in (ours.get("bodies") or {}) and not same_body(mine, body):
             yield f"{name} body", mine, body
+
+
+def recipient_pairs(ours: dict, theirs: dict) -> Iterator[Pair]:
+    """By name. `to` may hold the copies too, or `cc` and `bcc` may stand beside it."""
+    if "to" not in ours or "to" not in theirs:
+        return
+    mine, all_theirs = recipient_names(ours, "to", "cc", "bcc"), recipient_names(theirs, "to", "cc", "bcc")
+    if recipient_names(theirs, "to") - mine or mine - all_theirs:
+        yield "recipients", sorted((mine - all_theirs).elements()), sorted((all_theirs - mine).elements())
+
+
+def recipient_names(item: dict, *keys: str) -> Counter:
+    return Counter((one.get("name") or "").rstrip("\0") for key in keys for one in item.get(key) or [])
 
 
 def attachment_pairs(ours: list[dict], theirs: list[dict]) -> Iterator[Pair]:

@@ -40,6 +40,16 @@ function attachment(message, index) {
   return found
 }
 
+function recipients(message) {
+  const found = { to: [], cc: [], bcc: [] }
+  for (let i = 0; i < message.numberOfRecipients; i++) {
+    const one = message.getRecipient(i)
+    const kind = { 2: 'cc', 3: 'bcc' }[one.recipientType] || 'to'
+    found[kind].push({ name: one.displayName })
+  }
+  return found
+}
+
 function item(message, folder) {
   const attachments = []
   for (let i = 0; i < message.numberOfAttachments; i++) {
@@ -63,6 +73,7 @@ function item(message, folder) {
     // Not its RTF: the dictionary that it decompresses with has LF and CR swapped, and it takes the result for UTF-8.
     bodies: { text: body(message.body) },
     attachments,
+    ...recipients(message),
   }
 }
 

@@ -73,6 +73,19 @@ def attachment(item) -> dict:
     return found
 
 
+def recipients(item) -> dict:
+    """Names by kind; a table with a name in an 8-bit code page is left out whole."""
+    found = {"to": [], "cc": [], "bcc": []}
+    table = getattr(item, "recipients", None)
+    for record_set in table.record_sets if table is not None else ():
+        row = {entry.entry_type: entry for entry in record_set.entries}
+        name = text(row, 0x3001)
+        if name is UNKNOWN:
+            return {}
+        found[{2: "cc", 3: "bcc"}.get(number(row, 0x0C15), "to")].append({"name": name})
+    return found
+
+
 def message(item, folder: str) -> dict:
     properties = entries(item)
     raw = text(properties, 0x37)
@@ -103,6 +116,10 @@ def message(item, folder: str) -> dict:
     sender = text(properties, 0x0C1A)
     if sender is not UNKNOWN:
         found["from"] = {"name": sender}
+    try:
+        found |= recipients(item)
+    except OSError as error:
+        emit_error(f"{item.identifier:#x}: recipients: {error}")
     for index in range(getattr(item, "number_of_attachments", 0)):
         try:
             found["attachments"].append(attachment(item.get_attachment(index)))

@@ -42,6 +42,13 @@ class Values(unittest.TestCase):
         theirs[0]["sha256"] = sha256(b"other")
         self.assertEqual([what for what, *_ in attachment_pairs([a, b], theirs)], ["attachment data"])
 
+    def test_recipients_by_name_wherever_the_copies_stand(self):
+        theirs = {"to": [{"name": "a"}], "cc": [{"name": "b"}]}
+        for ours in {"to": [{"name": "a"}]}, {"to": [{"name": "b"}, {"name": "a", "email": "a@b"}]}, theirs:
+            self.assertEqual(list(item_pairs(ours, theirs)), [])
+        for ours in {"to": [{"name": "b"}]}, {"to": [{"name": "a"}, {"name": "c"}]}:
+            self.assertEqual([what for what, *_ in item_pairs(ours, theirs)], ["recipients"])
+
     def test_a_key_that_a_peer_lacks_is_no_difference(self):
         self.assertEqual(list(item_pairs({"subject": "x", "flags": 1}, {"nid": 4})), [])
         self.assertEqual([what for what, *_ in item_pairs({"subject": "x"}, {"subject": "y"})], ["subject"])
