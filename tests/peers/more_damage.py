@@ -50,6 +50,17 @@ def done(data: bytearray, note: str = "", segments: list[Segment] | None = None)
     return Damaged("", bytes(data), segments, note)
 
 
+def used(ndb: Ndb) -> tuple[int, int]:
+    """Where blocks and tree pages stand. New files are mostly empty behind that: damage there proves nothing."""
+    starts = [*ndb.pages, *(block.ib for block in ndb.blocks.values())]
+    ends = [ib + ndb.layout.page for ib in ndb.pages] + [block.ib + block.size for block in ndb.blocks.values()]
+    return min(starts), max(ends)
+
+
+def middle_of(ndb: Ndb) -> int:
+    return sum(used(ndb)) // 2 // 512 * 512
+
+
 # --- bytes moved or missing -----------------------------------------------------------------------------------------
 
 
@@ -57,7 +68,7 @@ def done(data: bytearray, note: str = "", segments: list[Segment] | None = None)
 @kind("insert512", count=512)
 @kind("insert100", count=100)
 def insert(ndb: Ndb, rng: random.Random, count: int) -> Damaged:
-    data, at = ndb.bytes, len(ndb.bytes) // 2 // 512 * 512
+    data, at = ndb.bytes, middle_of(ndb)
     made = data[:at] + rng.randbytes(count) + data[at:]
     return done(bytearray(made), f"{count} at {at:#x}", [(0, at, 0), (at, len(data), at + count)])
 
@@ -65,7 +76,7 @@ def insert(ndb: Ndb, rng: random.Random, count: int) -> Damaged:
 @kind("cut64", count=64)
 @kind("cut512", count=512)
 def cut(ndb: Ndb, rng: random.Random, count: int) -> Damaged:
-    data, at = ndb.bytes, len(ndb.bytes) // 2 // 512 * 512
+    data, at = ndb.bytes, middle_of(ndb)
     made = data[:at] + data[at + count :]
     return done(bytearray(made), f"{count} at {at:#x}", [(0, at, 0), (at + count, len(data), at)])
 
@@ -78,7 +89,8 @@ def first_cut(ndb: Ndb, rng: random.Random) -> Damaged:
 
 @kind("middle_fragment")
 def middle(ndb: Ndb, rng: random.Random) -> Damaged:
-    start, end = (len(ndb.bytes) * part // 4 // 512 * 512 for part in (1, 3))
+    first, last = used(ndb)
+    start, end = ((first + (last - first) * part // 4) // 512 * 512 for part in (1, 3))
     return done(bytearray(ndb.bytes[start:end]), f"{start:#x}..{end:#x}", [(start, end, 0)])
 
 
@@ -86,7 +98,7 @@ def middle(ndb: Ndb, rng: random.Random) -> Damaged:
 @kind("truncated_b")
 @kind("truncated_c")
 def truncated(ndb: Ndb, rng: random.Random) -> Damaged:
-    end = rng.randrange(0x2000, len(ndb.bytes))
+    end = rng.randrange(*used(ndb))
     return done(copy(ndb)[:end], f"at {end:#x}")
 
 
@@ -113,8 +125,8 @@ def zero_runs(ndb: Ndb, rng: random.Random, size: int, share: float) -> Damaged:
 
 @kind("swap_sectors")
 def swap_sectors(ndb: Ndb, rng: random.Random) -> Damaged:
-    data = copy(ndb)
-    places = rng.sample(range(0x4400, len(data) - 511, 512), 8)
+    data, (first, last) = copy(ndb), used(ndb)
+    places = rng.sample(range(first, last - 511, 512), 8)
     for a, b in zip(places[::2], places[1::2]):
         data[a : a + 512], data[b : b + 512] = data[b : b + 512], data[a : a + 512]
     return done(data, "4 pairs of 512")
@@ -122,9 +134,9 @@ def swap_sectors(ndb: Ndb, rng: random.Random) -> Damaged:
 
 @kind("repeat_sectors")
 def repeat_sectors(ndb: Ndb, rng: random.Random) -> Damaged:
-    data = copy(ndb)
+    data, (first, last) = copy(ndb), used(ndb)
     for _ in range(3):
-        a, b = (rng.randrange(0x4400, len(data) - 4096) // 512 * 512 for _ in range(2))
+        a, b = (rng.randrange(first, last - 4096) // 512 * 512 for _ in range(2))
         data[b : b + 4096] = data[a : a + 4096]
     return done(data, "3 runs of 4096 written over others")
 
@@ -133,9 +145,9 @@ def repeat_sectors(ndb: Ndb, rng: random.Random) -> Damaged:
 @kind("bit_flip_one_page", count=1)
 def bit_flips(ndb: Ndb, rng: random.Random, count: int) -> Damaged:
     data = copy(ndb)
-    pages = sorted(ndb.pages)
+    pages, (_, last) = sorted(ndb.pages), used(ndb)
     for _ in range(count):
-        at = rng.randrange(len(data)) if count > 1 else rng.choice(pages) + rng.randrange(ndb.layout.meta)
+        at = rng.randrange(last) if count > 1 else rng.choice(pages) + rng.randrange(ndb.layout.meta)
         data[at] ^= 1 << rng.randrange(8)
     return done(data, f"{count} bits")
 
