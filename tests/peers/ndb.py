@@ -106,7 +106,7 @@ class Ndb:
             if len(page) < layout.page:
                 raise NotHealthy(f"the page at {ib:#x} is beyond the end")
             count, _, stride, level = struct.unpack_from(layout.meta_format, page, layout.meta)
-            if count * stride > layout.meta:
+            if not stride or count * stride > layout.meta:
                 raise NotHealthy(f"the page at {ib:#x} has {count} entries of {stride} bytes")
             self.pages[ib] = tree, level
             entries = range(0, count * stride, stride)

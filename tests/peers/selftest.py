@@ -8,7 +8,7 @@ from pathlib import Path
 import more_damage
 from compare import Difference, Explanations, attachment_pairs, differences, item_pairs, same_body, same_time
 from items import body, sha256, subject
-from ndb import CONTENTS, MESSAGE, Ndb
+from ndb import CONTENTS, MESSAGE, Ndb, NotHealthy
 from readers import HERE, Peer, Reading
 from recovery import Healthy, Outcome, compare as compare_recovery
 from truth import CORPUS_SAMPLES, INTACT, LOST, PC, Truth
@@ -133,6 +133,11 @@ class Samples(unittest.TestCase):
             hurt[ndb.blocks[ndb.nodes[truth.parents[nid] & ~0x1F | CONTENTS].data].ib] ^= 1
             lost = {one for one, parent in truth.parents.items() if parent == truth.parents[nid] and one & 0x1F == MESSAGE}
             self.assertEqual(truth.placed(bytes(hurt)), everything - lost, path)
+
+    def test_a_file_of_no_use_is_refused(self):
+        for data in b"", bytes(564), SAMPLES[0].read_bytes()[:564]:
+            with self.assertRaises(NotHealthy):
+                Ndb(data)
 
     def test_padding_carries_nothing(self):
         truth = Truth(SAMPLES[0])
