@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator
 
-from readers import SHARED, HERE, Peer, Reading, available, default_binary, pstkit
+from readers import HERE, PEERS, SHARED, Peer, Reading, available, default_binary, pstkit
 
 CORPUS = SHARED / "corpus"
 
@@ -309,6 +309,10 @@ def main() -> int:
     explanations, expected = Explanations(HERE / "explained.toml"), expectations()
 
     passed = failed = skipped = 0
+    for name in PEERS:
+        if name in (args.peers.split(",") if args.peers else PEERS) and name not in available():
+            print(f"skipped: {name} is not installed (setup.sh)")
+            skipped += 1
     all_differences: list[tuple[Difference, str | None]] = []
     columns = ["expected.tsv", *peers]
     width = max(len(name_of(file)) for file in files)

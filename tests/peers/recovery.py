@@ -294,6 +294,8 @@ def main() -> int:
     chosen = {"all": list(available()), "none": []}.get(args.peers, args.peers.split(","))
     peers = [name for name in chosen if name in available()]
     kinds = args.kinds.split(",") if args.kinds else None
+    for name in sorted(set(chosen) - set(peers)):
+        print(f"skipped: {name} is not installed (setup.sh)")
 
     outcomes: list[Outcome] = []
     skipped = 0

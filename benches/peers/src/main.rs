@@ -16,9 +16,7 @@ use std::time::Instant;
 
 use outlook_pst::ltp::prop_context::PropertyValue;
 use outlook_pst::ltp::table_context::TableContext;
-use outlook_pst::messaging::attachment::{
-    AnsiAttachment, Attachment, AttachmentData, UnicodeAttachment,
-};
+use outlook_pst::messaging::attachment::{AnsiAttachment, Attachment, AttachmentData, UnicodeAttachment};
 use outlook_pst::messaging::folder::Folder;
 use outlook_pst::messaging::message::{AnsiMessage, Message, UnicodeMessage};
 use outlook_pst::messaging::store::{AnsiStore, Store, UnicodeStore};
@@ -34,28 +32,16 @@ const ROOT_FOLDER: u32 = 0x122;
 /// What the walk hands out; the listing prints it, the timing counts it.
 trait Sink {
     fn folder(&mut self, nid: u32, path: &str);
-    fn message(
-        &mut self,
-        nid: u32,
-        path: &str,
-        message: &dyn Message,
-        attachments: Vec<Option<Rc<dyn Attachment>>>,
-    );
+    fn message(&mut self, nid: u32, path: &str, message: &dyn Message, attachments: Vec<Option<Rc<dyn Attachment>>>);
     fn error(&mut self, place: &str, error: &dyn std::fmt::Display);
 }
 
 fn hex_digest(data: &[u8]) -> String {
-    Sha256::digest(data)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn body(data: &[u8]) -> Value {
-    let end = data
-        .iter()
-        .rposition(|&byte| byte != 0)
-        .map_or(0, |last| last + 1);
+    let end = data.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let trimmed = &data[..end];
     let with_nul = [trimmed, b"\0"].concat();
     let variants = [data, trimmed, &with_nul].map(hex_digest);
@@ -67,9 +53,7 @@ fn text(value: Option<&PropertyValue>) -> Option<Value> {
     match value {
         None => Some(Value::Null),
         Some(PropertyValue::Unicode(text)) => Some(json!(String::from_utf16_lossy(text.buffer()))),
-        Some(PropertyValue::String8(text)) if text.buffer().is_ascii() => {
-            Some(json!(text.to_string()))
-        }
+        Some(PropertyValue::String8(text)) if text.buffer().is_ascii() => Some(json!(text.to_string())),
         Some(_) => None,
     }
 }
@@ -99,11 +83,8 @@ impl<W: Write> Listing<W> {
 
 fn attachment_item(attachment: &dyn Attachment) -> Value {
     let properties = attachment.properties();
-    let names: Vec<_> = [0x3707, 0x3704, 0x3001]
-        .into_iter()
-        .filter_map(|tag| text(properties.get(tag)))
-        .filter(|name| !name.is_null())
-        .collect();
+    let names: Vec<_> =
+        [0x3707, 0x3704, 0x3001].into_iter().filter_map(|tag| text(properties.get(tag))).filter(|name| !name.is_null()).collect();
     let mut item = json!({ "method": number(properties.get(0x3705)), "names": names });
     match attachment.data() {
         Some(AttachmentData::Binary(data)) => {
@@ -121,10 +102,7 @@ fn message_item(message: &dyn Message) -> Value {
     let mut item = Map::new();
     for (key, tag) in [("class", 0x001A), ("subject", 0x0037)] {
         if let Some(value) = text(properties.get(tag)) {
-            item.insert(
-                key.into(),
-                if tag == 0x0037 { subject(value) } else { value },
-            );
+            item.insert(key.into(), if tag == 0x0037 { subject(value) } else { value });
         }
     }
     if let Some(name) = text(properties.get(0x0C1A)) {
@@ -133,18 +111,11 @@ fn message_item(message: &dyn Message) -> Value {
     item.insert("flags".into(), number(properties.get(0x0E07)));
     let mut bodies = Map::new();
     if let Some(plain) = text(properties.get(0x1000)) {
-        bodies.insert(
-            "text".into(),
-            plain
-                .as_str()
-                .map_or(Value::Null, |plain| body(plain.as_bytes())),
-        );
+        bodies.insert("text".into(), plain.as_str().map_or(Value::Null, |plain| body(plain.as_bytes())));
     }
     match properties.get(0x1013) {
         None => drop(bodies.insert("html".into(), Value::Null)),
-        Some(PropertyValue::Binary(html)) => {
-            drop(bodies.insert("html".into(), body(html.buffer())))
-        }
+        Some(PropertyValue::Binary(html)) => drop(bodies.insert("html".into(), body(html.buffer()))),
         Some(_) => (),
     }
     item.insert("bodies".into(), Value::Object(bodies));
@@ -156,28 +127,13 @@ impl<W: Write> Sink for Listing<W> {
         self.line(json!({ "kind": "folder", "nid": nid, "folder": path }));
     }
 
-    fn message(
-        &mut self,
-        nid: u32,
-        path: &str,
-        message: &dyn Message,
-        attachments: Vec<Option<Rc<dyn Attachment>>>,
-    ) {
+    fn message(&mut self, nid: u32, path: &str, message: &dyn Message, attachments: Vec<Option<Rc<dyn Attachment>>>) {
         let mut item = message_item(message);
-        item["kind"] = json!(if nid & 0x1F == 8 {
-            "associated"
-        } else {
-            "message"
-        });
+        item["kind"] = json!(if nid & 0x1F == 8 { "associated" } else { "message" });
         item["nid"] = json!(nid);
         item["folder"] = json!(path);
-        item["attachments"] = attachments
-            .iter()
-            .map(|one| {
-                one.as_ref()
-                    .map_or_else(|| json!({}), |one| attachment_item(one.as_ref()))
-            })
-            .collect();
+        item["attachments"] =
+            attachments.iter().map(|one| one.as_ref().map_or_else(|| json!({}), |one| attachment_item(one.as_ref()))).collect();
         self.line(item);
     }
 
@@ -200,19 +156,11 @@ impl Sink for Totals {
         self.folders += 1;
     }
 
-    fn message(
-        &mut self,
-        _: u32,
-        _: &str,
-        _: &dyn Message,
-        attachments: Vec<Option<Rc<dyn Attachment>>>,
-    ) {
+    fn message(&mut self, _: u32, _: &str, _: &dyn Message, attachments: Vec<Option<Rc<dyn Attachment>>>) {
         self.messages += 1;
         for attachment in attachments {
             self.attachments += 1;
-            if let Some(AttachmentData::Binary(data)) =
-                attachment.as_ref().and_then(|one| one.data())
-            {
+            if let Some(AttachmentData::Binary(data)) = attachment.as_ref().and_then(|one| one.data()) {
                 self.attachment_bytes += data.buffer().len();
             }
         }
@@ -224,9 +172,7 @@ impl Sink for Totals {
 }
 
 fn row_nids(table: Option<&Rc<dyn TableContext>>) -> Vec<u32> {
-    table.map_or_else(Vec::new, |table| {
-        table.rows_matrix().map(|row| u32::from(row.id())).collect()
-    })
+    table.map_or_else(Vec::new, |table| table.rows_matrix().map(|row| u32::from(row.id())).collect())
 }
 
 /// The crate's ANSI and Unicode readers are different types without a common way to attachments.
@@ -251,10 +197,7 @@ macro_rules! walker {
                 };
                 sink.folder(nid, &path);
                 let contents = row_nids(folder.contents_table());
-                for nid in contents
-                    .into_iter()
-                    .chain(row_nids(folder.associated_table()))
-                {
+                for nid in contents.into_iter().chain(row_nids(folder.associated_table())) {
                     let entry_id = store.properties().make_entry_id(NodeId::from(nid))?;
                     let message = match <$message>::read(store.clone(), &entry_id, None) {
                         Ok(message) => message,
@@ -266,9 +209,7 @@ macro_rules! walker {
                     let mut attachments = Vec::new();
                     for local in row_nids(message.attachment_table()) {
                         match <$attachment>::read(message.clone(), NodeId::from(local), None) {
-                            Ok(attachment) => {
-                                attachments.push(Some(attachment as Rc<dyn Attachment>))
-                            }
+                            Ok(attachment) => attachments.push(Some(attachment as Rc<dyn Attachment>)),
                             Err(error) => {
                                 sink.error(&format!("{path}: {nid:#x}: {local:#x}"), &error);
                                 attachments.push(None);
@@ -278,11 +219,7 @@ macro_rules! walker {
                     sink.message(nid, &path, message.as_ref(), attachments);
                 }
                 if depth < MAX_DEPTH {
-                    pending.extend(
-                        row_nids(folder.hierarchy_table())
-                            .into_iter()
-                            .map(|nid| (nid, path.clone(), depth + 1)),
-                    );
+                    pending.extend(row_nids(folder.hierarchy_table()).into_iter().map(|nid| (nid, path.clone(), depth + 1)));
                 }
             }
             Ok(())
@@ -290,20 +227,8 @@ macro_rules! walker {
     };
 }
 
-walker!(
-    walk_unicode,
-    UnicodePstFile,
-    UnicodeStore,
-    UnicodeMessage,
-    UnicodeAttachment
-);
-walker!(
-    walk_ansi,
-    AnsiPstFile,
-    AnsiStore,
-    AnsiMessage,
-    AnsiAttachment
-);
+walker!(walk_unicode, UnicodePstFile, UnicodeStore, UnicodeMessage, UnicodeAttachment);
+walker!(walk_ansi, AnsiPstFile, AnsiStore, AnsiMessage, AnsiAttachment);
 
 /// wVer below 20: ANSI ([MS-PST] 2.2.2.6).
 fn is_ansi(path: &Path) -> io::Result<bool> {
@@ -313,11 +238,7 @@ fn is_ansi(path: &Path) -> io::Result<bool> {
 }
 
 fn walk(path: &Path, sink: &mut dyn Sink) -> io::Result<()> {
-    if is_ansi(path)? {
-        walk_ansi(path, sink)
-    } else {
-        walk_unicode(path, sink)
-    }
+    if is_ansi(path)? { walk_ansi(path, sink) } else { walk_unicode(path, sink) }
 }
 
 fn main() -> io::Result<()> {
