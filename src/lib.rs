@@ -6,4 +6,5 @@ pub mod io;
 pub mod limits;
 pub mod messaging;
 pub mod monitor;
+pub mod ndb;
 pub mod rules;

@@ -311,12 +311,15 @@ pub struct BtPage<'a> {
     pub level: u8,
     /// The trailer.
     pub trailer: PageTrailer,
+    /// Whether the checksum agrees; the entries of a page where it does not are suspect, each by itself.
+    pub intact: bool,
 }
 
 impl<'a> BtPage<'a> {
     /// Decodes and verifies the page at `ib`, which must be of type `page_type`.
     ///
-    /// `None` where nothing of it can be used: wrong type, wrong checksum, or counts that cannot be.
+    /// `None` where nothing of it can be used: wrong type, or counts that cannot be. A page with a wrong checksum is reported and comes
+    /// back with [`intact`](Self::intact) unset.
     ///
     /// # Errors
     /// What the sink answers.
@@ -331,7 +334,6 @@ impl<'a> BtPage<'a> {
         let sum = crc(page.get(..layout.page_body()).unwrap_or_default());
         if sum != t.crc {
             sink.report(Finding::new(&rules::PAGE_CRC, at).hex(u64::from(t.crc), u64::from(sum)))?;
-            return Ok(None);
         }
         let sig = signature(ib, t.bid);
         if sig != t.sig {
@@ -340,7 +342,7 @@ impl<'a> BtPage<'a> {
         if t.word != 1 {
             sink.report(Finding::new(&rules::PAGE_4K_WORD, at).hex(t.word, 1))?;
         }
-        Self::decode_body(layout, page, at, t, sink)
+        Self::decode_body(layout, page, at, t, sum == t.crc, sink)
     }
 
     /// The second half of [`decode`](Self::decode): counts and level, once the trailer has been dealt with.
@@ -349,6 +351,7 @@ impl<'a> BtPage<'a> {
         page: &'a [u8],
         at: Location,
         trailer: PageTrailer,
+        intact: bool,
         sink: &mut dyn Sink,
     ) -> Result<Option<Self>> {
         let m = layout.bt_meta;
@@ -384,6 +387,7 @@ impl<'a> BtPage<'a> {
             count,
             level,
             trailer,
+            intact,
         }))
     }
 
