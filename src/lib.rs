@@ -1,4 +1,9 @@
 //! Inspect, check, repair, salvage and write Outlook data files.
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used)
+)]
+
 pub mod error;
 pub mod finding;
 pub mod format;
