@@ -1,7 +1,13 @@
 //! Inspect, check, repair, salvage and write Outlook data files.
 #![cfg_attr(
     test,
-    allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used)
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
 )]
 
 pub mod error;

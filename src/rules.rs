@@ -317,6 +317,58 @@ rules! {
     DATA_TREE_DEPTH "PST-D019" "data-tree-depth" Data Error RewriteBlock ask loses "a data or sub-node tree is deeper or larger than the format allows" "2.2.2.8.3" - "What lies behind the limit is not read.";
     UNUSED_SUBNODE "PST-D020" "unused-subnode" Data Notice None ask keeps "nothing refers to a value's sub-node" "2.3.3.3" - "Left over, or a property was lost.";
     UNREADABLE_BLOCK "PST-D021" "block-unreadable" Data Error RewriteBlock ask loses "a block lies wholly or partly behind the end of the file" "2.2.2.8.1" - "What it held is lost.";
+    // Heaps, B-trees on heaps, property contexts
+    HN_SIGNATURE "PST-P001" "hn-signature" Property Error RewriteContext ask loses "a heap does not begin with a heap header" "2.3.1.2" - "The object cannot be read unless its heap is found elsewhere.";
+    HN_SENTINEL "PST-P002" "pagemap-sentinel" Property Error RewriteContext safe keeps "a heap block's last allocation does not end where its page map begins" "2.3.1.5" "HN (nid={}) last alloc doesn't point to front of page map (ibHnpm={}, ibLast={})" "Outlook's checker distrusts the whole object; the items are where the page map says.";
+    HN_FREE_COUNT "PST-P003" "free-count" Property Warning RewriteContext safe keeps "a heap block's count of freed items differs from its empty items" "2.3.1.5" "HN (nid={}) free alloc count doesn't match (computed={}, expected={})" "Outlook's checker distrusts the whole object; nothing is lost.";
+    HN_ALLOC_ORDER "PST-P004" "alloc-order" Property Error RewriteContext ask loses "a heap block's page map is not in ascending order or leaves its block" "2.3.1.5" - "The items at that place cannot be told apart.";
+    HID_RANGE "PST-P005" "hid-range" Property Error RewriteContext ask loses "a heap id names no item" "2.3.1.1" "PC (nid={}) invalid HNID" "What the item held is lost.";
+    BTH_ORDER "PST-P006" "bth-order" Property Error RewriteContext safe keeps "the keys of a B-tree on a heap are not strictly ascending" "2.3.2" "keys overlap (dwkey={})" "Look-ups may miss records; the records are all there, of equal keys the first counts.";
+    HNID_INVALID "PST-P007" "hnid-invalid" Property Error RewriteContext ask loses "a property's value is in a sub-node that does not exist" "2.3.3.2" "PC (nid={}) invalid HNID" "The value is lost unless its sub-node is found elsewhere.";
+    HN_FILL_LEVEL "PST-P008" "fill-level" Property Info RewriteContext safe keeps "a heap's fill level differs from the space that is free" "2.3.1.2" - "A hint for allocation.";
+    PROP_TYPE "PST-P009" "prop-type" Property Warning RewriteContext ask loses "a property's type is not a known one" "2.3.3" - "The value cannot be interpreted; its bytes are kept.";
+    HN_USER_ROOT "PST-P010" "heap-root" Property Error RewriteContext ask loses "a heap's root item is missing or of the wrong kind" "2.3.1.2" - "The object has no entrance; its B-tree is looked for among the items.";
+    HN_PAGE_MAP "PST-P011" "pagemap-place" Property Error RewriteContext ask loses "a heap block's page map does not lie in its block" "2.3.1.5" - "The block's items cannot be told apart unless the page map is found at the block's end.";
+    HN_BLOCK_END "PST-P012" "heap-block-end" Property Warning RewriteContext safe keeps "a heap's last block does not end at the end of its page map" "2.3.1.5" - "The block was cut or padded.";
+    HN_BLOCK_HEAD "PST-P013" "heap-block-head" Property Error RewriteContext ask loses "a heap block's first item does not follow the header that the block must have" "2.3.1.3" - "The blocks of the heap may be in the wrong order.";
+    HN_ITEM_LEAKED "PST-P014" "item-leaked" Property Notice RewriteContext safe keeps "nothing refers to an item of a heap" "2.3.1" - "Some bytes are wasted; a few of Outlook's own objects are like this.";
+    HN_ITEM_SHARED "PST-P015" "item-shared" Property Warning RewriteContext safe keeps "an item of a heap is referred to more than once" "2.3.1" - "Changing one of the values would change the other.";
+    BTH_HEADER "PST-P016" "bth-header" Property Error RewriteContext ask loses "a B-tree on a heap has a header that cannot be right" "2.3.2.1" - "The records cannot be read unless their sizes follow from the kind of object.";
+    BTH_RECORDS "PST-P017" "bth-records" Property Error RewriteContext ask loses "the length of a B-tree on a heap's item is not a multiple of its record size" "2.3.2" - "The last record is cut off.";
+    BTH_INDEX_KEY "PST-P018" "bth-index-key" Property Error RewriteContext safe keeps "an index record of a B-tree on a heap differs from the first key below it" "2.3.2.2" - "Look-ups may miss records; the records are all there.";
+    BTH_SHAPE "PST-P019" "bth-shape" Property Error RewriteContext ask loses "a B-tree on a heap reaches an item twice or is too deep" "2.3.2" - "The tree loops; its records are read once.";
+    VALUE_SIZE "PST-P020" "value-size" Property Error RewriteContext ask loses "a value of fixed size is stored with another size" "2.3.3.3" - "The value is cut off or not what it seems to be.";
+    STRING_ODD "PST-P021" "string-odd" Property Warning RewriteContext safe loses "a Unicode string has an odd number of bytes" "2.3.3.3" - "The last character is cut off.";
+    MULTI_VALUE "PST-P022" "multi-value" Property Error RewriteContext ask loses "a multi-valued property's count or offsets do not fit its bytes" "2.3.3.4" - "Some of the values are lost.";
+    OBJECT_VALUE "PST-P023" "object-value" Property Error RewriteContext ask loses "an object property does not name a sub-node that exists" "2.3.3.5" - "The embedded message or object is lost unless its sub-node is found elsewhere.";
+    HN_ITEM_LARGE "PST-P024" "item-too-large" Property Warning RewriteContext safe keeps "an item of a heap is larger than 3580 bytes" "2.6.2.1.2" - "Outlook could not change the object; larger values belong into sub-nodes.";
+    HN_ITEM_EMPTY "PST-P025" "item-empty" Property Warning RewriteContext safe keeps "an empty value names an empty item in place of nothing" "2.3.3.3" "PC (nid={}, prop={}) invalid HNID ({})" "Outlook's checker takes it for damage; nothing is lost.";
+    STRING_UTF16 "PST-P026" "string-utf16" Property Notice None ask keeps "a Unicode string holds half a surrogate pair" "2.3.3.3" - "One character is shown as a replacement character.";
+    HN_CLIENT "PST-P027" "heap-client" Property Error RewriteContext ask loses "a heap is of another kind than its node must hold" "2.3.1.2" - "Another object's data was written here, or the header is damaged.";
+    HN_TOO_LARGE "PST-P028" "heap-too-large" Property Error RewriteContext ask loses "a heap has more blocks than its ids can name" "2.3.1.1" - "What lies behind cannot be referred to.";
+    OBJECT_DIRECT "PST-P029" "object-direct" Property Warning RewriteContext safe keeps "an object property names its sub-node directly and without its size" "2.3.3.5" - "Some readers do not find the embedded message or object.";
+    NAME_STREAM "PST-P030" "name-map-stream" Property Error RewriteContext ask loses "a stream of the named-property map is missing or its length does not fit its records" "2.4.7" "PC (nid=61, prop={}) invalid HNID ({})" "The names of some properties are lost.";
+    NAME_ENTRY "PST-P031" "name-map-entry" Property Warning RewriteContext ask loses "an entry of the named-property map refers to a name or set that is not there, or bears another id than its place" "2.4.7" - "The name of a property is lost or ambiguous.";
+    NAME_BUCKET "PST-P032" "name-map-bucket" Property Warning RewriteContext safe keeps "the hash buckets of the named-property map do not hold each entry once and in its place" "2.4.7.5" - "Outlook may not find a name and map it again; the buckets follow from the entries.";
+    // Table contexts
+    TC_OFFSETS "PST-T001" "tcinfo-offsets" Table Error RewriteContext safe keeps "a table's cell groups do not fit its columns" "2.3.4.1" "TCINFO (nid={}) invalid TCI_1b ({}, TCI_2b={})" "Cells could be misread; the offsets follow from the columns.";
+    TC_REQUIRED_COLUMN "PST-T002" "required-column" Table Error RebuildTable ask loses "a table lacks the row id or row version column at its place" "2.3.4.2" "TC (nid={}) missing required column ({})" "Rows cannot be told apart; the table is built again from the objects that it lists.";
+    TC_ROW_INDEX "PST-T003" "row-index-missing" Table Error RebuildTable safe keeps "a row of a table has no entry in the row index, or an entry has no row" "2.3.4.3" "row ({}) missing BTH entry" "Outlook does not find the row.";
+    TC_ROW_ID "PST-T004" "row-id-missing" Table Error RebuildTable safe keeps "a row's id differs from its entry in the row index" "2.3.4.4.1" "Row matrix (nid={}) row ({}) missing PR_LTP_ROW_ID" "Look-ups mix up rows.";
+    TC_ROW_COUNT "PST-T005" "row-count" Table Error RebuildTable safe keeps "a table has another number of rows than its row index has entries" "2.3.4.3" - "Rows are missing from the table or from its index.";
+    TC_CELL "PST-T006" "ceb-vs-cell" Table Error RebuildTable ask loses "a cell that is marked as present has no readable value" "2.3.4.4.2" - "The value is taken from the object that the row stands for.";
+    TC_ROW_VER "PST-T007" "row-ver-duplicate" Table Notice RebuildTable safe keeps "two rows have the same version" "2.3.4.4.1" - "Outlook's checker calls it a minor inconsistency.";
+    TC_INFO "PST-T008" "tcinfo" Table Error RebuildTable ask loses "a table's description has the wrong type or is shorter than its columns" "2.3.4.1" - "The table cannot be read; it is built again from the objects that it lists.";
+    TC_COLUMN_ORDER "PST-T009" "column-order" Table Warning RewriteContext safe keeps "a table's columns are not in the order of their tags, or bear no distinct bits" "2.3.4.2" - "Outlook may not find a column.";
+    TC_COLUMN_PLACE "PST-T010" "column-place" Table Warning RewriteContext safe keeps "a table's cell lies outside its group, over another cell, or has a size that does not fit its type" "2.3.4.2" - "Cells could be misread.";
+    TC_INDEX_FORM "PST-T011" "row-index-form" Table Error RebuildTable ask loses "a table's row index has keys or entries of the wrong size" "2.3.4.3" - "The index is built again from the rows.";
+    TC_ROW_DUPLICATE "PST-T012" "row-id-duplicate" Table Error RebuildTable ask loses "two rows have the same id, or a row has the id 0" "2.3.4.4.1" - "Only one of the rows can be found.";
+    TC_MATRIX "PST-T013" "matrix-size" Table Error RebuildTable ask loses "a table's rows do not fill their blocks as they must" "2.3.4.4" - "The last row of the block is cut off, or the rows after it are shifted.";
+    TC_ROWS_MISSING "PST-T014" "rows-missing" Table Error RebuildTable ask loses "the rows of a table are not where the table says" "2.3.4.1" - "The rows are built again from the objects that the table lists.";
+    TC_JUNK "PST-T015" "cell-junk" Table Info None ask keeps "a row has marks behind its last column" "2.3.4.4.1" - "No effect is known; Outlook leaves them, too.";
+    TC_COLUMN_HEAP "PST-T016" "column-heap" Table Error RebuildTable ask loses "a column's own heap is missing or not readable" "-" - "Names of senders or conversations are missing from the list; they are in the messages.";
+    TC_GUST "PST-T017" "gust-table" Table Info None ask keeps "the table has the form that Outlook 2007 used for search results" "-" - "Nothing is wrong; current versions of Outlook do not write it.";
+    TC_DEPRECATED "PST-T018" "deprecated-index" Table Notice RewriteContext safe keeps "a table's deprecated index is not 0" "2.3.4.1" - "No effect is known.";
 }
 
 #[cfg(test)]

@@ -5,10 +5,14 @@
 
 pub mod block;
 pub mod bytes;
+pub mod context;
 pub mod crc;
 pub mod crypt;
 pub mod header;
+pub mod heap;
 pub mod ids;
 pub mod layout;
 pub mod maps;
 pub mod page;
+pub mod tags;
+pub mod types;
