@@ -19,3 +19,4 @@ pub mod messaging;
 pub mod monitor;
 pub mod ndb;
 pub mod rules;
+pub mod write;

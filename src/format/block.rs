@@ -76,17 +76,25 @@ impl BlockTrailer {
     }
 }
 
-/// The bytes of a whole block on disk from its stored data: padding zero, trailer computed.
+/// Appends a whole block from its stored data: padding zero, trailer computed.
 ///
 /// # Errors
 /// Where the id does not fit into an ANSI file.
 pub fn encode_block(layout: &Layout, stored: &[u8], cb_inflated: u16, ib: Ib, bid: Bid, out: &mut Vec<u8>) -> Result<(), IdTooWide> {
-    let size = super::bytes::index(layout.block_size(wide(stored.len())));
     let start = out.len();
     out.extend_from_slice(stored);
-    out.resize(start.saturating_add(size), 0);
-    let trailer =
-        BlockTrailer { cb: low16(wide(stored.len())), sig: signature(ib, bid), crc: crc(stored), bid, cb_inflated, words: (2, 0) };
+    seal_block(layout, start, cb_inflated, ib, bid, out)
+}
+
+/// Makes a whole block of the stored data that ends `out` and begins at `start`: padding zero, trailer computed.
+///
+/// # Errors
+/// Where the id does not fit into an ANSI file.
+pub fn seal_block(layout: &Layout, start: usize, cb_inflated: u16, ib: Ib, bid: Bid, out: &mut Vec<u8>) -> Result<(), IdTooWide> {
+    let stored = out.get(start..).unwrap_or_default();
+    let (cb, sum) = (wide(stored.len()), crc(stored));
+    out.resize(start.saturating_add(super::bytes::index(layout.block_size(cb))), 0);
+    let trailer = BlockTrailer { cb: low16(cb), sig: signature(ib, bid), crc: sum, bid, cb_inflated, words: (2, 0) };
     let at = out.len().saturating_sub(layout.block_trailer);
     trailer.encode(layout, out.get_mut(at..).unwrap_or_default())
 }

@@ -1,0 +1,414 @@
+//! [`NdbWriter`]: blocks, nodes, both B-trees and the header of a new file ([MS-PST] 2.2).
+//!
+//! ```text
+//! header | DList | section 0: maps, blocks ... | section 1 ... | ... | node B-tree pages | block B-tree pages
+//! ```
+//!
+//! Blocks are written as they come and get ascending ids, so that the block B-tree is in order without sorting; both trees are
+//! loaded from their leaves up when everything else is written, with full pages. References are counted where they are made.
+
+use super::space::Space;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::block::{SiEntry, SlEntry, SubnodeBlock, deflate, seal_block};
+use crate::format::bytes::{index, low16, wide};
+use crate::format::crypt::CryptMethod;
+use crate::format::header::{FileKind, Header};
+use crate::format::ids::{Bid, Bref, Ib, Nid, NidType};
+use crate::format::layout::{Layout, UNICODE, Variant};
+use crate::format::page::{BbtEntry, BtEntry, BtPageBuilder, NbtEntry, PageType, TreeEntry};
+use crate::io::Storage;
+
+/// What a new file is like beneath its messages.
+#[derive(Debug, Clone)]
+pub struct NdbOptions {
+    /// Layout of the file.
+    pub layout: &'static Layout,
+    /// PST or OST.
+    pub kind: FileKind,
+    /// How external blocks are encoded. [`CryptMethod::Wip`] cannot be written.
+    pub crypt: CryptMethod,
+    /// Whether blocks are compressed where that saves space; 4K files only.
+    pub compress: bool,
+}
+
+impl NdbOptions {
+    /// What Outlook chooses for a new file of this variant: PSTs are permuted; 4K files are OSTs, compressed and not encoded.
+    pub fn new(variant: Variant) -> Self {
+        let layout = Layout::of(variant);
+        let k4 = layout.compresses();
+        Self {
+            layout,
+            kind: if k4 { FileKind::Ost } else { FileKind::Pst },
+            crypt: if k4 { CryptMethod::None } else { CryptMethod::Permute },
+            compress: k4,
+        }
+    }
+}
+
+impl Default for NdbOptions {
+    fn default() -> Self {
+        Self::new(UNICODE.variant)
+    }
+}
+
+/// A block that is written: all that its entry in the block B-tree needs but its id, which is its ordinal.
+#[derive(Debug, Clone, Copy)]
+struct BlockFact {
+    ib: u64,
+    cb: u16,
+    cb_inflated: u16,
+    refs: u16,
+    internal: bool,
+}
+
+/// What a finished file amounts to.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The header as written.
+    pub header: Header,
+    /// Number of nodes.
+    pub nodes: u64,
+    /// Number of blocks.
+    pub blocks: u64,
+}
+
+/// Writes a file's nodes and blocks, from start to end; see the [module's head](super).
+///
+/// ```
+/// use pstkit::format::ids::{Bid, Nid};
+/// use pstkit::io::{MemoryStorage, ReadAt};
+/// use pstkit::write::{NdbOptions, NdbWriter};
+///
+/// let memory = MemoryStorage::default();
+/// let mut ndb = NdbWriter::new(&memory, NdbOptions::default())?;
+/// let data = ndb.write_block(b"some bytes")?;
+/// ndb.add_node(Nid(0x21), data, Bid::NONE, Nid::NONE)?;
+/// let written = ndb.finish()?;
+/// assert_eq!((written.nodes, memory.len()), (1, 271_360));
+/// # Ok::<(), pstkit::error::Error>(())
+/// ```
+pub struct NdbWriter<'a> {
+    storage: &'a dyn Storage,
+    space: Space<'a>,
+    options: NdbOptions,
+    header: Header,
+    blocks: Vec<BlockFact>,
+    nodes: Vec<NbtEntry>,
+}
+
+impl std::fmt::Debug for NdbWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NdbWriter").field("options", &self.options).field("space", &self.space).finish_non_exhaustive()
+    }
+}
+
+impl<'a> NdbWriter<'a> {
+    /// Begins a file; whatever the storage held before is cut off.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where the options contradict each other; errors of the medium.
+    pub fn new(storage: &'a dyn Storage, options: NdbOptions) -> Result<Self> {
+        if options.crypt == CryptMethod::Wip {
+            return Err(ErrorKind::Usage("files that are encrypted for Windows Information Protection cannot be written".to_owned()).into());
+        }
+        storage.set_len(0).map_err(ErrorKind::Io)?;
+        let mut header = Header::new(options.layout, options.kind, options.crypt);
+        header.unique = 2;
+        Ok(Self { storage, space: Space::new(storage, options.layout)?, header, options, blocks: Vec::new(), nodes: Vec::new() })
+    }
+
+    /// Layout of the file.
+    pub fn layout(&self) -> &'static Layout {
+        self.options.layout
+    }
+
+    /// Writes a block of data, at most [`Layout::block_data_max`] bytes and at least one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for another length, [`ErrorKind::TooLarge`] where the variant's file is full; errors of the medium.
+    pub fn write_block(&mut self, data: &[u8]) -> Result<Bid> {
+        self.put_block(data, false)
+    }
+
+    /// Writes a block that belongs to a data tree or sub-node tree; these are never encoded.
+    pub(super) fn write_internal(&mut self, data: &[u8]) -> Result<Bid> {
+        self.put_block(data, true)
+    }
+
+    fn put_block(&mut self, data: &[u8], internal: bool) -> Result<Bid> {
+        let layout = self.options.layout;
+        if data.is_empty() || data.len() > layout.block_data_max() {
+            return Err(ErrorKind::Usage(format!("a block holds 1 to {} bytes, not {}", layout.block_data_max(), data.len())).into());
+        }
+        let bid = self.next_bid(internal)?;
+        let deflated = if self.options.compress { deflate(layout, data) } else { None };
+        let stored = deflated.as_deref().unwrap_or(data);
+        let (cb, cb_inflated) = (low16(wide(stored.len())), low16(wide(data.len())));
+        let (ib, out) = self.space.place(layout.block_size(wide(stored.len())), layout.slot)?;
+        let start = out.len();
+        out.extend_from_slice(stored);
+        if !internal && let Some(tail) = out.get_mut(start..) {
+            self.options.crypt.encode(tail, bid);
+        }
+        seal_block(layout, start, cb_inflated, ib, bid, out)?;
+        self.space.flush_if_large()?;
+        self.blocks.push(BlockFact { ib: ib.0, cb, cb_inflated, refs: 1, internal });
+        Ok(bid)
+    }
+
+    fn next_bid(&self, internal: bool) -> Result<Bid> {
+        let ordinal = wide(self.blocks.len()).saturating_add(1);
+        let bid = Bid(ordinal.saturating_mul(4) | if internal { 2 } else { 0 });
+        if self.options.layout.is_ansi() && bid.0 > u64::from(u32::MAX - 8) {
+            return Err(ErrorKind::TooLarge("an ANSI file has no more ids for blocks".to_owned()).into());
+        }
+        Ok(bid)
+    }
+
+    fn fact(&self, bid: Bid) -> Option<(usize, BlockFact)> {
+        let i = index((bid.0 >> 2).checked_sub(1)?);
+        let fact = *self.blocks.get(i)?;
+        (fact.internal == bid.is_internal() && bid.masked() == bid).then_some((i, fact))
+    }
+
+    /// Counts one more reference to a block. [`add_node`](Self::add_node) and the trees do it by themselves.
+    pub(super) fn refer(&mut self, bid: Bid) -> Result<()> {
+        if bid.is_none() {
+            return Ok(());
+        }
+        let Some((i, fact)) = self.fact(bid) else {
+            return Err(ErrorKind::Usage(format!("block {bid} has not been written to this file")).into());
+        };
+        let Some(refs) = fact.refs.checked_add(1) else {
+            return Err(ErrorKind::TooLarge(format!("block {bid} has {} references", fact.refs)).into());
+        };
+        if let Some(fact) = self.blocks.get_mut(i) {
+            fact.refs = refs;
+        }
+        Ok(())
+    }
+
+    /// References to a block so far, and one for being listed; 0 where there is no such block.
+    pub fn references(&self, bid: Bid) -> u16 {
+        self.fact(bid).map_or(0, |(_, fact)| fact.refs)
+    }
+
+    /// Bytes of data in a block.
+    pub(super) fn block_bytes(&self, bid: Bid) -> u64 {
+        self.fact(bid).map_or(0, |(_, fact)| fact.cb_inflated.into())
+    }
+
+    /// Adds a node. Data and sub-nodes may be shared with other nodes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where a block is not one of this file.
+    pub fn add_node(&mut self, nid: Nid, data: Bid, sub: Bid, parent: Nid) -> Result<()> {
+        if nid.is_none() {
+            return Err(ErrorKind::Usage("a node needs an id".to_owned()).into());
+        }
+        self.refer(data)?;
+        self.refer(sub)?;
+        self.use_nid(nid);
+        self.nodes.push(NbtEntry { nid, key_high: 0, data, sub, parent });
+        Ok(())
+    }
+
+    /// Writes a sub-node tree: SLBLOCKs, and a SIBLOCK above them where there are several ([MS-PST] 2.2.2.8.3.3). The entries are
+    /// put in order; no entries are no tree.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where two entries have one id, [`ErrorKind::TooLarge`] where the tree cannot hold them.
+    pub fn write_subnodes(&mut self, entries: &mut [SlEntry]) -> Result<Bid> {
+        entries.sort_by_key(|e| e.nid);
+        if let Some(twice) = entries.windows(2).find_map(|w| (w.first()?.nid == w.get(1)?.nid).then_some(w.first()?.nid)) {
+            return Err(ErrorKind::Usage(format!("sub-node {twice} is there twice")).into());
+        }
+        let layout = self.layout();
+        let mut index_entries = Vec::new();
+        for chunk in entries.chunks(layout.sl_max()) {
+            for e in chunk {
+                self.refer(e.data)?;
+                self.refer(e.sub)?;
+                self.use_nid(e.nid);
+            }
+            let bid = self.write_internal(&SubnodeBlock::Leaf(chunk.to_vec()).encode(layout)?)?;
+            index_entries.push(SiEntry { nid: chunk.first().map_or(Nid::NONE, |e| e.nid), bid });
+        }
+        match index_entries.as_slice() {
+            [] => Ok(Bid::NONE),
+            [one] => Ok(one.bid),
+            many if many.len() > layout.si_max() => {
+                Err(ErrorKind::TooLarge(format!("a node has at most {} sub-nodes", layout.si_max().saturating_mul(layout.sl_max()))).into())
+            }
+            _ => {
+                for e in &index_entries {
+                    self.refer(e.bid)?;
+                }
+                self.write_internal(&SubnodeBlock::Index(1, index_entries).encode(layout)?)
+            }
+        }
+    }
+
+    /// Raises the counter of node ids over this one, so that [`next_nid`](Self::next_nid) never gives it out.
+    pub fn use_nid(&mut self, nid: Nid) {
+        // The special nodes lie below where the counters start.
+        if nid.index() >= 0x400 {
+            for t in Self::counted_together(nid.nid_type()) {
+                self.header.raise_high_water(*t, nid.index());
+            }
+        }
+    }
+
+    /// A folder takes one index for its four nodes, a search folder for its own.
+    fn counted_together(t: NidType) -> &'static [NidType] {
+        const FOLDER: [NidType; 4] =
+            [NidType::NORMAL_FOLDER, NidType::HIERARCHY_TABLE, NidType::CONTENTS_TABLE, NidType::ASSOC_CONTENTS_TABLE];
+        const SEARCH: [NidType; 4] =
+            [NidType::SEARCH_FOLDER, NidType::SEARCH_UPDATE_QUEUE, NidType::SEARCH_CRITERIA_OBJECT, NidType::SEARCH_CONTENTS_TABLE];
+        const EACH: [NidType; 32] = {
+            let mut all = [NidType(0); 32];
+            let mut i = 0u8;
+            while i < 32 {
+                #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+                {
+                    all[i as usize] = NidType(i);
+                    i += 1;
+                }
+            }
+            all
+        };
+        if FOLDER.contains(&t) {
+            &FOLDER
+        } else if SEARCH.contains(&t) {
+            &SEARCH
+        } else {
+            EACH.get(usize::from(t.0)..=usize::from(t.0)).unwrap_or_default()
+        }
+    }
+
+    /// Gives out the next node id of a type.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] where there are no more.
+    pub fn next_nid(&mut self, nid_type: NidType) -> Result<Nid> {
+        let next = self.header.high_water(nid_type).saturating_add(1);
+        if next >= 1 << 27 {
+            return Err(ErrorKind::TooLarge(format!("no more ids for nodes of type {}", nid_type.name())).into());
+        }
+        let nid = Nid::new(nid_type, next);
+        self.use_nid(nid);
+        Ok(nid)
+    }
+
+    /// Gives out the next row version, unique in the file.
+    pub fn next_unique(&mut self) -> u32 {
+        let v = self.header.unique;
+        self.header.unique = v.saturating_add(1);
+        v
+    }
+
+    /// Raises what [`next_unique`](Self::next_unique) gives out over `unique`.
+    pub fn use_unique(&mut self, unique: u32) {
+        self.header.unique = self.header.unique.max(unique.saturating_add(1));
+    }
+
+    /// The header as it would be written; fields that the writer does not compute may be set.
+    pub fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
+    }
+
+    /// Number of blocks so far.
+    pub fn block_count(&self) -> u64 {
+        wide(self.blocks.len())
+    }
+
+    /// Leaves space free, so that what follows lies in the section of `ib` or behind it: for tests of places in large files.
+    #[doc(hidden)]
+    pub fn skip_to(&mut self, ib: u64) -> Result<()> {
+        self.space.skip_to(ib)
+    }
+
+    /// Writes both B-trees, the maps and, last, the header.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where two nodes have one id, [`ErrorKind::TooLarge`] where the file cannot hold the trees; errors of the
+    /// medium.
+    pub fn finish(mut self) -> Result<Written> {
+        let mut nodes = std::mem::take(&mut self.nodes);
+        nodes.sort_by_key(|n| n.nid);
+        if let Some(twice) = nodes.windows(2).find_map(|w| (w.first()?.nid == w.get(1)?.nid).then_some(w.first()?.nid)) {
+            return Err(ErrorKind::Usage(format!("node {twice} is there twice")).into());
+        }
+        let blocks = std::mem::take(&mut self.blocks);
+        let next_ordinal = wide(blocks.len()).saturating_add(1);
+        let entries = blocks.iter().enumerate().map(|(i, b)| BbtEntry {
+            bid: Bid(wide(i).saturating_add(1).saturating_mul(4) | if b.internal { 2 } else { 0 }),
+            ib: Ib(b.ib),
+            cb: b.cb,
+            cb_inflated: b.cb_inflated,
+            refs: b.refs,
+        });
+        self.header.root.nbt = self.write_tree(nodes.iter().copied())?;
+        self.header.root.bbt = self.write_tree(entries)?;
+        let orphans = blocks.iter().filter(|b| b.refs <= 1).count();
+        self.header.orphans = u32::try_from(orphans).unwrap_or(u32::MAX);
+        self.header.bid_next_block = Bid(next_ordinal.saturating_mul(4));
+
+        let totals = self.space.finish(self.header.bid_next_page)?;
+        self.header.root.file_eof = totals.file_eof;
+        self.header.root.amap_last = totals.amap_last;
+        self.header.root.amap_free = totals.amap_free;
+        self.header.root.pmap_free = 0;
+        let bytes = self.header.encode()?;
+        // Everything else must be on the medium before a header says so.
+        self.storage.sync().map_err(ErrorKind::Io)?;
+        self.storage.write_all_at(&bytes, 0).map_err(|e| Error::io_at(e, 0))?;
+        self.storage.sync().map_err(ErrorKind::Io)?;
+        Ok(Written { header: self.header, nodes: wide(nodes.len()), blocks: wide(blocks.len()) })
+    }
+
+    /// Loads a B-tree from its leaves up ([MS-PST] 2.2.2.7.7).
+    fn write_tree<E: TreeEntry>(&mut self, entries: impl Iterator<Item = E>) -> Result<Bref> {
+        let layout = self.layout();
+        let mut level_entries: Vec<BtEntry> = Vec::new();
+        let mut page = BtPageBuilder::leaf::<E>(layout);
+        let mut first = 0;
+        for entry in entries {
+            if page.count() == page.capacity() {
+                let full = std::mem::replace(&mut page, BtPageBuilder::leaf::<E>(layout));
+                level_entries.push(BtEntry { key: first, child: self.write_page(full, E::PAGE_TYPE)? });
+            }
+            if page.count() == 0 {
+                first = entry.key();
+            }
+            page.push(&entry)?;
+        }
+        level_entries.push(BtEntry { key: first, child: self.write_page(page, E::PAGE_TYPE)? });
+        let mut level = 1;
+        while level_entries.len() > 1 {
+            let capacity = BtPageBuilder::inner(layout, level).capacity().max(2);
+            let mut above = Vec::with_capacity(level_entries.len().div_ceil(capacity));
+            for chunk in level_entries.chunks(capacity) {
+                let mut page = BtPageBuilder::inner(layout, level);
+                for entry in chunk {
+                    page.push_child(entry)?;
+                }
+                above.push(BtEntry { key: chunk.first().map_or(0, |e| e.key), child: self.write_page(page, E::PAGE_TYPE)? });
+            }
+            level_entries = above;
+            level = level.saturating_add(1);
+        }
+        Ok(level_entries.first().map(|e| e.child).unwrap_or_default())
+    }
+
+    fn write_page(&mut self, page: BtPageBuilder, page_type: PageType) -> Result<Bref> {
+        let layout = self.layout();
+        let bid = self.header.bid_next_page;
+        self.header.bid_next_page = Bid(bid.0.saturating_add(1));
+        let (ib, out) = self.space.place(layout.page(), layout.page())?;
+        let bref = Bref { bid, ib };
+        out.extend(page.finish(page_type, bref)?);
+        self.space.flush_if_large()?;
+        Ok(bref)
+    }
+}
