@@ -5,13 +5,18 @@ use super::*;
 use crate::finding::{Location, Strict};
 use crate::format::block::{BlockFacts, SlEntry, SubnodeBlock, XBlock, inflate, verify_block};
 use crate::format::bytes::{index, le32};
+use crate::format::context::{PcRecord, TcInfo};
 use crate::format::crypt::CryptMethod;
 use crate::format::header::Header;
-use crate::format::ids::{Bid, Bref, Ib, Nid, NidType};
+use crate::format::heap::{BthHeader, ClientSig, HnHeader, PageMap};
+use crate::format::ids::{Bid, Bref, Hid, Hnid, HnidKind, Ib, Nid, NidType, PropTag, PropType};
 use crate::format::layout::{Layout, Variant};
 use crate::format::maps::bitmap;
 use crate::format::page::{BbtEntry, BtPage, NbtEntry, PageTrailer, PageType, TreeEntry};
+use crate::format::tags;
+use crate::format::types::FileTime;
 use crate::io::{MemoryStorage, ReadAt, Storage};
+use crate::write::pc::PcBuilder;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -419,4 +424,139 @@ fn nodes_and_sub_nodes_that_are_there_twice_are_refused() {
     ndb.add_node(Nid(0x61), Bid::NONE, Bid::NONE, Nid::NONE).unwrap();
     ndb.add_node(Nid(0x61), Bid::NONE, Bid::NONE, Nid::NONE).unwrap();
     assert!(ndb.finish().is_err());
+}
+
+/// Every item of a heap, decoded strictly.
+fn items(layout: &'static Layout, leaves: &[Vec<u8>]) -> (HnHeader, HashMap<u32, Vec<u8>>) {
+    let header = HnHeader::decode(&leaves[0], Location::NONE, &mut Strict).unwrap().unwrap();
+    let mut all = HashMap::new();
+    for (n, block) in leaves.iter().enumerate() {
+        let map = PageMap::decode(layout, n as u32, block, n + 1 == leaves.len(), Location::NONE, &mut Strict).unwrap().unwrap();
+        for i in 1..=map.count {
+            all.insert(layout.hid(n as u32, i).unwrap().0, map.item(block, i).unwrap().to_vec());
+        }
+    }
+    (header, all)
+}
+
+/// The records of a B-tree on a heap.
+fn records(items: &HashMap<u32, Vec<u8>>, header: u32) -> Vec<Vec<u8>> {
+    let bth = BthHeader::decode(&items[&header], Location::NONE, &mut Strict).unwrap().unwrap();
+    let mut hids = if bth.root.is_none() { vec![] } else { vec![bth.root.0] };
+    for _ in 0..bth.levels {
+        hids = hids
+            .iter()
+            .flat_map(|h| items[h].chunks_exact(bth.index_record()).map(|r| le32(r, bth.key.into())).collect::<Vec<_>>())
+            .collect();
+    }
+    let all: Vec<Vec<u8>> = hids.iter().flat_map(|h| items[h].chunks_exact(bth.leaf_record()).map(<[u8]>::to_vec)).collect();
+    assert!(all.windows(2).all(|w| BthHeader::order(&w[0][..bth.key.into()]) < BthHeader::order(&w[1][..bth.key.into()])));
+    all
+}
+
+const VARIANTS: [Variant; 3] = [Variant::Ansi, Variant::Unicode, Variant::Unicode4k];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn property_contexts_hold_what_was_set(v in 0usize..3, sizes in proptest::collection::btree_map(1u16..0xFFFF, 0usize..6000, 0..700)) {
+        let memory = MemoryStorage::default();
+        let mut ndb = NdbWriter::new(&memory, NdbOptions::new(VARIANTS[v])).unwrap();
+        let mut props = Props::new();
+        for (id, n) in &sizes {
+            match n % 4 {
+                // keep the total small, but for a few
+                0..=2 => props.set(PropTag::new(*id, PropType::BINARY), noise(n % 40, *n as u32)),
+                _ => props.set(PropTag::new(*id, PropType::BINARY), noise(if n % 16 == 3 { *n } else { n % 300 }, *n as u32)),
+            };
+        }
+        props.set_i32(tags::MESSAGE_SIZE, 0).set_time(tags::CREATION_TIME, FileTime(77));
+        let mut pc = PcBuilder::new(&mut ndb, &props, SubNodes::new()).unwrap();
+        let size = pc.set_size(tags::MESSAGE_SIZE).unwrap();
+        let node = pc.finish(&mut ndb).unwrap();
+        prop_assert_eq!(node.bytes, u64::from(size));
+        ndb.add_node(Nid(0x21), node.data, node.sub, Nid::NONE).unwrap();
+        ndb.finish().unwrap();
+        let file = verify(&memory);
+        let leaves = file.leaves(node.data);
+        let subs = file.subnodes(node.sub);
+        let bytes = leaves.iter().map(Vec::len).sum::<usize>() + subs.values().map(|e| file.leaves(e.data).concat().len()).sum::<usize>();
+        prop_assert_eq!(bytes as u64, node.bytes);
+        let (header, items) = items(file.header.layout, &leaves);
+        prop_assert_eq!((header.user_root, header.client), (Hid(0x20), ClientSig::PROPERTY));
+        let records = records(&items, 0x20);
+        prop_assert_eq!(records.len(), props.len());
+        for (record, (tag, data)) in records.iter().zip(props.iter()) {
+            let record = PcRecord::decode(record);
+            prop_assert_eq!(record.tag, tag);
+            let Data::Bytes(want) = data else { panic!() };
+            match record.hnid().kind() {
+                _ if tag == tags::MESSAGE_SIZE => prop_assert_eq!(record.value, size),
+                HnidKind::Empty => prop_assert!(want.is_empty()),
+                HnidKind::Heap(h) => prop_assert_eq!(&items[&h.0], want),
+                HnidKind::Node(n) => prop_assert_eq!(&file.leaves(subs[&n].data).concat(), want),
+            }
+        }
+    }
+
+    #[test]
+    fn tables_hold_the_rows_that_were_pushed(v in 0usize..3, rows in proptest::collection::btree_map(1u32.., 0usize..500, 0..1200), large in 0usize..1200) {
+        let memory = MemoryStorage::default();
+        let mut ndb = NdbWriter::new(&memory, NdbOptions::new(VARIANTS[v])).unwrap();
+        let columns = [tags::SUBJECT, tags::SENT_REPRESENTING_NAME, tags::MESSAGE_TO_ME, tags::MESSAGE_DELIVERY_TIME, tags::IMPORTANCE];
+        let mut table = TableBuilder::new(&mut ndb, TableKind::Contents, &columns, rows.len()).unwrap();
+        let value = |i: usize, n: usize| if i == large { noise(9000, 1) } else { noise(n, n as u32) };
+        for (i, (id, n)) in rows.iter().enumerate() {
+            let subject = value(i, *n);
+            let mut cells = vec![(tags::SUBJECT, Cell::Bytes(&subject)), (tags::MESSAGE_TO_ME, Cell::Bytes(&[1]))];
+            if n % 3 == 0 {
+                cells.push((tags::SENT_REPRESENTING_NAME, Cell::Bytes(b"abcd")));
+            }
+            table.push(&mut ndb, *id, i as u32 + 9, &cells).unwrap();
+        }
+        let node = table.finish(&mut ndb).unwrap();
+        ndb.add_node(Nid(0x802E), node.data, node.sub, Nid::NONE).unwrap();
+        ndb.finish().unwrap();
+        let file = verify(&memory);
+        let layout = file.header.layout;
+        let subs = file.subnodes(node.sub);
+        let (header, all) = items(layout, &file.leaves(node.data));
+        let info = TcInfo::decode(&all[&header.user_root.0], Location::NONE, &mut Strict).unwrap().unwrap();
+        let matrix = match info.rows.kind() {
+            HnidKind::Empty => vec![],
+            HnidKind::Heap(h) => vec![all[&h.0].clone()],
+            HnidKind::Node(n) => file.leaves(subs[&n].data),
+        };
+        let per_leaf = layout.block_data_max() / info.row_size();
+        let column = |tag| *info.columns.iter().find(|c| c.tag == tag).unwrap();
+        let index = records(&all, info.row_index.0);
+        prop_assert_eq!(index.len(), rows.len());
+        for (record, (i, (id, n))) in index.iter().zip(rows.iter().enumerate()) {
+            prop_assert_eq!(le32(record, 0), *id);
+            let r = usize::from(crate::format::bytes::le16(record, 4));
+            prop_assert_eq!(r, i);
+            let row = &matrix[r / per_leaf][r % per_leaf * info.row_size()..][..info.row_size()];
+            prop_assert_eq!((le32(row, 0), le32(row, 4)), (*id, i as u32 + 9));
+            let subject = le32(row, column(tags::SUBJECT).offset.into());
+            let got = match Hnid(subject).kind() {
+                HnidKind::Empty => vec![],
+                HnidKind::Heap(h) => all[&h.0].clone(),
+                HnidKind::Node(nid) => file.leaves(subs[&nid].data).concat(),
+            };
+            prop_assert_eq!(got, value(i, *n));
+            prop_assert_eq!(row[usize::from(column(tags::MESSAGE_TO_ME).offset)], 1);
+            prop_assert!(!info.has_cell(row, &column(tags::IMPORTANCE)));
+            let from = column(tags::SENT_REPRESENTING_NAME);
+            prop_assert_eq!(info.has_cell(row, &from), n % 3 == 0);
+            if n % 3 == 0 {
+                let hid = le32(row, from.offset.into());
+                let name = if layout.compresses() {
+                    items(layout, &file.leaves(subs[&Nid(0x541)].data)).1[&hid].clone()
+                } else {
+                    all[&hid].clone()
+                };
+                prop_assert_eq!(name, b"abcd");
+            }
+        }
+    }
 }

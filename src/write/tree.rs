@@ -15,7 +15,7 @@ use crate::format::ids::Bid;
 
 /// A data tree that is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DataTree {
+pub struct WrittenData {
     /// Its root; none where there is no data.
     pub bid: Bid,
     /// Bytes in its leaves.
@@ -116,7 +116,7 @@ impl DataWriter {
     ///
     /// # Errors
     /// As [`push`](Self::push).
-    pub fn finish(mut self, ndb: &mut NdbWriter<'_>) -> Result<DataTree> {
+    pub fn finish(mut self, ndb: &mut NdbWriter<'_>) -> Result<WrittenData> {
         self.flush(ndb)?;
         ndb.write_tree_over(&self.leaves)
     }
@@ -127,15 +127,15 @@ impl NdbWriter<'_> {
     ///
     /// # Errors
     /// As [`DataWriter::push`].
-    pub fn write_data(&mut self, bytes: &[u8]) -> Result<DataTree> {
+    pub fn write_data(&mut self, bytes: &[u8]) -> Result<WrittenData> {
         if bytes.len() > self.layout().block_data_max() {
             let mut data = DataWriter::new();
             data.push(self, bytes)?;
             data.finish(self)
         } else if bytes.is_empty() {
-            Ok(DataTree::default())
+            Ok(WrittenData::default())
         } else {
-            Ok(DataTree { bid: self.write_block(bytes)?, bytes: wide(bytes.len()) })
+            Ok(WrittenData { bid: self.write_block(bytes)?, bytes: wide(bytes.len()) })
         }
     }
 
@@ -143,10 +143,10 @@ impl NdbWriter<'_> {
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] where a data tree cannot hold so much.
-    pub(super) fn write_tree_over(&mut self, leaves: &[Bid]) -> Result<DataTree> {
+    pub(super) fn write_tree_over(&mut self, leaves: &[Bid]) -> Result<WrittenData> {
         let bytes = leaves.iter().fold(0u64, |n, b| n.saturating_add(self.block_bytes(*b)));
         if let [one] = leaves {
-            return Ok(DataTree { bid: *one, bytes });
+            return Ok(WrittenData { bid: *one, bytes });
         }
         let (layout, max) = (self.layout(), self.layout().xblock_write_max);
         let mut blocks = Vec::new();
@@ -154,15 +154,15 @@ impl NdbWriter<'_> {
             blocks.push(self.write_xblock(1, chunk)?);
         }
         match blocks.as_slice() {
-            [] => Ok(DataTree::default()),
-            [(one, _)] => Ok(DataTree { bid: *one, bytes }),
+            [] => Ok(WrittenData::default()),
+            [(one, _)] => Ok(WrittenData { bid: *one, bytes }),
             many if many.len() > max => {
                 Err(ErrorKind::TooLarge(format!("a node of a {} file holds at most {max} times {max} blocks", layout.variant)).into())
             }
             many => {
                 let children: Vec<Bid> = many.iter().map(|(bid, _)| *bid).collect();
                 let total = many.iter().fold(0u64, |n, (_, t)| n.saturating_add(*t));
-                Ok(DataTree { bid: self.write_xblock_of(2, &children, total)?, bytes })
+                Ok(WrittenData { bid: self.write_xblock_of(2, &children, total)?, bytes })
             }
         }
     }
