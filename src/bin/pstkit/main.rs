@@ -1,2 +1,98 @@
-//! The `pstkit` program.
-fn main() {}
+//! The `pstkit` program: a thin layer over the library.
+//!
+//! Results go to standard output, progress and messages to standard error. No command writes to the file it is given, except
+//! `repair --in-place` and `undo`. The exit status is a sum ([`status::Status`]).
+
+mod args;
+mod explain;
+mod info;
+mod open;
+mod progress;
+mod render;
+mod show;
+mod show_block;
+mod status;
+mod view;
+
+use args::{Cli, Command};
+use clap::Parser;
+use progress::Progress;
+use status::{Failure, Outcome, Status};
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::process::ExitCode;
+
+/// What every command gets: the global options, standard output, and the watcher of long work.
+pub(crate) struct Context {
+    pub(crate) global: args::Global,
+    pub(crate) out: BufWriter<StdoutLock<'static>>,
+    pub(crate) progress: Progress,
+}
+
+impl Context {
+    /// Writes a JSON document: on several lines for `--json`, on one for `--jsonl`.
+    pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
+        if self.global.jsonl {
+            serde_json::to_writer(&mut self.out, value).map_err(io::Error::from)?;
+        } else {
+            serde_json::to_writer_pretty(&mut self.out, value).map_err(io::Error::from)?;
+        }
+        self.out.write_all(b"\n")?;
+        Ok(())
+    }
+
+    /// Says something on standard error, unless `-q` is given.
+    pub(crate) fn note(&self, text: impl std::fmt::Display) {
+        if !self.global.quiet {
+            self.warn(text);
+        }
+    }
+
+    /// Says something on standard error that must be said even with `-q`.
+    pub(crate) fn warn(&self, text: impl std::fmt::Display) {
+        self.progress.suspend(|| {
+            // Nobody is left to tell where standard error cannot be written.
+            let _ = writeln!(io::stderr(), "pstkit: {text}");
+        });
+    }
+}
+
+fn run(cli: Cli) -> (Outcome, Context) {
+    let progress = Progress::new(&cli.global);
+    let mut ctx = Context { global: cli.global, out: BufWriter::with_capacity(64 << 10, io::stdout().lock()), progress };
+    let outcome = match cli.command {
+        Command::Info(a) => info::run(&mut ctx, &a),
+        Command::Show(a) => show::run(&mut ctx, &a),
+        Command::Explain(a) => explain::run(&mut ctx, &a),
+    };
+    let flushed = ctx.out.flush().map_err(Failure::from);
+    ctx.progress.finish();
+    let outcome = match flushed {
+        Ok(()) => outcome,
+        Err(e) => outcome.and(Err(e)),
+    };
+    (outcome, ctx)
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let wrong = e.use_stderr();
+            // `--help | head` may close the pipe early; that is no failure of ours.
+            let _ = e.print();
+            return if wrong { Status::USAGE.into() } else { Status::DONE.into() };
+        }
+    };
+    let (outcome, ctx) = run(cli);
+    match outcome {
+        Ok(status) => status.into(),
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                ctx.warn(message);
+            }
+            // What is buffered belongs to a pipe that is closed, or to a run that failed: it has been flushed as far as it could be.
+            let (_, _) = ctx.out.into_parts();
+            failure.status().into()
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const EXIT: &str = "\
+Exit status (a sum):
+   0  clean, or done
+   1  problems were found and all of them corrected
+   4  problems are left (check: at or above --fail-on); reading: something could not be read, and standard error says what
+   8  could not be done: no such file, not an Outlook data file, locked, an I/O error
+  16  the command line makes no sense
+  32  cancelled by Ctrl-C, or the reader of the output went away
+  64  content was lost, or came back in part
+
+Results go to standard output; progress and messages go to standard error.";
+
+/// Inspect, check, repair, salvage and write Outlook data files (PST, OST, NST, PAB), without Outlook.
+#[derive(Debug, Parser)]
+#[command(name = "pstkit", version, after_help = EXIT, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When to report progress, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// A bar, where standard error is a terminal
+    Auto,
+    /// JSON Lines on standard error
+    Json,
+    /// Nothing
+    None,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// Print one JSON document
+    #[arg(long, global = true, conflicts_with = "jsonl")]
+    pub(crate) json: bool,
+    /// Print JSON Lines: one object a line
+    #[arg(long, global = true)]
+    pub(crate) jsonl: bool,
+    /// Say less: results and failures alone
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Progress on standard error
+    #[arg(long, global = true, value_enum, default_value_t = ProgressMode::Auto, value_name = "WHEN")]
+    pub(crate) progress: ProgressMode,
+    /// Threads to use; 0 is one for each processor
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+    /// Read by position in place of mapping the file; files that are not on a local disk are read so anyway
+    #[arg(long, global = true)]
+    pub(crate) no_mmap: bool,
+}
+
+impl Global {
+    /// Whether the output is for programs.
+    pub(crate) fn machine(&self) -> bool {
+        self.json || self.jsonl
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Info(InfoArgs),
+    Show(ShowArgs),
+    Explain(ExplainArgs),
+}
+
+/// Say what a file is: variant, kind, encoding, sizes, roots, counters, and what will limit a repair
+///
+/// Reads the header, both B-trees and the store object. Where the header is broken, says what can be told without it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pstkit info mail.pst
+  pstkit info --json mail.ost
+
+Exit status: 0 everything was read, 4 something could not be read, 8 nothing could be read.")]
+pub(crate) struct InfoArgs {
+    /// Files
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Show a structure: decoded, field by field, and in hex
+///
+/// WHAT is one of: header · an id of a node or block · @OFFSET · page OFFSET. Ids and offsets are hexadecimal, with or without 0x.
+/// An id is looked up as a node first, then as a block; nid: and bid: choose. A sub-node is named by its node and its own id,
+/// joined by a slash.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pstkit show mail.pst header
+  pstkit show mail.pst 0x21                  the message store: its properties
+  pstkit show mail.pst nid:0x200024          a message
+  pstkit show mail.pst nid:0x200024/0x692    its recipient table
+  pstkit show mail.pst bid:0x1a4             a block: trailer, entry of the block B-tree, contents
+  pstkit show mail.pst page 0x4400           a page: map, B-tree page
+  pstkit show mail.pst @0x1f2c0              whatever lies there
+  pstkit show mail.pst nid:0x21 --raw | xxd  the decoded bytes alone
+
+Exit status: 0 everything was read, 4 something in it is damaged or missing, 8 it is not there.")]
+pub(crate) struct ShowArgs {
+    /// The file
+    pub(crate) file: PathBuf,
+    /// header, an id (nid:…, bid:…), @OFFSET, or page OFFSET
+    #[arg(required = true, num_args = 1..=2, value_name = "WHAT")]
+    pub(crate) what: Vec<String>,
+    /// Bytes to show in hex; 0 is none
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub(crate) hex: usize,
+    /// Rows and entries to show
+    #[arg(long, default_value_t = 40, value_name = "N")]
+    pub(crate) rows: usize,
+    /// Write the bytes themselves (decoded, for blocks and nodes) and nothing else
+    #[arg(long, conflicts_with_all = ["json", "jsonl"])]
+    pub(crate) raw: bool,
+}
+
+/// Explain a code that a check or an error has printed
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pstkit explain PST-B010
+  pstkit explain block-crc
+  pstkit explain --all")]
+pub(crate) struct ExplainArgs {
+    /// Codes (PST-B010) or names (page-crc)
+    #[arg(required_unless_present = "all", value_name = "CODE")]
+    pub(crate) codes: Vec<String>,
+    /// List every rule
+    #[arg(long)]
+    pub(crate) all: bool,
+}

@@ -1,0 +1,100 @@
+//! `pstkit explain`: rows of the table of rules.
+
+use crate::Context;
+use crate::args::ExplainArgs;
+use crate::render;
+use crate::status::{Failure, Outcome, Status};
+use pstkit::rules::{FixVerb, RULES, Rule};
+use std::io::Write;
+
+/// What a fix verb does, for a person.
+pub(crate) fn fix_words(verb: FixVerb) -> &'static str {
+    match verb {
+        FixVerb::None => "nothing to mend",
+        FixVerb::RewriteHeader => "write the header again from what the file holds",
+        FixVerb::RebuildMaps => "build the allocation maps and free counts again from the space in use",
+        FixVerb::RebuildTree => "build the B-tree again from its readable pages, older generations and a search of the whole file",
+        FixVerb::RecountReferences => "count the references again",
+        FixVerb::RewriteBlock => "write the block, data tree or sub-node tree again from what is readable",
+        FixVerb::RewriteContext => "write the heap, property context or table again from what is readable",
+        FixVerb::RebuildTable => "build the table from the objects that it lists",
+        FixVerb::SetProperty => "set the property to the value that follows from other data",
+        FixVerb::CreateObject => "create the missing object from its template",
+        FixVerb::DropObject => "take the object out; what it held is gone",
+        FixVerb::MoveToLostAndFound => "put the object under Lost and Found",
+        FixVerb::ResetIndex => "empty the index; Outlook builds it again",
+    }
+}
+
+fn json(rule: &Rule) -> serde_json::Value {
+    serde_json::json!({
+        "code": rule.code,
+        "name": rule.name,
+        "layer": rule.layer,
+        "severity": rule.severity,
+        "fix": rule.fix,
+        "safe": rule.safe,
+        "may_lose_data": rule.may_lose,
+        "message": rule.message,
+        "section": rule.section,
+        "scanpst": rule.scanpst,
+        "meaning": rule.meaning,
+    })
+}
+
+fn text(ctx: &mut Context, rule: &Rule) -> Result<(), Failure> {
+    writeln!(ctx.out, "{}  {}", rule.code, rule.name)?;
+    let unattended = match (rule.fix, rule.safe) {
+        (FixVerb::None, _) => "",
+        (_, true) => " (repair -p does it)",
+        (_, false) => " (repair -y does it)",
+    };
+    let mut rows = vec![
+        vec!["severity".to_owned(), rule.severity.to_string()],
+        vec!["what".to_owned(), rule.message.to_owned()],
+        vec!["meaning".to_owned(), rule.meaning.to_owned()],
+        vec!["mended by".to_owned(), format!("{}{unattended}", fix_words(rule.fix))],
+        vec!["loses data".to_owned(), if rule.may_lose { "possibly: the plan says what" } else { "no" }.to_owned()],
+    ];
+    if rule.section != "-" {
+        rows.push(vec!["stated in".to_owned(), format!("[MS-PST] {}", rule.section)]);
+    }
+    if let Some(words) = rule.scanpst {
+        rows.push(vec!["scanpst".to_owned(), words.to_owned()]);
+    }
+    render::table(&mut ctx.out, 2, &[], &rows)?;
+    Ok(())
+}
+
+pub(crate) fn run(ctx: &mut Context, args: &ExplainArgs) -> Outcome {
+    let mut chosen: Vec<&Rule> = Vec::new();
+    if args.all {
+        chosen.extend(RULES);
+    }
+    for code in &args.codes {
+        let Some(rule) = Rule::find(code) else {
+            return Err(Failure::usage(format!("no rule has the code or name {code}; `pstkit explain --all` lists them")));
+        };
+        chosen.push(rule);
+    }
+    if ctx.global.jsonl {
+        for rule in chosen {
+            ctx.json(&json(rule))?;
+        }
+    } else if ctx.global.json {
+        let rules: Vec<_> = chosen.into_iter().map(json).collect();
+        ctx.json(&serde_json::json!({ "schema": "pstkit-rules/1", "rules": rules }))?;
+    } else if args.all {
+        let rows: Vec<Vec<String>> =
+            chosen.iter().map(|r| vec![r.code.to_owned(), r.severity.to_string(), r.name.to_owned(), r.message.to_owned()]).collect();
+        render::table(&mut ctx.out, 0, &[], &rows)?;
+    } else {
+        for (i, rule) in chosen.into_iter().enumerate() {
+            if i > 0 {
+                writeln!(ctx.out)?;
+            }
+            text(ctx, rule)?;
+        }
+    }
+    Ok(Status::DONE)
+}

@@ -1,0 +1,139 @@
+//! Opening files: mapped or by position, whole or broken, and what a foreign file is.
+
+use crate::args::Global;
+use crate::status::{Failure, Status};
+use pstkit::error::{Error, ErrorKind};
+use pstkit::finding::{Finding, Ignore};
+use pstkit::format::header::{HEADER_MAX, Header, describe_foreign, probe_layout};
+use pstkit::format::layout::Layout;
+use pstkit::io::{FileSource, ReadAt};
+use pstkit::limits::Limits;
+use pstkit::ndb::Ndb;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file at the level of bytes and header.
+pub(crate) struct Opened {
+    pub(crate) ndb: Ndb,
+    /// What is wrong with the header.
+    pub(crate) problems: Vec<Finding>,
+    /// Whether the header names its variant; if not, it was told from the maps, and the fields are as good as guesses.
+    pub(crate) header_readable: bool,
+}
+
+/// The bytes of a file: mapped, or read by position where the options say so or the file is not on a local disk.
+pub(crate) fn source(path: &Path, global: &Global) -> Result<Arc<dyn ReadAt>, Failure> {
+    let fail = |e: Error| Failure::of(path, e);
+    let meta = std::fs::metadata(path).map_err(|e| fail(ErrorKind::Io(e).into()))?;
+    if meta.is_dir() {
+        return Err(Failure::Said(Status::FAILED, format!("{}: a directory: give a data file inside it", path.display())));
+    }
+    let file = File::open(path).map_err(|e| fail(ErrorKind::Io(e).into()))?;
+    if !global.no_mmap && meta.is_file() && meta.len() > 0 && is_local(path) {
+        // Where a map cannot be had, positioned reads can.
+        if let Ok(again) = file.try_clone()
+            && let Ok(map) = pstkit::io::MapSource::new(again)
+        {
+            return Ok(Arc::new(map));
+        }
+    }
+    Ok(Arc::new(FileSource::new(file).map_err(fail)?))
+}
+
+/// Opens a file as far as possible; fails only where it is no data file at all, and says what it is instead.
+pub(crate) fn open(path: &Path, global: &Global) -> Result<Opened, Failure> {
+    let source = source(path, global)?;
+    let len = source.len();
+    let first = read_up_to(&*source, 0, HEADER_MAX).map_err(|e| Failure::of(path, e))?;
+    let mut problems = Vec::new();
+    let (header, header_readable) = match Header::decode(&first, &mut problems) {
+        Ok(header) => (header, true),
+        Err(_) => match probe(&*source) {
+            Some(layout) => (Header::decode_as(layout, &first), false),
+            None => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let what = foreign(&first, len, &name);
+                return Err(Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", path.display())));
+            }
+        },
+    };
+    let ndb = Ndb::new(source, header, Limits::default());
+    Ok(Opened { ndb, problems, header_readable })
+}
+
+fn foreign(first: &[u8], len: u64, name: &str) -> String {
+    if !first.starts_with(b"!BDN") {
+        return describe_foreign(first, len, name);
+    }
+    let version = first.get(10..12).and_then(|b| <[u8; 2]>::try_from(b).ok()).map(u16::from_le_bytes);
+    match version {
+        Some(v) if Layout::of_version(v).is_none() => {
+            format!("its first bytes are those of a data file, but its version {v} is unknown and no page after them tells the variant")
+        }
+        _ => format!("only the first {len} bytes of a data file: less than its header; look for a complete copy"),
+    }
+}
+
+/// The variant, told from the first allocation map.
+fn probe(source: &dyn ReadAt) -> Option<&'static Layout> {
+    Layout::all().into_iter().find_map(|layout| {
+        let page = read_up_to(source, layout.amap_first, layout.page_size).ok()?;
+        probe_layout(&page, layout.amap_first)
+    })
+}
+
+/// The bytes at a place, as many as there are.
+pub(crate) fn read_up_to(source: &dyn ReadAt, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
+    let have = source.len().saturating_sub(offset).min(u64::try_from(len).unwrap_or(u64::MAX));
+    let mut buf = vec![0; usize::try_from(have).unwrap_or(0)];
+    source.read_exact_at(&mut buf, offset).map_err(|e| Error::io_at(e, offset))?;
+    Ok(buf)
+}
+
+/// Reads both trees, dropping what is wrong with them: for commands that look at one thing.
+pub(crate) fn load_quietly(ndb: &Ndb) {
+    // `Ignore` never answers with an error.
+    let _ = ndb.load_index(&mut Ignore);
+}
+
+/// Whether a path is on a local disk, as far as the platform tells.
+///
+/// A map of a file on a network drive that goes away is a fatal signal; a positioned read is an error that can be reported.
+#[cfg(target_os = "linux")]
+fn is_local(path: &Path) -> bool {
+    const REMOTE: [&str; 14] = [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "fuse.sshfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "davfs",
+    ];
+    let (Ok(path), Ok(mounts)) = (path.canonicalize(), std::fs::read_to_string("/proc/self/mounts")) else { return true };
+    let mut best: (usize, bool) = (0, true);
+    for line in mounts.lines() {
+        let mut words = line.split(' ');
+        let (Some(_), Some(place), Some(kind)) = (words.next(), words.next(), words.next()) else { continue };
+        // The kernel writes a blank in a path as \040.
+        let place = place.replace("\\040", " ");
+        if path.starts_with(&place) && place.len() >= best.0 {
+            best = (place.len(), !REMOTE.contains(&kind));
+        }
+    }
+    best.1
+}
+
+/// Whether a path is on a local disk, as far as the platform tells.
+#[cfg(not(target_os = "linux"))]
+fn is_local(path: &Path) -> bool {
+    !path.to_string_lossy().starts_with(r"\\")
+}

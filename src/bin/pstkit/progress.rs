@@ -1,0 +1,110 @@
+//! Progress and Ctrl-C.
+
+use crate::args::{Global, ProgressMode};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pstkit::monitor::{Monitor, Phase};
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+static CANCELLED: AtomicBool = AtomicBool::new(false);
+
+/// How often JSON progress is printed at most.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// Watches long work: a bar on a terminal, JSON Lines, or nothing. Ctrl-C asks the work to stop; a second one ends the program.
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    json: Option<Mutex<JsonState>>,
+    done: AtomicU64,
+}
+
+struct JsonState {
+    phase: Option<Phase>,
+    total: Option<u64>,
+    said: Instant,
+}
+
+impl Progress {
+    pub(crate) fn new(global: &Global) -> Self {
+        static HANDLER: Once = Once::new();
+        HANDLER.call_once(|| {
+            // Without a handler Ctrl-C ends the program at once, which is safe too: nothing incomplete has its final name.
+            let _ = ctrlc::set_handler(|| {
+                if CANCELLED.swap(true, Ordering::Relaxed) {
+                    std::process::exit(32);
+                }
+            });
+        });
+        let show = global.progress == ProgressMode::Auto && !global.quiet && io::stderr().is_terminal();
+        let bar = show.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+            bar.set_style(Self::style(false));
+            bar
+        });
+        let json =
+            (global.progress == ProgressMode::Json).then(|| Mutex::new(JsonState { phase: None, total: None, said: Instant::now() }));
+        Self { bar, json, done: AtomicU64::new(0) }
+    }
+
+    fn style(known: bool) -> ProgressStyle {
+        let form = if known { "{msg:32} [{bar:32}] {percent:>3} % {eta:>5}" } else { "{msg:32} {spinner} {elapsed}" };
+        ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    }
+
+    /// Runs something that writes to standard error, with the bar out of its way.
+    pub(crate) fn suspend(&self, f: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(f),
+            None => f(),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn say(value: &serde_json::Value) {
+        let _ = writeln!(io::stderr(), "{value}");
+    }
+}
+
+impl Monitor for Progress {
+    fn phase(&self, phase: Phase, total: Option<u64>) {
+        self.done.store(0, Ordering::Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.set_style(Self::style(total.is_some()));
+            bar.set_length(total.unwrap_or(0));
+            bar.set_position(0);
+            bar.set_message(phase.title());
+            bar.reset_eta();
+        }
+        if let Some(json) = &self.json {
+            let mut state = json.lock().unwrap_or_else(PoisonError::into_inner);
+            *state = JsonState { phase: Some(phase), total, said: Instant::now() };
+            Self::say(&serde_json::json!({ "event": "phase", "phase": phase, "total": total }));
+        }
+    }
+
+    fn advance(&self, by: u64) {
+        let done = self.done.fetch_add(by, Ordering::Relaxed).saturating_add(by);
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        }
+        if let Some(json) = &self.json {
+            let mut state = json.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.said.elapsed() >= EVERY {
+                state.said = Instant::now();
+                Self::say(&serde_json::json!({ "event": "progress", "phase": state.phase, "done": done, "total": state.total }));
+            }
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        CANCELLED.load(Ordering::Relaxed)
+    }
+}
