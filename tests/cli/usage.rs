@@ -1,0 +1,84 @@
+//! Help, the command line, and closed pipes.
+
+use crate::support::{empty_store, file, lone_header, pstkit};
+use std::process::{Command, Stdio};
+
+/// Every command.
+const COMMANDS: &[&str] = &["info", "show", "explain"];
+
+#[test]
+fn every_command_explains_itself_with_examples_and_exit_statuses() {
+    let top = pstkit(["--help"]);
+    assert_eq!(top.status, 0);
+    for status in ["0  ", "1  ", "4  ", "8  ", "16  ", "32  ", "64  "] {
+        assert!(top.out.contains(status), "no exit status {status} in\n{}", top.out);
+    }
+    for command in COMMANDS {
+        assert!(top.out.contains(&format!("\n  {command}")), "{command} is not listed");
+        let help = pstkit([*command, "--help"]);
+        assert_eq!((help.status, help.err.as_str()), (0, ""));
+        assert!(help.out.contains(&format!("Examples:\n  pstkit {command}")), "{command}: no examples");
+    }
+    let listed = top
+        .out
+        .lines()
+        .skip_while(|l| *l != "Commands:")
+        .skip(1)
+        .take_while(|l| !l.is_empty())
+        .filter(|l| l.starts_with("  ") && !l.starts_with("   "));
+    assert_eq!(listed.count(), COMMANDS.len() + 1, "a command is missing in this test:\n{}", top.out);
+}
+
+#[test]
+fn a_wrong_command_line_is_status_16_and_says_why() {
+    for args in [
+        &[][..],
+        &["nonsense"],
+        &["info"],
+        &["info", "--no-such-option", "x"],
+        &["explain"],
+        &["explain", "PST-Z999"],
+        &["show", "x.pst", "page"],
+    ] {
+        let run = pstkit(args);
+        assert_eq!(run.status, 16, "{args:?}: {run:?}");
+        assert!(run.out.is_empty() && !run.err.is_empty(), "{args:?}: {run:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure_to_talk_about() {
+    // More than a pipe holds, so that writing fails and not only flushing.
+    let (_dir, path) = file("x.pst", &lone_header());
+    for args in [vec!["explain", "--all", "--json"], vec!["info", path.to_str().unwrap()]] {
+        let mut child =
+            Command::new(env!("CARGO_BIN_EXE_pstkit")).args(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(!err.contains("panicked") && !err.contains("roken pipe"), "{args:?}: {err}");
+        assert_eq!(output.status.code(), Some(32), "{args:?}");
+    }
+}
+
+#[test]
+fn explain_prints_a_rule_by_code_and_by_name_and_lists_all() {
+    let by_code = pstkit(["explain", "pst-b010"]);
+    assert_eq!(by_code.status, 0);
+    assert!(by_code.out.contains("page-crc") && by_code.out.contains("mended by"), "{}", by_code.out);
+    assert_eq!(pstkit(["explain", "page-crc"]).out, by_code.out);
+    let all = pstkit(["explain", "--all", "--jsonl"]).lines();
+    assert_eq!(all.len(), pstkit::rules::RULES.len());
+    assert_eq!(pstkit(["explain", "--all", "--json"]).json()["rules"], serde_json::Value::Array(all));
+}
+
+#[test]
+fn progress_as_json_goes_to_standard_error() {
+    let Some(path) = empty_store() else { return };
+    let run = pstkit(["info", "--json", "--progress=json", path.to_str().unwrap()]);
+    assert_eq!(run.json()["schema"], "pstkit-info/1");
+    for line in run.err.lines() {
+        let v: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(v["event"].is_string());
+    }
+}
