@@ -15,6 +15,7 @@ pub mod finding;
 pub mod format;
 pub mod io;
 pub mod limits;
+pub mod ltp;
 pub mod messaging;
 pub mod monitor;
 pub mod ndb;

@@ -1,0 +1,463 @@
+//! The heap on a node: items by their ids, over any number of blocks ([MS-PST] 2.3.1).
+//!
+//! Nearly every heap is one block: then an item is a slice of it. Of larger heaps a few blocks stay in memory and an item holds its
+//! block, so that a heap of 100 MB costs no more than a few blocks.
+
+use crate::error::Result;
+use crate::finding::{Finding, Ignore, Location, Loss, Sink};
+use crate::format::bytes::{byte, index, wide};
+use crate::format::heap::{BlockHead, ClientSig, HnHeader, PageMap, fill_level, fill_slot};
+use crate::format::ids::Hid;
+use crate::format::layout::Layout;
+use crate::ndb::{DataTree, Ndb, Node};
+use crate::rules;
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Blocks of a large heap that stay in memory.
+const CACHED_BLOCKS: usize = 16;
+
+/// The bytes of a heap item, or of a row; holds the block that it lies in.
+#[derive(Clone)]
+pub struct Item<'h, 'n> {
+    bytes: Bytes<'h, 'n>,
+}
+
+#[derive(Clone)]
+enum Bytes<'h, 'n> {
+    Slice(&'h [u8]),
+    Shared(Arc<Cow<'n, [u8]>>, Range<usize>),
+}
+
+impl<'h, 'n> Item<'h, 'n> {
+    /// An item of bytes that are at hand.
+    pub const fn slice(bytes: &'h [u8]) -> Self {
+        Self { bytes: Bytes::Slice(bytes) }
+    }
+
+    /// A part of a block.
+    pub(crate) const fn shared(block: Arc<Cow<'n, [u8]>>, range: Range<usize>) -> Self {
+        Self { bytes: Bytes::Shared(block, range) }
+    }
+
+    /// A part of the item; empty where it reaches past the end.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        match &self.bytes {
+            Bytes::Slice(b) => Self::slice(b.get(range).unwrap_or_default()),
+            Bytes::Shared(block, outer) => {
+                let start = outer.start.saturating_add(range.start).min(outer.end);
+                let end = outer.start.saturating_add(range.end);
+                Self::shared(Arc::clone(block), start..if end > outer.end { start } else { end.max(start) })
+            }
+        }
+    }
+}
+
+impl Deref for Item<'_, '_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Slice(b) => b,
+            Bytes::Shared(block, range) => block.get(range.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+impl AsRef<[u8]> for Item<'_, '_> {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl fmt::Debug for Item<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Item({} bytes)", self.len())
+    }
+}
+
+/// A heap. Reading needs only `&self`.
+///
+/// ```no_run
+/// # fn f(ndb: &pstkit::ndb::Ndb) -> pstkit::error::Result<()> {
+/// use pstkit::{finding::Strict, format::ids::Nid, ltp::Heap};
+///
+/// let node = ndb.node(Nid::ID_MAP).expect("an id map");
+/// if let Some(heap) = Heap::open(&node, &mut Strict)? {
+///     println!("{}: {} bytes at the root", heap.client(), heap.item(heap.user_root(), &mut Strict)?.map_or(0, |i| i.len()));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Heap<'n> {
+    layout: &'static Layout,
+    at: Location,
+    header: HnHeader,
+    first: Cow<'n, [u8]>,
+    first_map: Option<PageMap>,
+    more: Option<Box<More<'n>>>,
+}
+
+/// The blocks of a heap behind the first.
+struct More<'n> {
+    source: Source<'n>,
+    count: u32,
+    cache: Mutex<Cache<'n>>,
+}
+
+enum Source<'n> {
+    Tree(&'n Ndb, DataTree),
+    Memory(Vec<Arc<Cow<'n, [u8]>>>),
+}
+
+#[derive(Default)]
+struct Cache<'n> {
+    /// Most recently used last.
+    blocks: Vec<(u32, Block<'n>)>,
+    /// Bit i: what is wrong with block i has been told.
+    told: Vec<u64>,
+}
+
+#[derive(Clone)]
+struct Block<'n> {
+    data: Arc<Cow<'n, [u8]>>,
+    map: Option<PageMap>,
+}
+
+impl fmt::Debug for Heap<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heap")
+            .field("at", &self.at)
+            .field("client", &self.header.client)
+            .field("blocks", &self.block_count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'n> Heap<'n> {
+    /// Opens the heap of a node; `None` where its data is no heap.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn open(node: &Node<'n>, sink: &mut dyn Sink) -> Result<Option<Self>> {
+        let tree = node.data(sink)?;
+        let first = tree.leaf(node.ndb, 0, sink)?;
+        let count = tree.leaf_count();
+        let source = (count > 1).then_some(Source::Tree(node.ndb, tree));
+        Self::new(node.ndb.layout(), node.at, first, source, count, sink)
+    }
+
+    /// Opens a heap whose blocks are in memory.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn from_blocks(layout: &'static Layout, blocks: Vec<Vec<u8>>, at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
+        let count = blocks.len();
+        let mut blocks = blocks.into_iter();
+        let first = Cow::Owned(blocks.next().unwrap_or_default());
+        let source = (count > 1).then(|| Source::Memory(blocks.map(|b| Arc::new(Cow::Owned(b))).collect()));
+        Self::new(layout, at, first, source, count, sink)
+    }
+
+    fn new(
+        layout: &'static Layout,
+        at: Location,
+        first: Cow<'n, [u8]>,
+        source: Option<Source<'n>>,
+        count: usize,
+        sink: &mut dyn Sink,
+    ) -> Result<Option<Self>> {
+        let Some(header) = HnHeader::decode(&first, at, sink)? else { return Ok(None) };
+        let first_map = PageMap::decode(layout, 0, &first, count == 1, at, sink)?;
+        let most = 1usize.checked_shl(27u32.saturating_sub(layout.hid_index_bits)).unwrap_or(usize::MAX);
+        if count > most {
+            sink.report(Finding::new(&rules::HN_TOO_LARGE, at).numbers(wide(count), wide(most)).loss(Loss::Partial))?;
+        }
+        let count = u32::try_from(count.min(most)).unwrap_or(u32::MAX);
+        let more = source.map(|source| Box::new(More { source, count, cache: Mutex::default() }));
+        Ok(Some(Self { layout, at, header, first, first_map, more }))
+    }
+
+    /// The numbers of the file's variant.
+    pub const fn layout(&self) -> &'static Layout {
+        self.layout
+    }
+
+    /// Where the heap is.
+    pub const fn at(&self) -> Location {
+        self.at
+    }
+
+    /// What it holds.
+    pub const fn client(&self) -> ClientSig {
+        self.header.client
+    }
+
+    /// Its root item.
+    pub const fn user_root(&self) -> Hid {
+        self.header.user_root
+    }
+
+    /// Number of blocks.
+    pub fn block_count(&self) -> u32 {
+        self.more.as_ref().map_or(1, |m| m.count)
+    }
+
+    /// An item; one that does not exist is reported and comes back as `None`.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn item(&self, hid: Hid, sink: &mut dyn Sink) -> Result<Option<Item<'_, 'n>>> {
+        let item = self.find(hid, sink)?;
+        if item.is_none() {
+            sink.report(Finding::new(&rules::HID_RANGE, self.at.with_hid(hid)).loss(Loss::Partial))?;
+        }
+        Ok(item)
+    }
+
+    /// The same, where a missing item is not reported.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation in the item's block.
+    #[inline]
+    pub fn find(&self, hid: Hid, sink: &mut dyn Sink) -> Result<Option<Item<'_, 'n>>> {
+        if hid.0 & 0x1F != 0 {
+            return Ok(None);
+        }
+        let (block, item) = (self.layout.hid_block(hid), self.layout.hid_index(hid));
+        if block == 0 {
+            return Ok(self.first_map.and_then(|m| m.item(&self.first, item)).map(Item::slice));
+        }
+        let Some(more) = self.more.as_deref().filter(|m| block < m.count) else { return Ok(None) };
+        let Block { data, map } = self.load(more, block, sink)?;
+        Ok(map.and_then(|m| m.range(&data, item)).map(|range| Item::shared(data, range)))
+    }
+
+    /// A block behind the first; what is wrong with it is reported when it is first read.
+    fn load(&self, more: &More<'n>, block: u32, sink: &mut dyn Sink) -> Result<Block<'n>> {
+        let lock = || more.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = lock();
+        if let Some(i) = cache.blocks.iter().position(|(n, _)| *n == block) {
+            let hit = cache.blocks.remove(i);
+            let found = hit.1.clone();
+            cache.blocks.push(hit);
+            return Ok(found);
+        }
+        let told = cache.tell(block);
+        drop(cache);
+        let mut ignore = Ignore;
+        let sink = if told { &mut ignore } else { sink };
+        let (data, last) = (more.read(block, sink)?, block.saturating_add(1) == more.count);
+        // A block that is missing was reported as such.
+        let map = match data.is_empty() {
+            true => None,
+            false => PageMap::decode(self.layout, block, &data, last, self.at, sink)?,
+        };
+        let loaded = Block { data, map };
+        let mut cache = lock();
+        if cache.blocks.len() >= CACHED_BLOCKS {
+            cache.blocks.remove(0);
+        }
+        cache.blocks.push((block, loaded.clone()));
+        Ok(loaded)
+    }
+
+    /// Tells every item, freed ones too, in the order of their ids.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation, and what `f` answers.
+    pub fn for_each_item(&self, sink: &mut dyn Sink, f: &mut dyn FnMut(Hid, &[u8]) -> Result<()>) -> Result<()> {
+        for block in 0..self.block_count() {
+            self.with_block(block, sink, &mut |data, map| {
+                for k in 1..=map.count {
+                    let Some(hid) = self.layout.hid(block, k) else { break };
+                    f(hid, map.item(data, k).unwrap_or_default())?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn with_block(&self, block: u32, sink: &mut dyn Sink, f: &mut dyn FnMut(&[u8], &PageMap) -> Result<()>) -> Result<()> {
+        match (block, self.more.as_deref()) {
+            (0, _) => self.first_map.as_ref().map_or(Ok(()), |m| f(&self.first, m)),
+            (_, Some(more)) => {
+                let Block { data, map } = self.load(more, block, sink)?;
+                map.as_ref().map_or(Ok(()), |m| f(&data, m))
+            }
+            (_, None) => Ok(()),
+        }
+    }
+
+    /// Verifies the blocks that have not been read yet, and the fill levels.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn verify_all(&self, sink: &mut dyn Sink) -> Result<()> {
+        let mut wrong = None;
+        let mut levels: (u32, Vec<u8>) = (0, self.first.get(..BlockHead::Heap.size()).unwrap_or_default().to_vec());
+        for block in 0..self.block_count() {
+            self.with_block(block, sink, &mut |data, map| {
+                let (holder, at, shift) = fill_slot(block);
+                if holder == block && block != 0 {
+                    levels = (holder, data.get(..BlockHead::Bitmap.size()).unwrap_or_default().to_vec());
+                }
+                if levels.0 == holder {
+                    let stored = byte(&levels.1, at).checked_shr(shift).unwrap_or_default() & 0xF;
+                    let level = fill_level(self.layout, map.end());
+                    if stored != level {
+                        wrong = wrong.or(Some((stored, level)));
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        match wrong {
+            Some((stored, level)) => sink.report(Finding::new(&rules::HN_FILL_LEVEL, self.at).numbers(stored.into(), level.into())),
+            None => Ok(()),
+        }
+    }
+
+    /// Compares the items with the ids that refer to them: every item that is not empty is referred to once.
+    pub(crate) fn verify_usage(&self, mut used: Vec<Hid>, sink: &mut dyn Sink) -> Result<()> {
+        used.retain(|hid| !hid.is_none());
+        used.sort_unstable();
+        let twice = used.iter().zip(used.iter().skip(1)).find(|(a, b)| a == b).map(|(a, _)| *a);
+        if let Some(hid) = twice {
+            let shared = self.find(hid, sink)?.is_some_and(|item| !item.is_empty());
+            if shared {
+                sink.report(Finding::new(&rules::HN_ITEM_SHARED, self.at.with_hid(hid)))?;
+            }
+        }
+        let mut users = used.iter().copied().peekable();
+        let (mut leaked, mut count, mut bytes) = (None, 0u64, 0u64);
+        self.for_each_item(sink, &mut |hid, item| {
+            while users.next_if(|u| *u < hid).is_some() {}
+            if !item.is_empty() && users.peek() != Some(&hid) {
+                leaked = leaked.or(Some(hid));
+                count = count.saturating_add(1);
+                bytes = bytes.saturating_add(wide(item.len()));
+            }
+            Ok(())
+        })?;
+        match leaked {
+            Some(hid) => {
+                let text = format!("{count} items, {bytes} bytes");
+                sink.report(Finding::new(&rules::HN_ITEM_LEAKED, self.at.with_hid(hid)).actual(text))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'n> More<'n> {
+    fn read(&self, block: u32, sink: &mut dyn Sink) -> Result<Arc<Cow<'n, [u8]>>> {
+        let i = index(block.into());
+        match &self.source {
+            Source::Tree(ndb, tree) => Ok(Arc::new(tree.leaf(ndb, i, sink)?)),
+            Source::Memory(blocks) => Ok(i.checked_sub(1).and_then(|i| blocks.get(i)).cloned().unwrap_or_default()),
+        }
+    }
+}
+
+impl Cache<'_> {
+    /// Notes that a block is being told; says whether it was before.
+    fn tell(&mut self, block: u32) -> bool {
+        let (word, bit) = (index((block >> 6).into()), 1u64 << (block & 63));
+        if self.told.len() <= word {
+            self.told.resize(word.saturating_add(1), 0);
+        }
+        match self.told.get_mut(word) {
+            Some(w) => std::mem::replace(w, *w | bit) & bit != 0,
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::HeapBuilder;
+    use super::*;
+    use crate::finding::Strict;
+    use proptest::prelude::*;
+
+    fn build(layout: &'static Layout, items: &[Vec<u8>]) -> (Vec<Hid>, Vec<Vec<u8>>) {
+        let mut builder = HeapBuilder::new(layout, ClientSig::PROPERTY);
+        let hids = items.iter().map(|i| builder.alloc(i).unwrap()).collect();
+        (hids, builder.finish(Hid::NONE).unwrap())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn items_come_back_whatever_the_number_of_blocks(l in 0usize..3, sizes in proptest::collection::vec(0usize..3580, 0..150)) {
+            let layout = Layout::all()[l];
+            let items: Vec<Vec<u8>> = sizes.iter().enumerate().map(|(i, n)| vec![i as u8; *n]).collect();
+            let (hids, blocks) = build(layout, &items);
+            let heap = Heap::from_blocks(layout, blocks, Location::NONE, &mut Strict).unwrap().unwrap();
+            let mut findings = Vec::new();
+            heap.verify_all(&mut findings).unwrap();
+            prop_assert_eq!(&findings, &[]);
+            for (hid, item) in hids.iter().zip(&items) {
+                prop_assert_eq!(&*heap.item(*hid, &mut Strict).unwrap().unwrap(), item.as_slice());
+            }
+            let mut seen = Vec::new();
+            heap.for_each_item(&mut Strict, &mut |hid, item| { seen.push((hid, item.to_vec())); Ok(()) }).unwrap();
+            prop_assert_eq!(seen, hids.iter().copied().zip(items).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn damaged_heaps_neither_panic_nor_hang(sizes in proptest::collection::vec(0usize..2000, 1..40), hits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..30)) {
+            let layout = &crate::format::layout::UNICODE;
+            let (hids, mut blocks) = build(layout, &sizes.iter().map(|n| vec![7; *n]).collect::<Vec<_>>());
+            for (at, value) in hits {
+                let block = at.index(blocks.len());
+                let place = at.index(blocks[block].len());
+                // the headers and page maps are where damage tells
+                let place = if value & 1 == 0 { place } else { blocks[block].len() - 1 - place % 64 };
+                blocks[block][place] = value;
+            }
+            let mut findings = Vec::new();
+            if let Some(heap) = Heap::from_blocks(layout, blocks, Location::NONE, &mut findings).unwrap() {
+                heap.verify_all(&mut findings).unwrap();
+                for hid in hids {
+                    heap.item(hid, &mut findings).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_is_told_once_however_often_it_is_read() {
+        let layout = &crate::format::layout::UNICODE;
+        let (hids, mut blocks) = build(layout, &vec![vec![1; 3000]; 60]);
+        let map = usize::from(crate::format::bytes::le16(&blocks[3], 0));
+        blocks[3][map + 2] = 9;
+        let mut findings = Vec::new();
+        let heap = Heap::from_blocks(layout, blocks, Location::NONE, &mut findings).unwrap().unwrap();
+        for _ in 0..3 {
+            for hid in &hids {
+                assert!(heap.item(*hid, &mut findings).unwrap().is_some());
+            }
+        }
+        assert_eq!(findings.iter().map(|f| f.rule.code).collect::<Vec<_>>(), ["PST-P003"]);
+    }
+
+    #[test]
+    fn ids_of_no_item_are_reported() {
+        let layout = &crate::format::layout::UNICODE;
+        let (_, blocks) = build(layout, &[vec![1]]);
+        let heap = Heap::from_blocks(layout, blocks, Location::NONE, &mut Strict).unwrap().unwrap();
+        for hid in [0, 0x40, 0x21, 0x10020, 0xFFFF_FFE0] {
+            let mut findings = Vec::new();
+            assert!(heap.item(Hid(hid), &mut findings).unwrap().is_none());
+            assert_eq!(findings.iter().map(|f| f.rule.code).collect::<Vec<_>>(), ["PST-P005"]);
+            assert!(heap.item(Hid(hid), &mut Strict).is_err());
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The LTP layer: lists, tables and properties ([MS-PST] 2.3).
+//!
+//! A node's data is a [`Heap`]; on the heap stand B-trees ([`Bth`]), and on those a [`PropertyContext`] (the properties of an object)
+//! or a [`TableContext`] (rows of properties). [`NameMap`] joins property ids from 0x8000 on to their names.
+//!
+//! Every read takes a [`Sink`](crate::finding::Sink) and goes on past what the sink accepts. Opening verifies what it reads; the
+//! `verify` methods verify the rest and report nothing that opening has told already.
+
+pub mod bth;
+#[cfg(test)]
+pub(crate) mod build;
+pub mod heap;
+pub mod pc;
+
+pub mod value;
+
+pub use bth::Bth;
+pub use heap::{Heap, Item};
+pub use pc::PropertyContext;
+
+pub use value::{PropValue, ValueReader, ValueSource};

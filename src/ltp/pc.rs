@@ -1,0 +1,476 @@
+//! The property context: the properties of an object ([MS-PST] 2.3.3).
+
+use super::bth::Bth;
+use super::heap::Heap;
+use super::value::{Decode8, Lookup, PropValue, ValueReader, ValueSource, verify_len};
+use crate::error::Result;
+use crate::finding::{Finding, Ignore, Location, Loss, Sink};
+use crate::format::bytes::put32;
+use crate::format::context::{ObjectValue, PC_ENTRY, PC_KEY, PC_RECORD, PcRecord};
+use crate::format::heap::{BTH_HEADER, BthHeader, ClientSig};
+use crate::format::ids::{Hid, HnidKind, Nid, PropTag, PropType};
+use crate::ndb::Node;
+use crate::rules;
+
+const VALUE_RULES: (&rules::Rule, &rules::Rule) = (&rules::HID_RANGE, &rules::HNID_INVALID);
+
+/// The properties of an object, sorted by id. Owns its node: [`node`](Self::node) gives it for sub-nodes.
+///
+/// ```no_run
+/// # fn f(ndb: &pstkit::ndb::Ndb) -> pstkit::error::Result<()> {
+/// use pstkit::finding::Strict;
+/// use pstkit::format::{ids::Nid, tags};
+/// use pstkit::ltp::{PropertyContext, value::latin1};
+///
+/// let node = ndb.node(Nid::MESSAGE_STORE).expect("a store");
+/// if let Some(store) = PropertyContext::open(node, &mut Strict)? {
+///     println!("{:?}", store.string(tags::DISPLAY_NAME.id(), &latin1, &mut Strict)?);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct PropertyContext<'n> {
+    node: Option<Node<'n>>,
+    heap: Heap<'n>,
+    header: BthHeader,
+    header_hid: Hid,
+    records: Vec<PcRecord>,
+}
+
+impl<'n> PropertyContext<'n> {
+    /// Opens the property context of a node; `None` where there is none.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn open(node: Node<'n>, sink: &mut dyn Sink) -> Result<Option<Self>> {
+        match Heap::open(&node, sink)? {
+            Some(heap) => Self::on(heap, Some(node), sink),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens the property context on a heap; values in sub-nodes are looked up in `node`.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn on(heap: Heap<'n>, node: Option<Node<'n>>, sink: &mut dyn Sink) -> Result<Option<Self>> {
+        let at = heap.at();
+        if heap.client() != ClientSig::PROPERTY {
+            let finding = Finding::new(&rules::HN_CLIENT, at).hex(heap.client().0.into(), ClientSig::PROPERTY.0.into());
+            sink.report(finding.loss(Loss::Item))?;
+        }
+        let Some((header_hid, header)) = Self::find_header(&heap, sink)? else { return Ok(None) };
+        let mut records = Vec::new();
+        let mut leaves = Bth::with_header(&heap, header).leaves();
+        while let Some(leaf) = leaves.next(sink)? {
+            records.reserve(leaf.len() / PC_RECORD);
+            records.extend(leaf.chunks_exact(PC_RECORD).map(PcRecord::decode));
+        }
+        if !leaves.is_ordered() {
+            records.sort_by_key(|r| r.tag.id());
+            records.dedup_by_key(|r| r.tag.id());
+        }
+        drop(leaves);
+        Ok(Some(Self { node, heap, header, header_hid, records }))
+    }
+
+    /// The header of the tree: at the heap's root, or, where that is damaged, wherever an item looks like it.
+    fn find_header(heap: &Heap<'n>, sink: &mut dyn Sink) -> Result<Option<(Hid, BthHeader)>> {
+        let right = |bytes: &[u8]| BthHeader::peek(bytes).filter(|h| (h.key, h.entry) == (PC_KEY, PC_ENTRY) && bytes.len() == BTH_HEADER);
+        let hid = heap.user_root();
+        if let Some(header) = heap.find(hid, sink)?.as_deref().and_then(right) {
+            return Ok(Some((hid, header)));
+        }
+        sink.report(Finding::new(&rules::HN_USER_ROOT, heap.at().with_hid(hid)).loss(Loss::Item))?;
+        let mut found = None;
+        heap.for_each_item(&mut Ignore, &mut |hid, item| {
+            found = found.or_else(|| right(item).map(|header| (hid, header)));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The node, if it was opened from one.
+    pub const fn node(&self) -> Option<&Node<'n>> {
+        self.node.as_ref()
+    }
+
+    /// The heap.
+    pub const fn heap(&self) -> &Heap<'n> {
+        &self.heap
+    }
+
+    /// Where the properties are.
+    pub const fn at(&self) -> Location {
+        self.heap.at()
+    }
+
+    /// The records, sorted by property id.
+    pub fn records(&self) -> &[PcRecord] {
+        &self.records
+    }
+
+    /// The tags of all properties, sorted.
+    pub fn tags(&self) -> impl Iterator<Item = PropTag> {
+        self.records.iter().map(|r| r.tag)
+    }
+
+    /// The record of a property, whatever its type.
+    #[inline]
+    pub fn get(&self, id: u16) -> Option<&PcRecord> {
+        self.records.binary_search_by_key(&id, |r| r.tag.id()).ok().and_then(|i| self.records.get(i))
+    }
+
+    /// Whether there is a property of this id, whatever its type.
+    pub fn has(&self, id: u16) -> bool {
+        self.get(id).is_some()
+    }
+
+    const fn lookup(&self) -> Lookup<'_, 'n> {
+        Lookup { heap: &self.heap, node: self.node.as_ref() }
+    }
+
+    /// Where a property's value is; `None` where it is missing, which is reported.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn source(&self, record: &PcRecord, sink: &mut dyn Sink) -> Result<Option<ValueSource<'_, 'n>>> {
+        let prop_type = record.tag.prop_type();
+        let at = self.at().with_tag(record.tag);
+        match prop_type {
+            t if t.is_inline() || !t.is_known() => {
+                let size = t.fixed_size().unwrap_or(if t == PropType::NULL { 0 } else { 4 });
+                let bytes = record.value.to_le_bytes();
+                Ok(Some(ValueSource::inline(bytes.get(..size).unwrap_or_default())))
+            }
+            PropType::OBJECT => {
+                // some writers put the sub-node's id in place of the item that holds it
+                if let HnidKind::Node(nid) = record.hnid().kind() {
+                    sink.report(Finding::new(&rules::OBJECT_DIRECT, at))?;
+                    let mut bytes = [0; 8];
+                    put32(&mut bytes, 0, nid.0);
+                    return Ok(Some(ValueSource::inline(&bytes)));
+                }
+                self.lookup().find(record.hnid(), VALUE_RULES, at, sink)
+            }
+            _ => self.lookup().find(record.hnid(), VALUE_RULES, at, sink),
+        }
+    }
+
+    /// A property's value, whatever its type; `None` where there is no such property, or its value is missing (which is reported).
+    ///
+    /// # Errors
+    /// Where the value has more bytes than [`value_bytes`](crate::limits::Limits::value_bytes); what the sink answers to a violation.
+    pub fn value(&self, id: u16, decode8: Decode8<'_>, sink: &mut dyn Sink) -> Result<Option<PropValue>> {
+        match self.get(id) {
+            Some(record) => self.value_of(record, decode8, sink),
+            None => Ok(None),
+        }
+    }
+
+    /// The value of a record.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    pub fn value_of(&self, record: &PcRecord, decode8: Decode8<'_>, sink: &mut dyn Sink) -> Result<Option<PropValue>> {
+        let Some(source) = self.source(record, sink)? else { return Ok(None) };
+        let bytes = source.bytes(self.lookup().value_limit(), sink)?;
+        PropValue::decode(record.tag.prop_type(), &bytes, decode8, self.at().with_tag(record.tag), sink)
+    }
+
+    /// The text of a property, if it is a string.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    pub fn string(&self, id: u16, decode8: Decode8<'_>, sink: &mut dyn Sink) -> Result<Option<String>> {
+        match self.typed(id, |t| matches!(t, PropType::STRING | PropType::STRING8)) {
+            Some(record) => Ok(match self.value_of(record, decode8, sink)? {
+                Some(PropValue::String(text)) => Some(text),
+                _ => None,
+            }),
+            None => Ok(None),
+        }
+    }
+
+    /// The bytes of a property, if it is binary.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    pub fn binary(&self, id: u16, sink: &mut dyn Sink) -> Result<Option<Vec<u8>>> {
+        match self.typed(id, |t| t == PropType::BINARY) {
+            Some(record) => match self.source(record, sink)? {
+                Some(source) => source.bytes(self.lookup().value_limit(), sink).map(|b| Some(b.into_owned())),
+                None => Ok(None),
+            },
+            None => Ok(None),
+        }
+    }
+
+    /// A 16- or 32-bit integer. Needs no heap.
+    pub fn int(&self, id: u16) -> Option<i32> {
+        let record = self.typed(id, |t| matches!(t, PropType::INTEGER32 | PropType::INTEGER16 | PropType::ERROR_CODE))?;
+        let value = i32::from_le_bytes(record.value.to_le_bytes());
+        // sign-extends the low half
+        Some(if record.tag.prop_type() == PropType::INTEGER16 { value.wrapping_shl(16) >> 16 } else { value })
+    }
+
+    /// A boolean. Only the low byte counts: the others hold junk in real files.
+    pub fn bool(&self, id: u16) -> Option<bool> {
+        self.typed(id, |t| t == PropType::BOOLEAN).map(|r| r.value & 0xFF != 0)
+    }
+
+    fn typed(&self, id: u16, fits: impl Fn(PropType) -> bool) -> Option<&PcRecord> {
+        self.get(id).filter(|r| fits(r.tag.prop_type()))
+    }
+
+    /// A property's bytes as a stream: for values of any size. `None` as in [`value`](Self::value).
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn open_value(&self, id: u16, sink: &mut dyn Sink) -> Result<Option<ValueReader<'n>>> {
+        match self.get(id) {
+            Some(record) => Ok(self.source(record, sink)?.map(ValueSource::reader)),
+            None => Ok(None),
+        }
+    }
+
+    /// The sub-node and size that an object property names.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn object(&self, id: u16, sink: &mut dyn Sink) -> Result<Option<ObjectValue>> {
+        let Some(record) = self.typed(id, |t| t == PropType::OBJECT) else { return Ok(None) };
+        let Some(source) = self.source(record, sink)? else { return Ok(None) };
+        let object = match source.len() {
+            8.. => ObjectValue::decode(&source.bytes(self.lookup().value_limit(), sink)?),
+            _ => None,
+        };
+        if object.is_none() {
+            self.report_object(record, sink)?;
+        }
+        Ok(object)
+    }
+
+    /// The sub-node that an object property names; one that is missing is reported.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn object_node(&self, id: u16, sink: &mut dyn Sink) -> Result<Option<Node<'n>>> {
+        let Some(object) = self.object(id, sink)? else { return Ok(None) };
+        let found = self.subnode(object.nid, sink)?;
+        if let (None, Some(record)) = (&found, self.get(id)) {
+            self.report_object(record, sink)?;
+        }
+        Ok(found)
+    }
+
+    fn report_object(&self, record: &PcRecord, sink: &mut dyn Sink) -> Result<()> {
+        sink.report(Finding::new(&rules::OBJECT_VALUE, self.at().with_tag(record.tag)).loss(Loss::Partial))
+    }
+
+    /// A sub-node of the object's node.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn subnode(&self, nid: Nid, sink: &mut dyn Sink) -> Result<Option<Node<'n>>> {
+        match &self.node {
+            Some(node) => node.subnode(nid, sink),
+            None => Ok(None),
+        }
+    }
+
+    /// Verifies what opening has not: every value is there and fits its type, every heap item is referred to once, all blocks of the
+    /// heap. Values in sub-nodes are read only where `deep` says so.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn verify(&self, deep: bool, sink: &mut dyn Sink) -> Result<()> {
+        let mut used = Vec::with_capacity(self.records.len().saturating_add(2));
+        for record in &self.records {
+            let (at, prop_type) = (self.at().with_tag(record.tag), record.tag.prop_type());
+            if !prop_type.is_known() || prop_type == PropType::UNSPECIFIED {
+                sink.report(Finding::new(&rules::PROP_TYPE, at).hex(prop_type.0.into(), 0))?;
+                // what it refers to is unknown, so its item is not to be called leaked
+                used.push(Hid(record.value));
+                continue;
+            }
+            if prop_type.is_inline() {
+                continue;
+            }
+            if let HnidKind::Heap(hid) = record.hnid().kind() {
+                used.push(hid);
+            }
+            if prop_type == PropType::OBJECT {
+                self.object_node(record.tag.id(), sink)?;
+                continue;
+            }
+            let Some(source) = self.source(record, sink)? else { continue };
+            if source.is_empty() {
+                if record.value != 0 {
+                    sink.report(Finding::new(&rules::HN_ITEM_EMPTY, at).hex(record.value.into(), 0))?;
+                }
+                verify_len(prop_type, 0, at, sink)?;
+                continue;
+            }
+            self.lookup().verify(prop_type, &source, deep, at, sink)?;
+        }
+        used.push(self.header_hid);
+        if self.header.levels == 0 {
+            used.push(self.header.root);
+        } else {
+            let mut leaves = Bth::with_header(&self.heap, self.header).leaves();
+            while leaves.next(&mut Ignore)?.is_some() {}
+            used.extend(leaves.into_items());
+        }
+        self.heap.verify_all(sink)?;
+        self.heap.verify_usage(used, sink)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::{self, HeapBuilder};
+    use super::super::value::latin1;
+    use super::*;
+    use crate::finding::Strict;
+    use crate::format::layout::{Layout, UNICODE};
+    use crate::format::tags;
+    use proptest::prelude::*;
+
+    /// A property context of these values; the heap holds the ones that the records do not.
+    fn context(layout: &'static Layout, values: &[(u16, PropValue)]) -> Vec<Vec<u8>> {
+        let mut heap = HeapBuilder::new(layout, ClientSig::PROPERTY);
+        let mut records = Vec::new();
+        for (id, value) in values {
+            let bytes = value.encode();
+            let tag = PropTag::new(*id, value.prop_type());
+            let value = if tag.prop_type().is_inline() {
+                let mut inline = [0; 4];
+                inline[..bytes.len()].copy_from_slice(&bytes);
+                u32::from_le_bytes(inline)
+            } else if bytes.is_empty() {
+                0
+            } else {
+                heap.alloc(&bytes).unwrap().0
+            };
+            records.extend(PcRecord { tag, value }.encode());
+        }
+        let root = build::bth(&mut heap, PC_KEY, PC_ENTRY, &records).unwrap();
+        heap.finish(root).unwrap()
+    }
+
+    fn open(layout: &'static Layout, blocks: Vec<Vec<u8>>, sink: &mut dyn Sink) -> Option<PropertyContext<'static>> {
+        let heap = Heap::from_blocks(layout, blocks, Location::NONE, sink).unwrap()?;
+        PropertyContext::on(heap, None, sink).unwrap()
+    }
+
+    fn some_values(n: u16) -> Vec<(u16, PropValue)> {
+        (1..=n)
+            .map(|i| {
+                let value = match i % 7 {
+                    0 => PropValue::Integer32(i32::from(i)),
+                    1 => PropValue::String(format!("value {i}")),
+                    2 => PropValue::Boolean(true),
+                    3 => PropValue::Integer64(-5),
+                    4 => PropValue::Binary(vec![1; usize::from(i)]),
+                    5 => PropValue::MultiString(vec!["a".into(), "b".into()]),
+                    _ => PropValue::Integer16(-2),
+                };
+                (i * 3, value)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn all_values_come_back() {
+        for layout in Layout::all() {
+            for n in [0, 1, 60, 1500] {
+                let values = some_values(n);
+                let pc = open(layout, context(layout, &values), &mut Strict).unwrap();
+                assert_eq!(pc.records().len(), values.len());
+                for (id, value) in &values {
+                    assert_eq!(pc.value(*id, &latin1, &mut Strict).unwrap().as_ref(), Some(value));
+                }
+                assert_eq!(pc.value(1, &latin1, &mut Strict).unwrap(), None);
+                let mut findings = Vec::new();
+                pc.verify(true, &mut findings).unwrap();
+                assert_eq!(findings, []);
+            }
+        }
+    }
+
+    #[test]
+    fn typed_access_asks_for_the_type() {
+        let values = [(0x37, PropValue::String("hi".into())), (0x0E07, PropValue::Integer16(-3)), (0x360A, PropValue::Boolean(true))];
+        let pc = open(&UNICODE, context(&UNICODE, &values), &mut Strict).unwrap();
+        assert_eq!(pc.string(0x37, &latin1, &mut Strict).unwrap().as_deref(), Some("hi"));
+        assert_eq!((pc.int(0x0E07), pc.int(0x37), pc.bool(0x360A), pc.bool(0x0E07)), (Some(-3), None, Some(true), None));
+        assert_eq!(pc.binary(0x37, &mut Strict).unwrap(), None);
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut pc.open_value(0x37, &mut Strict).unwrap().unwrap(), &mut text).unwrap();
+        assert_eq!(text, "h\0i\0");
+    }
+
+    #[test]
+    fn each_violation_has_its_rule() {
+        let verify = |records: &[PcRecord], items: &[&[u8]]| {
+            let mut heap = HeapBuilder::new(&UNICODE, ClientSig::PROPERTY);
+            for item in items {
+                heap.alloc(item).unwrap();
+            }
+            let bytes: Vec<u8> = records.iter().flat_map(PcRecord::encode).collect();
+            let root = build::bth(&mut heap, PC_KEY, PC_ENTRY, &bytes).unwrap();
+            let mut findings = Vec::new();
+            let pc = open(&UNICODE, heap.finish(root).unwrap(), &mut findings).unwrap();
+            pc.verify(true, &mut findings).unwrap();
+            findings.into_iter().map(|f| f.rule.code).collect::<Vec<_>>()
+        };
+        let record = |tag: PropTag, value| PcRecord { tag, value };
+        assert_eq!(verify(&[record(tags::SUBJECT, 0)], &[]), [""; 0]);
+        assert_eq!(verify(&[record(tags::SUBJECT, 0x400)], &[]), ["PST-P005"]);
+        assert_eq!(verify(&[record(tags::SUBJECT, 0x3F)], &[]), ["PST-P007"]);
+        assert_eq!(verify(&[record(tags::SUBJECT, 0x20)], &[b"abc"]), ["PST-P021"]);
+        assert_eq!(verify(&[record(tags::CREATION_TIME, 0x20)], &[b"abc"]), ["PST-P020"]);
+        assert_eq!(verify(&[record(tags::CREATION_TIME, 0)], &[]), ["PST-P020"]);
+        assert_eq!(verify(&[record(PropTag(0x1234_0999), 0x20)], &[b"abc"]), ["PST-P009"]);
+        assert_eq!(verify(&[], &[b"abc"]), ["PST-P014"]);
+        assert_eq!(verify(&[record(tags::SUBJECT, 0x20)], &[b""]), ["PST-P025"]);
+        assert_eq!(verify(&[record(tags::SUBJECT, 0x20), record(tags::BODY, 0x20)], &[b"ab"]), ["PST-P015"]);
+        assert_eq!(verify(&[record(tags::ATTACH_DATA_OBJECT, 0x25)], &[]), ["PST-P029", "PST-P023"]);
+        assert_eq!(verify(&[record(tags::ATTACH_DATA_OBJECT, 0x20)], &[b"abc"]), ["PST-P023"]);
+        assert_eq!(verify(&[record(tags::BODY, 0), record(tags::SUBJECT, 0)], &[]), ["PST-P006"]);
+    }
+
+    #[test]
+    fn a_lost_root_is_found_again() {
+        let values = some_values(20);
+        let mut blocks = context(&UNICODE, &values);
+        put32(&mut blocks[0], 4, 0xFFE0);
+        let mut findings = Vec::new();
+        let pc = open(&UNICODE, blocks, &mut findings).unwrap();
+        assert_eq!(findings.iter().map(|f| f.rule.code).collect::<Vec<_>>(), ["PST-P010"]);
+        assert_eq!(pc.records().len(), 20);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn damage_never_panics_or_hangs(n in 0u16..400, hits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20)) {
+            let mut blocks = context(&UNICODE, &some_values(n));
+            for (at, value) in hits {
+                let block = at.index(blocks.len());
+                let place = at.index(blocks[block].len());
+                blocks[block][place] = value;
+            }
+            let mut findings = Vec::new();
+            if let Some(pc) = open(&UNICODE, blocks, &mut findings) {
+                pc.verify(true, &mut findings).unwrap();
+                for record in pc.records() {
+                    pc.value_of(record, &latin1, &mut findings).unwrap();
+                }
+            }
+        }
+    }
+}
