@@ -19,5 +19,6 @@ pub mod ltp;
 pub mod messaging;
 pub mod monitor;
 pub mod ndb;
+pub mod recover;
 pub mod rules;
 pub mod write;

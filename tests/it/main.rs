@@ -3,4 +3,6 @@
 #![allow(clippy::cast_possible_truncation, clippy::string_slice, missing_docs, unreachable_pub)]
 
 mod corpus;
+mod damage;
 mod ndb;
+mod recover;

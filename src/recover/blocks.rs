@@ -1,0 +1,268 @@
+//! The block list of a broken file: what the block B-tree still says, merged with the blocks that the scan has found.
+//!
+//! A block is taken, in this order of trust:
+//!
+//! 1. found by the scan (signature and checksum agree) where a page of the tree names it, or anywhere;
+//! 2. named by a page, and the trailer at that place bears the id and size: its data is damaged, and used as damaged;
+//! 3. named by a page, and nothing else lies at that place: its trailer is damaged;
+//! 4. named by no page that is left, but referred to, and a trailer with its id fits its place though its data is damaged.
+//!
+//! Of several with one id the one that the tree names counts, else the last in the file; the others are kept as alternatives.
+
+use crate::error::Result;
+use crate::finding::Ignore;
+use crate::format::block::{BlockTrailer, SubnodeBlock, XBlock};
+use crate::format::bytes::{byte, index, le16, round_up, wide};
+use crate::format::ids::{Bid, Ib};
+use crate::format::layout::signature;
+use crate::format::page::{BbtEntry, BtPage, PageType, TreeEntry};
+use crate::monitor::{Monitor, Phase, step};
+use crate::ndb::scan::Scan;
+use crate::ndb::{Index, Ndb, TreeFacts};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Blocks of a broken file.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    /// One entry for each id.
+    pub entries: Vec<BbtEntry>,
+    /// Ids whose data or trailer is damaged.
+    pub damaged: HashSet<Bid>,
+    /// Ids that the current tree names.
+    pub listed: HashSet<Bid>,
+    /// Entries of the current tree at whose place nothing of the block is left.
+    pub lost: Vec<BbtEntry>,
+    /// Further valid blocks with an id that is in `entries`.
+    pub others: Vec<BbtEntry>,
+}
+
+/// The places that valid pages and blocks take.
+#[derive(Debug, Default)]
+struct Taken(BTreeMap<u64, u64>);
+
+impl Taken {
+    fn insert(&mut self, at: u64, size: u64) {
+        self.0.insert(at, at.saturating_add(size));
+    }
+
+    fn hits(&self, at: u64, size: u64) -> bool {
+        self.0.range(..at.saturating_add(size)).next_back().is_some_and(|(_, end)| *end > at)
+    }
+}
+
+/// Valid leaves of one tree that the scan has found, newest first, those of the current tree before all others; then the current
+/// tree's torn ones.
+#[derive(Debug, Default)]
+pub(super) struct Leaves {
+    /// Place, id, and whether the current tree reaches it.
+    pub(super) valid: Vec<(Ib, Bid, bool)>,
+    /// Places of leaves that the current tree reaches and whose checksum fails.
+    pub(super) torn: Vec<Ib>,
+}
+
+impl Leaves {
+    pub(super) fn of(page_type: PageType, facts: &TreeFacts, found: &Scan) -> Self {
+        let live: HashSet<Ib> = facts.pages.iter().filter(|p| p.page_type == page_type && p.level == 0).map(|p| p.bref.ib).collect();
+        let mut out = Self::default();
+        let mut seen = HashSet::new();
+        for p in found.pages.iter().filter(|p| p.page_type == page_type) {
+            seen.insert(p.ib);
+            out.valid.push((p.ib, p.bid, live.contains(&p.ib)));
+        }
+        out.valid.sort_by_key(|(ib, bid, live)| (!live, std::cmp::Reverse((*bid, *ib))));
+        out.torn = live.into_iter().filter(|ib| !seen.contains(ib)).collect();
+        out.torn.sort_unstable();
+        out
+    }
+}
+
+/// The entries of the leaf at a place; none where it is no leaf.
+pub(super) fn leaf_entries<E: TreeEntry>(ndb: &Ndb, ib: Ib) -> Vec<E> {
+    let Ok(bytes) = ndb.bytes(ib.0, ndb.layout().page_size) else { return Vec::new() };
+    match BtPage::decode(ndb.layout(), &bytes, ib, E::PAGE_TYPE, &mut Ignore) {
+        Ok(Some(page)) if page.level == 0 => page.leaf::<E>().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Merges the tree with the scan.
+///
+/// # Errors
+/// Cancellation.
+pub fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, monitor: &dyn Monitor) -> Result<Blocks> {
+    let layout = ndb.layout();
+    let mut taken = Taken::default();
+    let mut by_bid: HashMap<Bid, Vec<BbtEntry>> = HashMap::with_capacity(found.blocks.len());
+    for p in &found.pages {
+        taken.insert(p.ib.0, layout.page());
+    }
+    for b in &found.blocks {
+        taken.insert(b.ib.0, b.size_on_disk(layout));
+        by_bid.entry(b.bid).or_default().push(*b);
+    }
+    let mut out = Blocks::default();
+    let mut kept: HashMap<Bid, BbtEntry> = HashMap::with_capacity(by_bid.len());
+    let leaves = Leaves::of(PageType::BBT, facts, found);
+    let torn = leaves.torn.iter().map(|ib| (*ib, true, true));
+    let pages = leaves.valid.iter().map(|(ib, _, live)| (*ib, *live, false)).chain(torn);
+    // ids of the current tree first, so that an older page cannot take the place of what a torn one says
+    let mut pages: Vec<_> = pages.collect();
+    pages.sort_by_key(|(_, live, _)| !live);
+    let whole = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
+    for (ib, live, is_torn) in pages {
+        step(monitor, 0)?;
+        for mut e in leaf_entries::<BbtEntry>(ndb, ib) {
+            e.bid = e.bid.masked();
+            if e.bid.is_none() || kept.contains_key(&e.bid) {
+                continue;
+            }
+            let valid = by_bid.get(&e.bid).and_then(|all| all.iter().find(|b| b.ib == e.ib).or_else(|| all.iter().max_by_key(|b| b.ib)));
+            if let Some(b) = valid {
+                kept.insert(e.bid, BbtEntry { refs: e.refs, ..*b });
+                if live {
+                    out.listed.insert(e.bid);
+                }
+                continue;
+            }
+            if !live && whole {
+                // freed since, and overwritten
+                continue;
+            }
+            let agrees = trailer_agrees(ndb, &e);
+            if (agrees || (!is_torn && is_possible(ndb, &e))) && !taken.hits(e.ib.0, e.size_on_disk(layout)) {
+                kept.insert(e.bid, e);
+                out.damaged.insert(e.bid);
+                if live {
+                    out.listed.insert(e.bid);
+                }
+            } else if live && !is_torn {
+                out.lost.push(e);
+                out.listed.insert(e.bid);
+            }
+        }
+    }
+    for (bid, mut all) in by_bid {
+        all.sort_by_key(|b| std::cmp::Reverse(b.ib));
+        let first = *kept.entry(bid).or_insert_with(|| all.first().copied().unwrap_or_default());
+        out.others.extend(all.into_iter().filter(|b| b.ib != first.ib));
+    }
+    out.others.sort_by_key(|b| (b.bid, b.ib));
+    out.entries = kept.into_values().collect();
+    out.entries.sort_by_key(|b| b.bid);
+    Ok(out)
+}
+
+/// Whether an entry can be true of a block: aligned, inside the file, of a size that blocks have.
+fn is_possible(ndb: &Ndb, e: &BbtEntry) -> bool {
+    let layout = ndb.layout();
+    e.cb != 0
+        && usize::from(e.cb) <= layout.block_data_max()
+        && e.ib.0.is_multiple_of(layout.slot)
+        && e.ib.0 >= layout.amap_first
+        && e.ib.0 < ndb.len()
+}
+
+/// Whether the trailer at the entry's place bears its id and size.
+fn trailer_agrees(ndb: &Ndb, e: &BbtEntry) -> bool {
+    let layout = ndb.layout();
+    let at = e.ib.0.saturating_add(e.size_on_disk(layout)).saturating_sub(wide(layout.block_trailer));
+    is_possible(ndb, e)
+        && ndb.bytes(at, layout.block_trailer).is_ok_and(|raw| {
+            let t = BlockTrailer::decode(layout, &raw);
+            t.bid == e.bid && t.cb == e.cb
+        })
+}
+
+/// What blocks of data trees and sub-node trees refer to, and nothing has: every block that is referred to by a readable one, or by
+/// `roots`, and is not in the index of `ndb`.
+pub(super) fn missing(ndb: &Ndb, roots: impl Iterator<Item = Bid>, monitor: &dyn Monitor) -> Result<HashSet<Bid>> {
+    let mut wanted: HashSet<Bid> = HashSet::new();
+    let mut want = |bid: Bid| {
+        let bid = bid.masked();
+        if !bid.is_none() && ndb.find_block(bid).is_none() {
+            wanted.insert(bid);
+        }
+    };
+    roots.for_each(&mut want);
+    for b in ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
+        step(monitor, 0)?;
+        for_each_reference(ndb, b, &mut want);
+    }
+    Ok(wanted)
+}
+
+/// Tells every block that an internal block refers to.
+pub(super) fn for_each_reference(ndb: &Ndb, b: &BbtEntry, f: &mut dyn FnMut(Bid)) {
+    let Ok(Some(data)) = ndb.block_at(b, &mut Ignore) else { return };
+    let at = crate::finding::Location::NONE;
+    match byte(&data, 0) {
+        crate::format::block::BTYPE_DATA => {
+            if let Ok(Some(x)) = XBlock::decode(ndb.layout(), &data, at, &mut Ignore) {
+                x.children.into_iter().for_each(f);
+            }
+        }
+        _ => match SubnodeBlock::decode(ndb.layout(), &data, at, &mut Ignore) {
+            Ok(Some(SubnodeBlock::Leaf(entries))) => entries.into_iter().for_each(|e| {
+                f(e.data);
+                f(e.sub);
+            }),
+            Ok(Some(SubnodeBlock::Index(_, entries))) => entries.into_iter().for_each(|e| f(e.bid)),
+            _ => {}
+        },
+    }
+}
+
+/// Looks in the whole file for trailers with one of the wanted ids whose signature fits the place, though the data is damaged.
+pub(super) fn scan_damaged(ndb: &Ndb, wanted: &HashSet<Bid>, found: &Scan, monitor: &dyn Monitor) -> Result<Vec<BbtEntry>> {
+    const WINDOW: u64 = 4 << 20;
+    let layout = ndb.layout();
+    let mut taken = Taken::default();
+    for b in &found.blocks {
+        taken.insert(b.ib.0, b.size_on_disk(layout));
+    }
+    for p in &found.pages {
+        taken.insert(p.ib.0, layout.page());
+    }
+    let mut out = Vec::new();
+    if wanted.is_empty() {
+        return Ok(out);
+    }
+    monitor.phase(Phase::Scan, Some(ndb.len()));
+    let mut start = 0u64;
+    while start < ndb.len() {
+        let end = start.saturating_add(WINDOW).min(ndb.len());
+        let from = start.saturating_sub(layout.slot);
+        if let Ok(bytes) = ndb.bytes(from, index(end.saturating_sub(from))) {
+            let mut e = round_up(start.saturating_add(1), layout.slot);
+            while e <= end {
+                let rel = index(e.saturating_sub(from));
+                let raw = bytes.get(rel.saturating_sub(layout.block_trailer)..rel).unwrap_or_default();
+                let cb = le16(raw, 0);
+                if cb != 0 && usize::from(cb) <= layout.block_data_max() {
+                    let t = BlockTrailer::decode(layout, raw);
+                    let size = layout.block_size(cb.into());
+                    if let Some(ib) = e.checked_sub(size)
+                        && ib >= layout.amap_first
+                        && wanted.contains(&t.bid)
+                        && t.sig == signature(Ib(ib), t.bid)
+                        && !taken.hits(ib, size)
+                    {
+                        out.push(BbtEntry { bid: t.bid, ib: Ib(ib), cb, cb_inflated: t.cb_inflated, refs: 0 });
+                    }
+                }
+                e = e.saturating_add(layout.slot);
+            }
+        }
+        step(monitor, end.saturating_sub(start))?;
+        start = end;
+    }
+    Ok(out)
+}
+
+/// The index with more blocks; nodes and facts stay.
+pub(super) fn with_blocks(ndb: &Ndb, more: Vec<BbtEntry>) -> Ndb {
+    let old = ndb.index();
+    let mut blocks = old.blocks().to_vec();
+    blocks.extend(more);
+    ndb.with_index(Index::new(old.nodes().to_vec(), blocks, old.facts.clone()))
+}

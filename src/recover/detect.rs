@@ -1,0 +1,232 @@
+//! What a file is when its header is gone or lies: layout, encoding, kind, and a header that can stand in.
+//!
+//! The header is believed where what it says leads to something: a page of the right type at a root's place ([MS-PST] 2.2.2.5). Else
+//! the file's own pages and blocks decide: the layout under which most of their trailers agree ([MS-PST] 2.2.2.7.1, 2.2.2.8.1), and the
+//! encoding under which blocks begin with the head of a heap ([MS-PST] 2.3.1.2: byte 2 is 0xEC).
+
+use super::shift::{Moved, Piece, locate};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Ignore, Location, Sink};
+use crate::format::bytes::{byte, index, round_up, wide};
+use crate::format::crypt::CryptMethod;
+use crate::format::header::{FileKind, HEADER_MAX, Header, MAGIC};
+use crate::format::ids::{Bid, Bref, Ib};
+use crate::format::layout::Layout;
+use crate::format::page::{PageTrailer, PageType};
+use crate::io::ReadAt;
+use crate::limits::Limits;
+use crate::monitor::Monitor;
+use crate::ndb::Ndb;
+use crate::ndb::scan::{Scan, scan};
+use crate::rules;
+use std::sync::Arc;
+
+/// Blocks that are test-decoded to tell the encoding.
+const SAMPLE: usize = 20_000;
+
+/// What a file is, and its source with everything in its place.
+#[derive(Debug)]
+pub struct Detected {
+    /// The file, with a header that can be relied on; its index is read from the trees when it is first needed.
+    pub ndb: Ndb,
+    /// Everything in the file that bears a valid trailer.
+    pub scan: Scan,
+    /// The stretches of the file, where some were moved.
+    pub moved: Option<Vec<Piece>>,
+    /// Whether the header's roots lead to pages; else there is no telling which pages are current.
+    pub roots: bool,
+}
+
+/// The first bytes of a file, as many as a header has.
+pub(super) fn head(source: &dyn ReadAt) -> Vec<u8> {
+    let mut buf = vec![0; HEADER_MAX.min(index(source.len()))];
+    if source.read_exact_at(&mut buf, 0).is_err() {
+        buf.fill(0);
+    }
+    buf
+}
+
+/// Finds out what the file is, whatever its header says.
+///
+/// # Errors
+/// [`ErrorKind::NotPst`] where nothing in it is part of such a file; cancellation; what the sink answers.
+pub fn detect(source: &Arc<dyn ReadAt>, limits: Limits, sink: &mut dyn Sink, monitor: &dyn Monitor) -> Result<Detected> {
+    let first = head(source.as_ref());
+    let mut header_findings = Vec::new();
+    let named = Header::decode(&first, &mut header_findings).ok().map(|h| h.layout);
+    for f in header_findings {
+        sink.report(f)?;
+    }
+    let mut order: Vec<&'static Layout> = named.into_iter().collect();
+    order.extend(Layout::all().into_iter().rev().filter(|l| Some(*l) != named));
+
+    // the header's word, where it leads to a page
+    for layout in &order {
+        let header = Header::decode_as(layout, &first);
+        if root_pages(source, &header) > 0 {
+            let ndb = Ndb::new(Arc::clone(source), header, limits);
+            let found = scan(&ndb, monitor)?;
+            return settle(ndb, found, &first, named, sink, monitor);
+        }
+    }
+    // the file's own word
+    let mut best: Option<(Ndb, Scan)> = None;
+    for layout in &order {
+        let header = if named == Some(*layout) { Header::decode_as(layout, &first) } else { blank(layout) };
+        let ndb = Ndb::new(Arc::clone(source), header, limits);
+        let found = scan(&ndb, monitor)?;
+        if best.as_ref().is_none_or(|(_, b)| weight(&found) > weight(b)) {
+            best = Some((ndb, found));
+        }
+        if best.as_ref().is_some_and(|(_, b)| weight(b) >= 8) {
+            break;
+        }
+    }
+    if let Some((ndb, found)) = best
+        && weight(&found) > 0
+    {
+        return settle(ndb, found, &first, named, sink, monitor);
+    }
+    // nothing is in its place: everything may have moved
+    for layout in order {
+        let ndb = Ndb::new(Arc::clone(source), blank(layout), limits);
+        if let Some(pieces) = locate(&ndb, &Scan::default(), monitor)? {
+            let (ndb, found) = put_in_place(&ndb, pieces.clone(), monitor)?;
+            let mut d = settle(ndb, found, &first, named, sink, monitor)?;
+            d.moved = Some(pieces);
+            return Ok(d);
+        }
+    }
+    let what = if first.get(..4) == Some(&MAGIC[..]) { "only a header, nothing behind it" } else { "no page or block of one in it" };
+    Err(Error::new(ErrorKind::NotPst(what.to_owned())))
+}
+
+/// How much a scan has shown; an unlikely accident counts for nothing against a real file.
+fn weight(found: &Scan) -> usize {
+    found.pages.len().saturating_add(found.blocks.len())
+}
+
+/// A header for a file that has none.
+fn blank(layout: &'static Layout) -> Header {
+    let kind = if layout.compresses() { FileKind::Ost } else { FileKind::Pst };
+    Header::new(layout, kind, if layout.compresses() { CryptMethod::None } else { CryptMethod::Permute })
+}
+
+/// How many of the header's two roots lead to a page of the right type with a valid trailer.
+fn root_pages(source: &Arc<dyn ReadAt>, header: &Header) -> usize {
+    let roots = [(PageType::NBT, header.root.nbt), (PageType::BBT, header.root.bbt)];
+    roots.into_iter().filter(|(t, bref)| is_page(source.as_ref(), header.layout, *t, *bref)).count()
+}
+
+fn is_page(source: &dyn ReadAt, layout: &'static Layout, page_type: PageType, bref: Bref) -> bool {
+    if bref.ib.0 == 0 || bref.ib.0.checked_add(layout.page()).is_none_or(|end| end > source.len()) {
+        return false;
+    }
+    let mut page = vec![0; layout.page_size];
+    source.read_exact_at(&mut page, bref.ib.0).is_ok() && {
+        let t = PageTrailer::decode(layout, &page);
+        t.page_type == page_type && t.is_valid(layout, &page, bref.ib)
+    }
+}
+
+fn put_in_place(ndb: &Ndb, pieces: Vec<Piece>, monitor: &dyn Monitor) -> Result<(Ndb, Scan)> {
+    let moved = Moved::new(Arc::clone(ndb.source()), pieces);
+    let there = Ndb::new(Arc::new(moved), ndb.header().clone(), *ndb.limits());
+    let found = scan(&there, monitor)?;
+    Ok((there, found))
+}
+
+/// With the layout known: what was moved is put in its place, the encoding is told, and the header is put right.
+fn settle(
+    ndb: Ndb,
+    found: Scan,
+    first: &[u8],
+    named: Option<&'static Layout>,
+    sink: &mut dyn Sink,
+    monitor: &dyn Monitor,
+) -> Result<Detected> {
+    let (mut ndb, mut found) = (ndb, found);
+    let mut moved = None;
+    if let Some(pieces) = locate(&ndb, &found, monitor)? {
+        (ndb, found) = put_in_place(&ndb, pieces.clone(), monitor)?;
+        moved = Some(pieces);
+    }
+    let layout = ndb.layout();
+    if let Some(n) = named.filter(|n| n.variant != layout.variant) {
+        let f = Finding::new(&rules::HEADER_VERSION, Location::at(10));
+        sink.report(f.actual(n.variant.to_string()).expected(layout.variant.to_string()))?;
+    }
+    let mut header = ndb.header().clone();
+    let said = if first.get(..4) == Some(&MAGIC[..]) || root_pages(ndb.source(), &header) > 0 { header.crypt_method() } else { None };
+    let crypt = told_by_blocks(&ndb, &found).or(said).unwrap_or(CryptMethod::Permute);
+    if said != Some(crypt) {
+        let stored = said.map_or_else(|| format!("{:#x}", header.crypt), |c| c.to_string());
+        sink.report(Finding::new(&rules::HEADER_CRYPT, Location::NONE).actual(stored).expected(crypt.to_string()))?;
+    }
+    header.crypt = crypt.to_byte();
+    if Layout::of_version(header.version) != Some(layout) {
+        header.version = blank(layout).version;
+    }
+    if header.kind().is_none() {
+        let kind = if layout.compresses() { FileKind::Ost } else { FileKind::Pst };
+        header.magic_client = kind.magic();
+        header.version_client = kind.client_version();
+    }
+    raise_counters(&mut header, &found, ndb.len());
+    let roots = root_pages(ndb.source(), &header) > 0;
+    let ndb = Ndb::new(Arc::clone(ndb.source()), header, *ndb.limits());
+    Ok(Detected { ndb, scan: found, moved, roots })
+}
+
+/// Sizes and counters that cannot be below what the file holds.
+fn raise_counters(header: &mut Header, found: &Scan, len: u64) {
+    let layout = header.layout;
+    let page = found.pages.iter().map(|p| p.bid.0.saturating_add(1)).max().unwrap_or(1);
+    let block = found.blocks.iter().map(|b| b.bid.masked().0.saturating_add(4) & !3).max().unwrap_or(4);
+    header.bid_next_page = header.bid_next_page.max(Bid(page));
+    header.bid_next_block = header.bid_next_block.max(Bid(block));
+    let sections = layout.amap_count(len.max(layout.file_min()));
+    let eof = layout.amap_at(sections);
+    if header.root.file_eof.0 < layout.file_min().min(round_up(len, layout.slot)) || header.root.file_eof.0 > eof {
+        header.root.file_eof = Ib(eof);
+        header.root.amap_last = Ib(layout.amap_at(sections.saturating_sub(1)));
+    }
+}
+
+/// The encoding under which most blocks begin like a heap, if any do.
+pub(super) fn told_by_blocks(ndb: &Ndb, found: &Scan) -> Option<CryptMethod> {
+    let ways = [CryptMethod::None, CryptMethod::Permute, CryptMethod::Cyclic];
+    let mut votes = [0usize; 3];
+    let external = found.blocks.iter().filter(|b| !b.bid.is_internal() && b.cb >= 12).take(SAMPLE);
+    for b in external {
+        let stored = if b.is_compressed() {
+            // compressed blocks are never encoded in the files seen
+            Ndb::new(Arc::clone(ndb.source()), ndb.header().clone(), *ndb.limits())
+                .with_crypt(CryptMethod::None)
+                .block_at(b, &mut Ignore)
+                .ok()
+                .flatten()
+                .map(std::borrow::Cow::into_owned)
+        } else {
+            ndb.bytes(b.ib.0, 12).ok().map(std::borrow::Cow::into_owned)
+        };
+        let Some(head) = stored else { continue };
+        let head = head.get(..12).unwrap_or_default();
+        for (way, n) in ways.iter().zip(&mut votes) {
+            let mut plain = head.to_vec();
+            way.decode(&mut plain, b.bid);
+            if is_heap_head(&plain, b.cb_inflated) {
+                *n = n.saturating_add(1);
+            }
+        }
+    }
+    let best = votes.iter().copied().max().filter(|n| *n > 0)?;
+    ways.into_iter().zip(votes).find(|(_, n)| *n == best).map(|(w, _)| w)
+}
+
+/// Whether bytes look like the head of a heap in a block of `cb` bytes.
+pub(super) fn is_heap_head(b: &[u8], cb: u16) -> bool {
+    byte(b, 2) == 0xEC
+        && matches!(byte(b, 3), 0x6C | 0x7C | 0x8C | 0x9C | 0xA5 | 0xAC | 0xB5 | 0xBC | 0xCC)
+        && wide(usize::from(crate::format::bytes::le16(b, 0))) < u64::from(cb)
+}

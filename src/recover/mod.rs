@@ -1,0 +1,155 @@
+//! Recovery: reading a file whose header, trees or maps are gone, from what its pages and blocks say of themselves.
+//!
+//! [`detect`] tells what the file is and puts back in its place what was moved ([`shift`]); [`salvage`] makes an
+//! [`Index`](crate::ndb::Index) out of readable leaves, older generations of tree pages and the scan of all trailers. What comes out
+//! is an [`Ndb`](crate::ndb::Ndb) like any other, so that every layer above reads a broken file as it reads a healthy one.
+
+pub mod blocks;
+pub mod detect;
+pub mod nodes;
+pub mod salvage;
+pub mod shift;
+
+pub use detect::{Detected, detect};
+pub use nodes::OlderNode;
+pub use salvage::{Salvage, salvage};
+
+use crate::error::Result;
+use crate::finding::{Finding, Ignore, Sink};
+use crate::format::block::BlockTrailer;
+use crate::format::bytes::wide;
+use crate::format::header::Header;
+use crate::io::ReadAt;
+use crate::limits::Limits;
+use crate::monitor::Monitor;
+use crate::ndb::Ndb;
+use crate::rules::Severity;
+use std::sync::Arc;
+
+/// Trailers that opening looks at to see whether the blocks are where the tree says.
+const TRIED: usize = 512;
+
+/// How a message or folder came to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum Origin {
+    /// The trees list it, or an older generation of a leaf that is lost does.
+    #[default]
+    Normal,
+    /// Its blocks are there, and no generation of the node B-tree lists it.
+    Orphan,
+    /// Only an older generation of the node B-tree lists it: it was deleted.
+    Deleted,
+    /// Put together from pieces that nothing joins.
+    Carved,
+}
+
+impl Origin {
+    /// The word used in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Orphan => "orphan",
+            Self::Deleted => "deleted",
+            Self::Carved => "carved",
+        }
+    }
+}
+
+/// How to open a file that may be broken.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Limits of reading.
+    pub limits: Limits,
+    /// Search the whole file even where header and trees are whole: finds blocks that lie elsewhere than the tree says, and what was
+    /// deleted.
+    pub thorough: bool,
+}
+
+/// An opened file, broken or not.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The file.
+    pub ndb: Ndb,
+    /// What was wrong with header and trees, as far as opening had to deal with it.
+    pub problems: Vec<Finding>,
+    /// What the salvage has found; `None` where the file could be opened plainly.
+    pub salvage: Option<Box<Salvaged>>,
+}
+
+/// What a salvage tells beside the file itself.
+#[derive(Debug)]
+pub struct Salvaged {
+    /// The salvage; its own `ndb` is the same as [`Recovered::ndb`].
+    pub facts: Salvage,
+    /// The stretches of the file, where some were moved.
+    pub moved: Option<Vec<shift::Piece>>,
+    /// Whether the header's roots lead to pages.
+    pub roots: bool,
+}
+
+/// Opens a file: plainly where its header and both trees are whole, else by salvage.
+///
+/// # Errors
+/// [`NotPst`](crate::error::ErrorKind::NotPst) where nothing in it is part of such a file; cancellation.
+pub fn open(source: Arc<dyn ReadAt>, options: &Options, monitor: &dyn Monitor) -> Result<Recovered> {
+    if !options.thorough
+        && let Some(plain) = open_plainly(&source, options)
+    {
+        return Ok(plain);
+    }
+    let mut problems = Limited { out: Vec::new(), most: options.limits.problems };
+    let detected = detect(&source, options.limits, &mut problems, monitor)?;
+    let facts = salvage(&detected, &mut problems, monitor)?;
+    let ndb = facts.ndb.with_index(facts.ndb.index().clone());
+    let salvage = Some(Box::new(Salvaged { facts, moved: detected.moved, roots: detected.roots }));
+    Ok(Recovered { ndb, problems: problems.out, salvage })
+}
+
+/// Opens a file whose header and trees are whole; `None` where they are not.
+fn open_plainly(source: &Arc<dyn ReadAt>, options: &Options) -> Option<Recovered> {
+    let head = detect::head(source.as_ref());
+    let mut problems = Vec::new();
+    let header = Header::decode(&head, &mut problems).ok()?;
+    header.kind()?;
+    let crypt = header.crypt_method()?;
+    let ndb = Ndb::new(Arc::clone(source), header, options.limits);
+    let index = ndb.load_index(&mut problems).ok()?;
+    if !index.facts.complete() || index.facts.pages.len() < 2 || index.nodes().is_empty() {
+        return None;
+    }
+    // a wrong encoding shows in the first blocks
+    let sample = crate::ndb::scan::Scan {
+        blocks: index.blocks().iter().filter(|b| !b.bid.is_internal()).take(200).copied().collect(),
+        ..Default::default()
+    };
+    if detect::told_by_blocks(&ndb, &sample).is_some_and(|told| told != crypt) {
+        return None;
+    }
+    if !problems.iter().all(|f| f.severity < Severity::Fatal) || !blocks_agree(&ndb) {
+        return None;
+    }
+    Some(Recovered { ndb, problems, salvage: None })
+}
+
+/// Whether the blocks lie where the tree says, by the trailers of some of them.
+fn blocks_agree(ndb: &Ndb) -> bool {
+    let (layout, blocks) = (ndb.layout(), ndb.index().blocks());
+    let step = blocks.len().checked_div(TRIED).unwrap_or(0).max(1);
+    blocks.iter().rev().step_by(step).all(|b| {
+        let at = b.ib.0.saturating_add(b.size_on_disk(layout)).saturating_sub(wide(layout.block_trailer));
+        ndb.bytes(at, layout.block_trailer).is_ok_and(|raw| BlockTrailer::decode(layout, &raw).bid.masked() == b.bid)
+    })
+}
+
+/// Keeps the first problems only.
+struct Limited {
+    out: Vec<Finding>,
+    most: usize,
+}
+
+impl Sink for Limited {
+    fn report(&mut self, finding: Finding) -> Result<()> {
+        if self.out.len() < self.most { self.out.report(finding) } else { Ignore.report(finding) }
+    }
+}

@@ -1,0 +1,200 @@
+//! The node list of a broken file: what the node B-tree still says, and where it says nothing any more, what older generations of its
+//! leaves say.
+//!
+//! Pages are never rewritten in place ([MS-PST] 2.6.1.2), so that a file holds older leaves beside the current ones, the newest with
+//! the highest id. They fill **only** the ranges of ids whose current leaves are lost: a node that the current tree does not have
+//! although its range is whole was deleted on purpose, and is kept apart.
+
+use super::blocks::{Leaves, leaf_entries};
+use super::detect::is_heap_head;
+use crate::error::Result;
+use crate::finding::{Ignore, Location};
+use crate::format::bytes::byte;
+use crate::format::ids::{Bid, Nid, NidType};
+use crate::format::page::{NbtEntry, PageType, TreeEntry};
+use crate::monitor::{Monitor, step};
+use crate::ndb::scan::Scan;
+use crate::ndb::{Ndb, TreeFacts};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// A node as an older generation of the tree has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OlderNode {
+    /// The entry.
+    pub entry: NbtEntry,
+    /// Id of the page that it stands on; higher is newer.
+    pub page: Bid,
+    /// Whether its id is in a range whose current leaves are lost, so that it may be current after all.
+    pub in_lost_range: bool,
+}
+
+/// Nodes of a broken file.
+#[derive(Debug, Default)]
+pub struct Nodes {
+    /// Nodes that count as current.
+    pub entries: Vec<NbtEntry>,
+    /// Of those, the ones that an older generation gave.
+    pub filled: HashSet<Nid>,
+    /// Nodes of older generations that are not current: deleted, or older states of nodes.
+    pub older: Vec<OlderNode>,
+    /// Ranges of ids whose current leaves are lost: first id and the one that it ends before.
+    pub lost: Vec<(u64, Option<u64>)>,
+}
+
+impl Nodes {
+    /// Whether a node with this id may have been on a leaf that is lost.
+    pub fn is_lost_range(&self, nid: Nid) -> bool {
+        in_ranges(&self.lost, nid.0.into())
+    }
+}
+
+fn in_ranges(ranges: &[(u64, Option<u64>)], key: u64) -> bool {
+    ranges.iter().any(|(first, end)| key >= *first && end.is_none_or(|e| key < e))
+}
+
+/// Inclusive intervals of keys that newer leaves have spoken for.
+#[derive(Debug, Default)]
+struct Covered(BTreeMap<u64, u64>);
+
+impl Covered {
+    fn add(&mut self, first: u64, last: u64) {
+        let (mut first, mut last) = (first, last);
+        while let Some((a, b)) = self.0.range(..=last).next_back().map(|(a, b)| (*a, *b)) {
+            if b < first {
+                break;
+            }
+            first = first.min(a);
+            last = last.max(b);
+            self.0.remove(&a);
+        }
+        self.0.insert(first, last);
+    }
+
+    fn has(&self, key: u64) -> bool {
+        self.0.range(..=key).next_back().is_some_and(|(_, last)| *last >= key)
+    }
+}
+
+/// Merges the tree with its older generations. `ndb` must have an index with the salvaged blocks; its nodes don't count.
+///
+/// # Errors
+/// Cancellation.
+pub fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, monitor: &dyn Monitor) -> Result<Nodes> {
+    let mut out = Nodes { lost: facts.nbt_lost.iter().map(|l| (l.first, l.end)).collect(), ..Nodes::default() };
+    if !facts.pages.iter().any(|p| p.page_type == PageType::NBT) && out.lost.is_empty() {
+        out.lost.push((0, None));
+    }
+    let leaves = Leaves::of(PageType::NBT, facts, found);
+    let mut nodes: HashMap<Nid, NbtEntry> = HashMap::new();
+    let mut covered = Covered::default();
+    for (ib, _, _) in leaves.valid.iter().filter(|(_, _, live)| *live) {
+        let entries = leaf_entries::<NbtEntry>(ndb, *ib);
+        cover(&mut covered, &entries);
+        for e in entries {
+            // of two entries of a node the one with the higher block id was written later
+            let slot = nodes.entry(e.nid).or_insert(e);
+            if e.data > slot.data {
+                *slot = e;
+            }
+        }
+    }
+    for ib in &leaves.torn {
+        let lost = facts.nbt_lost.iter().find(|l| l.bref.ib == *ib).map(|l| (l.first, l.end));
+        for e in leaf_entries::<NbtEntry>(ndb, *ib) {
+            if lost.is_none_or(|r| in_ranges(&[r], e.key())) && is_plausible(ndb, &e) {
+                nodes.entry(e.nid).or_insert(e);
+            }
+        }
+    }
+    let mut known: HashSet<(Nid, Bid, Bid)> = nodes.values().map(|e| (e.nid, e.data.masked(), e.sub.masked())).collect();
+    for (ib, page, _) in leaves.valid.iter().filter(|(_, _, live)| !live) {
+        step(monitor, 0)?;
+        let entries = leaf_entries::<NbtEntry>(ndb, *ib);
+        for e in &entries {
+            if !known.insert((e.nid, e.data.masked(), e.sub.masked())) || !is_plausible(ndb, e) {
+                continue;
+            }
+            let in_lost_range = in_ranges(&out.lost, e.key());
+            if in_lost_range && !covered.has(e.key()) && !nodes.contains_key(&e.nid) {
+                nodes.insert(e.nid, *e);
+                out.filled.insert(e.nid);
+            } else {
+                out.older.push(OlderNode { entry: *e, page: *page, in_lost_range: in_lost_range && !nodes.contains_key(&e.nid) });
+            }
+        }
+        cover(&mut covered, &entries);
+    }
+    out.entries = nodes.into_values().collect();
+    out.entries.sort_by_key(|n| n.nid);
+    Ok(out)
+}
+
+fn cover(covered: &mut Covered, entries: &[NbtEntry]) {
+    if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+        covered.add(first.key(), last.key().max(first.key()));
+    }
+}
+
+/// What the data of a node must begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    Property,
+    Table,
+    Any,
+}
+
+/// What a top-level node of a type holds; `None` where no top-level node has that type.
+fn head_of(nid: Nid) -> Option<Head> {
+    Some(match nid.nid_type() {
+        NidType::NORMAL_FOLDER
+        | NidType::SEARCH_FOLDER
+        | NidType::NORMAL_MESSAGE
+        | NidType::ASSOC_MESSAGE
+        | NidType::SEARCH_CRITERIA_OBJECT => Head::Property,
+        NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE => Head::Table,
+        NidType::INTERNAL if matches!(nid, Nid::MESSAGE_STORE | Nid::NAME_TO_ID_MAP) => Head::Property,
+        NidType::HID | NidType::ATTACHMENT | NidType::OBJECT_DATA | NidType::LTP | NidType(0x1A..=0x1E) => return None,
+        _ => Head::Any,
+    })
+}
+
+/// Whether an entry can be true: its blocks are there, its parent can be one, and its data begins as it must.
+pub(super) fn is_plausible(ndb: &Ndb, e: &NbtEntry) -> bool {
+    let Some(head) = head_of(e.nid) else { return false };
+    let has = |bid: Bid| ndb.find_block(bid).is_some();
+    if e.key_high != 0 || (e.data.is_none() && head != Head::Any) || (!e.data.is_none() && !has(e.data)) {
+        return false;
+    }
+    let sub_fits = e.sub.is_none() || (e.sub.masked().is_internal() && has(e.sub));
+    if !sub_fits {
+        return false;
+    }
+    if (e.nid.is_folder() || e.nid.is_message()) && !e.parent.is_folder() {
+        return false;
+    }
+    if e.data.is_none() || head == Head::Any {
+        return true;
+    }
+    let at = Location::node(e.nid);
+    let Ok(tree) = ndb.data_tree(e.data, at, &mut Ignore) else { return false };
+    let Ok(first) = tree.leaf(ndb, 0, &mut Ignore) else { return false };
+    let cb = u16::try_from(first.len()).unwrap_or(u16::MAX);
+    is_heap_head(&first, cb) && byte(&first, 3) == if head == Head::Property { 0xBC } else { 0x7C }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn covered_intervals_join() {
+        let mut c = Covered::default();
+        c.add(10, 20);
+        c.add(40, 50);
+        assert!(c.has(10) && c.has(20) && !c.has(21) && !c.has(9) && c.has(45));
+        c.add(15, 42);
+        assert!(c.has(30) && c.has(50) && !c.has(51));
+        c.add(5, 60);
+        assert_eq!(c.0.len(), 1);
+    }
+}

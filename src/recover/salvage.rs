@@ -1,0 +1,75 @@
+//! Salvage: an index for a broken file, made of everything that its pages and blocks still say.
+
+use super::blocks::{Blocks, missing, salvage_blocks, scan_damaged, with_blocks};
+use super::detect::Detected;
+use super::nodes::{Nodes, OlderNode, salvage_nodes};
+use crate::error::Result;
+use crate::finding::Sink;
+use crate::format::ids::{Bid, Nid};
+use crate::format::page::BbtEntry;
+use crate::monitor::{Monitor, Phase};
+use crate::ndb::{Index, Ndb, TreeFacts};
+use std::collections::HashSet;
+
+/// A broken file made readable.
+#[derive(Debug)]
+pub struct Salvage {
+    /// The file, with an index of everything that could be found.
+    pub ndb: Ndb,
+    /// Nodes that an older generation of the tree gave, where the current one is lost.
+    pub filled: HashSet<Nid>,
+    /// Nodes of older generations that are not current: deleted ones, and older states.
+    pub older: Vec<OlderNode>,
+    /// Ranges of node ids whose current leaves are lost.
+    pub lost_nodes: Vec<(u64, Option<u64>)>,
+    /// Blocks whose data or trailer is damaged.
+    pub damaged: HashSet<Bid>,
+    /// Blocks that the current tree names; the others were found by their trailers alone.
+    pub listed: HashSet<Bid>,
+    /// Blocks of the current tree of which nothing is left.
+    pub lost_blocks: Vec<BbtEntry>,
+    /// Further valid blocks with an id that the index has.
+    pub others: Vec<BbtEntry>,
+    /// Whether both trees of the file were read whole.
+    pub trees_whole: bool,
+}
+
+/// Makes an index of what a file still says; what is wrong with its trees goes to `sink`.
+///
+/// # Errors
+/// Cancellation; what the sink answers.
+pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) -> Result<Salvage> {
+    let (ndb, found) = (&detected.ndb, &detected.scan);
+    monitor.phase(Phase::Trees, None);
+    let facts = ndb.load_index(sink)?.facts.clone();
+    let Blocks { entries, mut damaged, listed, lost, others } = salvage_blocks(ndb, &facts, found, monitor)?;
+    let mut work = ndb.with_index(Index::new(Vec::new(), entries, TreeFacts::default()));
+    let mut nodes = salvage_nodes(&work, &facts, found, monitor)?;
+    // blocks that only a damaged trailer or a damaged tree hides; their own references may name more
+    for _ in 0..4 {
+        let older = nodes.older.iter().map(|o| o.entry);
+        let roots: Vec<Bid> = nodes.entries.iter().copied().chain(older).flat_map(|n| [n.data, n.sub]).collect();
+        let wanted = missing(&work, roots.into_iter().chain(tree_roots(&work, &facts, found)), monitor)?;
+        let more = scan_damaged(&work, &wanted, found, monitor)?;
+        if more.is_empty() {
+            break;
+        }
+        damaged.extend(more.iter().map(|b| b.bid));
+        work = with_blocks(&work, more);
+        nodes = salvage_nodes(&work, &facts, found, monitor)?;
+    }
+    let Nodes { entries, filled, older, lost: lost_nodes } = nodes;
+    let trees_whole = facts.complete() && facts.pages.len() > 1;
+    let blocks = work.index().blocks().to_vec();
+    let ndb = work.with_index(Index::new(entries, blocks, facts));
+    Ok(Salvage { ndb, filled, older, lost_nodes, damaged, listed, lost_blocks: lost, others, trees_whole })
+}
+
+/// Blocks that entries of any generation of the node B-tree name, plausible or not.
+fn tree_roots(ndb: &Ndb, facts: &TreeFacts, found: &crate::ndb::scan::Scan) -> Vec<Bid> {
+    use super::blocks::{Leaves, leaf_entries};
+    use crate::format::page::{NbtEntry, PageType};
+    let leaves = Leaves::of(PageType::NBT, facts, found);
+    let places = leaves.valid.iter().map(|l| l.0).chain(leaves.torn.iter().copied());
+    places.flat_map(|ib| leaf_entries::<NbtEntry>(ndb, ib)).flat_map(|n| [n.data, n.sub]).collect()
+}

@@ -1,0 +1,469 @@
+//! Bytes that moved: some inserted, some cut out, sectors swapped, or only a fragment left.
+//!
+//! Every page and block says where it belongs: maps bear their own place as id ([MS-PST] 2.2.2.7.2), tree pages and blocks are named
+//! with their place by the trees, and all bear a signature of place and id ([MS-PST] 5.5). Where the place that a thing names and the
+//! place where it stands disagree by the same distance over a stretch, that stretch was moved. [`Moved`] then puts each stretch where
+//! it belongs, as a source of bytes, so that everything else works unchanged:
+//!
+//! ```text
+//! original   |---- a ----|---- b ----|          [`Piece`] { at: place in the original, from: place here, len }
+//! here       |---- a ----|xx|---- b ----|       bytes that no piece holds read as zeros
+//! ```
+
+use crate::error::Result;
+use crate::format::block::BlockTrailer;
+use crate::format::bytes::{byte, index, le16, wide};
+use crate::format::crc::crc;
+use crate::format::ids::{Bid, Ib};
+use crate::format::layout::{Layout, signature};
+use crate::format::page::{BbtEntry, BtPage, PageTrailer, PageType, TreeEntry};
+use crate::io::ReadAt;
+use crate::monitor::{Monitor, Phase, step};
+use crate::ndb::Ndb;
+use crate::ndb::scan::{Scan, scan};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::sync::Arc;
+
+/// Bytes looked at in one go.
+const WINDOW: u64 = 4 << 20;
+/// Distances that are followed through the whole file; others only around the places that show them.
+const WHOLE: usize = 4;
+/// Distances that are followed at all.
+const MOST: usize = 64;
+/// How far around a place that shows a rarer distance it is followed.
+const AROUND: u64 = 128 << 10;
+
+/// A stretch of the original file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Its place in the original.
+    pub at: u64,
+    /// Its length.
+    pub len: u64,
+    /// Its place in the bytes at hand.
+    pub from: u64,
+}
+
+impl Piece {
+    fn end(&self) -> u64 {
+        self.at.saturating_add(self.len)
+    }
+
+    /// How far it was moved: place here less place in the original.
+    pub fn distance(&self) -> i64 {
+        self.from.cast_signed().wrapping_sub(self.at.cast_signed())
+    }
+}
+
+/// A source of bytes in which every piece stands where it belongs; the rest reads as zeros.
+pub struct Moved {
+    source: Arc<dyn ReadAt>,
+    pieces: Vec<Piece>,
+    len: u64,
+}
+
+impl std::fmt::Debug for Moved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Moved").field("pieces", &self.pieces).finish_non_exhaustive()
+    }
+}
+
+impl Moved {
+    /// The source with these pieces, which must be sorted and must not overlap.
+    pub fn new(source: Arc<dyn ReadAt>, pieces: Vec<Piece>) -> Self {
+        let len = pieces.last().map_or(0, Piece::end);
+        Self { source, pieces, len }
+    }
+
+    /// The pieces, sorted by place.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// The whole source, moved by one distance.
+    fn by(source: Arc<dyn ReadAt>, distance: i64) -> Self {
+        let len = source.len();
+        let piece = if distance >= 0 {
+            let from = distance.unsigned_abs().min(len);
+            Piece { at: 0, from, len: len.saturating_sub(from) }
+        } else {
+            Piece { at: distance.unsigned_abs(), from: 0, len }
+        };
+        Self::new(source, vec![piece])
+    }
+
+    fn piece_at(&self, offset: u64) -> Option<&Piece> {
+        let i = self.pieces.partition_point(|p| p.at <= offset).checked_sub(1)?;
+        self.pieces.get(i).filter(|p| offset < p.end())
+    }
+}
+
+impl ReadAt for Moved {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        if offset.checked_add(wide(buf.len())).is_none_or(|end| end > self.len) {
+            return Err(crate::io::past_end());
+        }
+        buf.fill(0);
+        let mut done = 0usize;
+        while done < buf.len() {
+            let at = offset.saturating_add(wide(done));
+            let left = buf.len().saturating_sub(done);
+            if let Some(p) = self.piece_at(at) {
+                let within = at.saturating_sub(p.at);
+                let n = left.min(index(p.len.saturating_sub(within)));
+                if let Some(part) = buf.get_mut(done..done.saturating_add(n)) {
+                    self.source.read_exact_at(part, p.from.saturating_add(within))?;
+                }
+                done = done.saturating_add(n.max(1));
+            } else {
+                let next = self.pieces.get(self.pieces.partition_point(|p| p.at <= at)).map_or(self.len, |p| p.at);
+                done = done.saturating_add(left.min(index(next.saturating_sub(at)).max(1)));
+            }
+        }
+        Ok(())
+    }
+
+    fn slice(&self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
+        match self.piece_at(offset) {
+            Some(p) if offset.saturating_add(wide(len)) <= p.end() => {
+                self.source.slice(p.from.saturating_add(offset.saturating_sub(p.at)), len)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A page whose checksum agrees, wherever it stands.
+#[derive(Debug, Clone, Copy)]
+struct Loose {
+    from: u64,
+    page_type: PageType,
+    bid: Bid,
+    sig: u16,
+}
+
+/// Something whose original place and place here are both known.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    at: u64,
+    size: u64,
+    distance: i64,
+}
+
+/// Finds out which stretches of the source of `ndb` were moved, and where they belong. `None` where everything is in its place.
+///
+/// `plain` is what a scan has found in its place.
+///
+/// # Errors
+/// Cancellation.
+pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<Vec<Piece>>> {
+    let layout = ndb.layout();
+    let loose = loose_pages(ndb, monitor)?;
+    let brefs = places_named(ndb, &loose);
+    let mut votes: HashMap<i64, Vec<u64>> = HashMap::new();
+    for page in &loose {
+        if let Some(at) = place_of(layout, page, &brefs) {
+            votes.entry(page.from.cast_signed().wrapping_sub(at.cast_signed())).or_default().push(page.from);
+        }
+    }
+    // blocks that pages name and that are not in their places; where no page tells anything, any block
+    let have: HashSet<Bid> = plain.blocks.iter().map(|b| b.bid).collect();
+    let current = ndb.index().blocks();
+    let named_blocks: Vec<Bid> =
+        if current.is_empty() { brefs.blocks.keys().copied().collect() } else { current.iter().map(|b| b.bid).collect() };
+    let wanted: HashSet<Bid> = named_blocks.into_iter().filter(|b| !have.contains(b)).collect();
+    for wanted in [wanted, HashSet::new()] {
+        if !wanted.is_empty() || (votes.is_empty() && plain.blocks.len() < 2) {
+            for (distance, from) in distances_of_blocks(ndb, &brefs, &wanted, monitor)? {
+                votes.entry(distance).or_default().push(from);
+            }
+        }
+    }
+    let mut order: Vec<(i64, Vec<u64>)> = votes.into_iter().filter(|(d, _)| *d != 0).collect();
+    if order.is_empty() {
+        return Ok(None);
+    }
+    order.sort_by_key(|(d, from)| (std::cmp::Reverse(from.len()), *d));
+    let mut seen: BTreeMap<u64, Seen> = BTreeMap::new();
+    let in_place = plain.pages.iter().map(|p| (p.ib.0, layout.page()));
+    let in_place = in_place.chain(plain.blocks.iter().map(|b| (b.ib.0, b.size_on_disk(layout))));
+    for (at, size) in
+        in_place.chain(loose.iter().filter(|l| !l.page_type.is_signed() && l.bid.0 == l.from).map(|l| (l.from, layout.page())))
+    {
+        seen.insert(at, Seen { at, size, distance: 0 });
+    }
+    for (rank, (distance, from)) in order.into_iter().enumerate().take(MOST) {
+        let moved = Moved::by(Arc::clone(ndb.source()), distance);
+        let there = Ndb::new(Arc::new(moved), ndb.header().clone(), *ndb.limits()).with_crypt(ndb.crypt());
+        let near = |here: u64| rank < WHOLE || from.iter().any(|f| f.abs_diff(here) < AROUND);
+        let found = scan(&there, &Quiet(monitor))?;
+        let pages = found.pages.iter().map(|p| (p.ib.0, layout.page()));
+        for (at, size) in pages.chain(found.blocks.iter().map(|b| (b.ib.0, b.size_on_disk(layout)))) {
+            let here = at.wrapping_add_signed(distance);
+            if near(here) && !overlaps(&seen, at, size) {
+                seen.insert(at, Seen { at, size, distance });
+            }
+        }
+        for page in &loose {
+            if let Some(at) = place_of(layout, page, &brefs)
+                && at.wrapping_add_signed(distance) == page.from
+                && !overlaps(&seen, at, layout.page())
+            {
+                seen.insert(at, Seen { at, size: layout.page(), distance });
+            }
+        }
+    }
+    Ok(pieces_of(seen.into_values(), ndb.len()))
+}
+
+/// A monitor that is asked for cancellation only.
+struct Quiet<'a>(&'a dyn Monitor);
+
+impl Monitor for Quiet<'_> {
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
+fn overlaps(seen: &BTreeMap<u64, Seen>, at: u64, size: u64) -> bool {
+    seen.range(..at.saturating_add(size)).next_back().is_some_and(|(_, s)| s.at.saturating_add(s.size) > at)
+}
+
+/// Joins what was seen into stretches; each reaches to where the next begins, the first and last to the ends of the bytes at hand.
+fn pieces_of(seen: impl Iterator<Item = Seen>, len: u64) -> Option<Vec<Piece>> {
+    let mut runs: Vec<(u64, u64, i64)> = Vec::new();
+    for s in seen {
+        let end = s.at.saturating_add(s.size);
+        match runs.last_mut() {
+            Some((_, e, d)) if *d == s.distance => *e = end,
+            _ => runs.push((s.at, end, s.distance)),
+        }
+    }
+    if runs.iter().all(|(_, _, d)| *d == 0) {
+        return None;
+    }
+    let mut out: Vec<Piece> = Vec::new();
+    for (i, (start, _, distance)) in runs.iter().enumerate() {
+        let start = if i == 0 { distance.min(&0).unsigned_abs().min(*start) } else { *start };
+        // a short run between two of one other distance is a sector that strayed: the stretch around it goes on behind it
+        let last = runs.len() == i.saturating_add(1);
+        let end = runs.get(i.saturating_add(1)).map_or(u64::MAX, |next| next.0);
+        let from = start.wrapping_add_signed(*distance);
+        let most = len.saturating_sub(from);
+        let own_end = runs.get(i).map_or(start, |r| r.1);
+        let around = i.checked_sub(1).and_then(|n| runs.get(n)).zip(runs.get(i.saturating_add(1)));
+        let strays = around.is_some_and(|(a, b)| a.2 == b.2) || (last && own_end.saturating_sub(start) < AROUND && *distance != 0);
+        let len_here = if strays { own_end.saturating_sub(start) } else { end.saturating_sub(start) }.min(most);
+        out.push(Piece { at: start, len: len_here, from });
+        if strays && let Some((before, _)) = around.or_else(|| i.checked_sub(1).and_then(|n| runs.get(n)).map(|b| (b, b))) {
+            let at = own_end;
+            let from = at.wrapping_add_signed(before.2);
+            out.push(Piece { at, len: end.saturating_sub(at).min(len.saturating_sub(from)), from });
+        }
+    }
+    out.retain(|p| p.len > 0);
+    Some(out)
+}
+
+/// Every page at any byte whose checksum agrees with its bytes.
+fn loose_pages(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Vec<Loose>> {
+    let layout = ndb.layout();
+    let (size, body) = (layout.page(), layout.page_body());
+    let mut out = Vec::new();
+    monitor.phase(Phase::Scan, Some(ndb.len()));
+    let mut start = 0u64;
+    while start < ndb.len() {
+        let end = start.saturating_add(WINDOW).saturating_add(size).min(ndb.len());
+        if let Ok(bytes) = ndb.bytes(start, index(end.saturating_sub(start))) {
+            let stop = bytes.len().saturating_sub(layout.page_size);
+            let types = bytes.get(body..).unwrap_or_default();
+            for (from, pair) in types.windows(2).enumerate().take(stop.saturating_add(1)) {
+                if let [a @ 0x80..=0x85, b] = pair
+                    && a == b
+                    && wide(from) < WINDOW
+                    && let Some(page) = bytes.get(from..from.saturating_add(layout.page_size))
+                {
+                    let t = PageTrailer::decode(layout, page);
+                    if t.crc == crc(page.get(..body).unwrap_or_default()) && !t.bid.is_none() && t.word == 1 {
+                        out.push(Loose { from: start.saturating_add(wide(from)), page_type: t.page_type, bid: t.bid, sig: t.sig });
+                    }
+                }
+            }
+        }
+        step(monitor, WINDOW.min(ndb.len().saturating_sub(start)))?;
+        start = start.saturating_add(WINDOW);
+    }
+    Ok(out)
+}
+
+/// Places by id, as pages name them.
+#[derive(Default)]
+struct Named {
+    pages: HashMap<(PageType, Bid), Ib>,
+    blocks: HashMap<Bid, BbtEntry>,
+}
+
+/// The places that the header and the pages found give to other pages and to blocks.
+fn places_named(ndb: &Ndb, loose: &[Loose]) -> Named {
+    let layout = ndb.layout();
+    let mut named = Named::default();
+    let mut sorted: Vec<&Loose> = loose.iter().filter(|l| matches!(l.page_type, PageType::BBT | PageType::NBT)).collect();
+    sorted.sort_by_key(|l| l.bid);
+    for l in sorted {
+        let Ok(bytes) = ndb.bytes(l.from, layout.page_size) else { continue };
+        let Ok(Some(page)) = BtPage::decode(layout, &bytes, Ib(l.from), l.page_type, &mut crate::finding::Ignore) else { continue };
+        if page.level > 0 {
+            named.pages.extend(page.children().map(|c| ((l.page_type, c.child.bid), c.child.ib)));
+        } else if l.page_type == BbtEntry::PAGE_TYPE {
+            named.blocks.extend(page.leaf::<BbtEntry>().map(|b| (b.bid.masked(), b)));
+        }
+    }
+    let root = &ndb.header().root;
+    for (t, bref) in [(PageType::NBT, root.nbt), (PageType::BBT, root.bbt)] {
+        if bref.ib.0 != 0 {
+            named.pages.insert((t, bref.bid), bref.ib);
+        }
+    }
+    named
+}
+
+/// The place where a page belongs, if anything tells.
+fn place_of(layout: &Layout, page: &Loose, named: &Named) -> Option<u64> {
+    if !page.page_type.is_signed() {
+        let j = layout.amap_of(page.bid.0)?;
+        return (page.bid.0.saturating_sub(layout.amap_at(j)) <= layout.page().saturating_mul(2)).then_some(page.bid.0);
+    }
+    let ib = named.pages.get(&(page.page_type, page.bid))?;
+    (signature(*ib, page.bid) == page.sig).then_some(ib.0)
+}
+
+/// A block whose checksum agrees, wherever it stands.
+#[derive(Debug, Clone, Copy)]
+struct LooseBlock {
+    from: u64,
+    bid: Bid,
+    sig: u16,
+}
+
+/// How far blocks are from their places, where no page tells: from block entries, or else from the signatures of several blocks.
+fn distances_of_blocks(ndb: &Ndb, named: &Named, wanted: &HashSet<Bid>, monitor: &dyn Monitor) -> Result<Vec<(i64, u64)>> {
+    let found = loose_blocks(ndb, wanted, monitor)?;
+    let mut out = Vec::new();
+    for b in &found {
+        if let Some(e) = ndb.find_block(b.bid).or_else(|| named.blocks.get(&b.bid))
+            && signature(e.ib, b.bid) == b.sig
+        {
+            out.push((b.from.cast_signed().wrapping_sub(e.ib.0.cast_signed()), b.from));
+        }
+    }
+    if !out.is_empty() || !wanted.is_empty() {
+        return Ok(out);
+    }
+    let slot = ndb.layout().slot;
+    let mut groups: HashMap<u64, Vec<LooseBlock>> = HashMap::new();
+    for b in &found {
+        groups.entry(b.from.checked_rem(slot).unwrap_or(0)).or_default().push(*b);
+    }
+    let Some(group) = groups.into_values().max_by_key(Vec::len).filter(|g| g.len() >= 3) else { return Ok(out) };
+    let Some(first) = group.first() else { return Ok(out) };
+    // a signature covers the low 32 bits of a place: all of them are tried, nearest first
+    let fits = |at: u64| group.iter().take(64).all(|b| signature(Ib(at.wrapping_add(b.from.wrapping_sub(first.from))), b.bid) == b.sig);
+    let mut at = ndb.layout().amap_first;
+    while at < 1 << 32 {
+        if fits(at) {
+            out.push((first.from.cast_signed().wrapping_sub(at.cast_signed()), first.from));
+            break;
+        }
+        at = at.saturating_add(slot);
+    }
+    Ok(out)
+}
+
+/// Some blocks at any byte whose checksum agrees: those that are wanted, or any where none is.
+fn loose_blocks(ndb: &Ndb, wanted: &HashSet<Bid>, monitor: &dyn Monitor) -> Result<Vec<LooseBlock>> {
+    let layout = ndb.layout();
+    let mut out = Vec::new();
+    let mut budget = ndb.len().saturating_mul(16).saturating_add(64 << 20);
+    let overlap = wide(layout.block_max);
+    let mut start = 0u64;
+    while start < ndb.len() && out.len() < 4096 {
+        let from = start.saturating_sub(overlap);
+        let end = start.saturating_add(WINDOW).min(ndb.len());
+        step(monitor, 0)?;
+        let Ok(bytes) = ndb.bytes(from, index(end.saturating_sub(from))) else {
+            start = end;
+            continue;
+        };
+        let first = index(start.saturating_sub(from));
+        for (at, raw) in bytes.windows(layout.block_trailer).enumerate().skip(first.saturating_sub(layout.block_trailer)) {
+            let cb = le16(raw, 0);
+            if cb == 0 || usize::from(cb) > layout.block_data_max() || byte(raw, layout.block_trailer.saturating_sub(1)) == 0xFF {
+                continue;
+            }
+            let t = BlockTrailer::decode(layout, raw);
+            if t.bid.is_none() || t.bid.masked() != t.bid || t.bid.0 >= 1 << 40 || t.words != (2, 0) || t.crc == 0 {
+                continue;
+            }
+            if !wanted.is_empty() && !wanted.contains(&t.bid) {
+                continue;
+            }
+            let size = index(layout.block_size(cb.into()));
+            let Some(begin) = at.saturating_add(layout.block_trailer).checked_sub(size) else { continue };
+            budget = budget.saturating_sub(cb.into());
+            if budget == 0 {
+                return Ok(out);
+            }
+            if bytes.get(begin..begin.saturating_add(cb.into())).is_some_and(|data| crc(data) == t.crc) {
+                out.push(LooseBlock { from: from.saturating_add(wide(begin)), bid: t.bid, sig: t.sig });
+            }
+        }
+        start = end;
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moved_source_reads_every_piece_in_its_place() {
+        let source: Arc<dyn ReadAt> = Arc::new(b"abcdefghij".to_vec());
+        let m =
+            Moved::new(source, vec![Piece { at: 2, len: 3, from: 0 }, Piece { at: 5, len: 2, from: 5 }, Piece { at: 9, len: 1, from: 9 }]);
+        let mut all = vec![1; 10];
+        m.read_exact_at(&mut all, 0).unwrap();
+        assert_eq!(all, b"\0\0abcfg\0\0j");
+        assert_eq!(m.slice(3, 2).unwrap(), Some(&b"bc"[..]));
+        assert_eq!(m.slice(3, 4).unwrap(), None);
+        assert!(m.read_exact_at(&mut all, 1).is_err());
+    }
+
+    #[test]
+    fn runs_become_pieces_that_cover_the_source() {
+        let s = |at, distance| Seen { at, size: 10, distance };
+        // 7 bytes inserted at 100
+        let p = pieces_of([s(0, 0), s(50, 0), s(120, 7), s(200, 7)].into_iter(), 300).unwrap();
+        assert_eq!(p, [Piece { at: 0, len: 120, from: 0 }, Piece { at: 120, len: 173, from: 127 }]);
+        // the first 40 bytes are missing
+        let p = pieces_of([s(60, -40), s(200, -40)].into_iter(), 200).unwrap();
+        assert_eq!(p, [Piece { at: 40, len: 200, from: 0 }]);
+        // one sector strayed
+        let p = pieces_of([s(0, 0), s(20, 60), s(50, 0)].into_iter(), 100).unwrap();
+        assert_eq!(
+            p,
+            [
+                Piece { at: 0, len: 20, from: 0 },
+                Piece { at: 20, len: 10, from: 80 },
+                Piece { at: 30, len: 20, from: 30 },
+                Piece { at: 50, len: 50, from: 50 }
+            ]
+        );
+        assert!(pieces_of([s(0, 0), s(20, 0)].into_iter(), 100).is_none());
+    }
+}
