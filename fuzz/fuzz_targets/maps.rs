@@ -1,0 +1,35 @@
+//! Map pages and the density list.
+#![no_main]
+use libfuzzer_sys::fuzz_target;
+use pstkit::format::header::probe_layout;
+use pstkit::format::ids::Bid;
+use pstkit::format::maps::{DList, bitmap};
+use pstkit::format::page::PageTrailer;
+use pstkit::ndb::space::SpaceMap;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((layout, rest)) = pstkit_fuzz::layout_and_rest(data) else { return };
+    let _ = bitmap(layout, rest);
+    let _ = probe_layout(rest, 0x4400);
+    let _ = PageTrailer::decode(layout, rest);
+    let list = DList::decode(layout, rest);
+    let page = list.encode(layout, Bid(5)).unwrap();
+    assert_eq!(DList::decode(layout, &page), list);
+    let mut map = SpaceMap::new(layout, layout.amap_at(3));
+    let total = map.free_bytes();
+    for piece in rest.chunks_exact(5) {
+        let ib = u64::from(u32::from_le_bytes([piece[0], piece[1], piece[2], 0])) * 64;
+        let size = u64::from(piece[3]) * 64;
+        match piece[4] & 3 {
+            0 => _ = map.mark(ib, size),
+            1 => map.clear(ib, size),
+            2 => _ = map.any(ib, size),
+            _ => {
+                if let Some(at) = map.allocate(size.max(1), layout.slot, ib) {
+                    assert!(map.any(at, size.max(1)));
+                }
+            }
+        }
+    }
+    assert!(map.free_bytes() <= total + 16 * layout.page());
+});
