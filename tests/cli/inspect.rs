@@ -43,7 +43,7 @@ fn show_decodes_the_header_maps_tree_pages_blocks_and_nodes() {
         ("@0x4600", &["PMap"]),
         ("@0x4200", &["DList", "ulCurrentPage"]),
         (&nbt, &["NBT", "cLevel", "btkey"]),
-        ("0x21", &["node 0x21", "bidData", "data blocks"]),
+        ("0x21", &["node 0x21", "bidData", "data blocks", "property context", "3001001F", "PidTagDisplayName"]),
         ("bid:0x108", &["block 0x108", "trailer", "as it must be", "cRef"]),
         ("@0x211", &["rgbVersionEncoded", "header"]),
     ] {
@@ -54,6 +54,15 @@ fn show_decodes_the_header_maps_tree_pages_blocks_and_nodes() {
         }
         let v = pstkit(["show", path, what, "--json"]).json();
         assert!(v["view"]["title"].is_string(), "{what}");
+    }
+}
+
+#[test]
+fn info_tells_whether_a_password_is_set() {
+    for (name, set) in [("rjohnsondev__java-libpst/passworded.pst", true), ("rjohnsondev__java-libpst/dist-list.pst", false)] {
+        let Some(path) = real(name) else { return };
+        let v = pstkit(["info", "--json", path.to_str().unwrap()]).json();
+        assert_eq!((&v["store"]["password"], &v["store"]["name"]), (&set.into(), &"Personal Folders".into()), "{name}");
     }
 }
 

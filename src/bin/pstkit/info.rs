@@ -6,10 +6,15 @@ use crate::open::{self, Opened};
 use crate::render;
 use crate::status::{Failure, Outcome, Status};
 use pstkit::finding::Finding;
+use pstkit::format::context::NAMEID;
 use pstkit::format::crypt::CryptMethod;
 use pstkit::format::header::{AMAP_VALID, FileKind};
-use pstkit::format::ids::NidType;
+use pstkit::format::ids::{Nid, NidType};
 use pstkit::format::page::PageType;
+use pstkit::format::tags;
+use pstkit::ltp::PropertyContext;
+use pstkit::ltp::value::latin1;
+use pstkit::ndb::Ndb;
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
@@ -104,6 +109,7 @@ fn gather(path: &Path, opened: &Opened) -> (Info, Vec<Finding>) {
     let kinds = |t: NidType| wide(index.nodes().iter().filter(|n| n.nid.nid_type() == t).count());
     let pages = |t| wide(index.pages(t).count());
     let facts = &index.facts;
+    let store = store(ndb, &mut problems);
     let info = Info {
         schema: "pstkit-info/1",
         file: path.display().to_string(),
@@ -151,11 +157,25 @@ fn gather(path: &Path, opened: &Opened) -> (Info, Vec<Finding>) {
             nodes: wide(index.nodes().len()),
             blocks: wide(index.blocks().len()),
         },
-        store: None,
+        store,
         limits: limits(path, opened),
         problems: problems.iter().map(ToString::to_string).collect(),
     };
     (info, problems)
+}
+
+/// Name, password and named properties, where the store object can be read.
+fn store(ndb: &Ndb, problems: &mut Vec<Finding>) -> Option<StoreInfo> {
+    if matches!(ndb.crypt(), CryptMethod::Wip) {
+        return None;
+    }
+    let pc = PropertyContext::open(ndb.node(Nid::MESSAGE_STORE)?, problems).ok()??;
+    let name = pc.string(tags::DISPLAY_NAME.id(), &latin1, problems).ok().flatten();
+    let password = pc.int(tags::PST_PASSWORD.id()).is_some_and(|crc| crc != 0);
+    let entries = ndb.node(Nid::NAME_TO_ID_MAP).and_then(|n| PropertyContext::open(n, problems).ok().flatten());
+    let stream = entries.and_then(|pc| pc.binary(tags::NAME_STREAM_ENTRY.id(), problems).ok().flatten());
+    let named_properties = stream.map_or(0, |s| wide(s.len().checked_div(NAMEID).unwrap_or(0)));
+    Some(StoreInfo { name, password, named_properties })
 }
 
 /// What will limit a repair, or reading.

@@ -11,6 +11,7 @@ mod progress;
 mod render;
 mod show;
 mod show_block;
+mod show_ltp;
 mod status;
 mod view;
 

@@ -3,6 +3,7 @@
 use crate::args::ShowArgs;
 use crate::open::{self, Opened};
 use crate::show::{Shown, problems};
+use crate::show_ltp;
 use crate::view::View;
 use pstkit::error::Error;
 use pstkit::finding::{Finding, Location};
@@ -236,8 +237,17 @@ pub(crate) fn node(node: &Node<'_>, mut found: Vec<Finding>, args: &ShowArgs) ->
     let limit = if args.raw { u64::MAX } else { ndb.limits().value_bytes };
     let data = tree.read_all(ndb, limit, &mut found)?.into_owned();
     view.hex("data, decoded", 0, &data, args.hex);
-    // A block that is missing is told by the tree and by the read.
-    found.dedup();
+    if !args.raw {
+        show_ltp::add(node, args, &mut view, &mut found)?;
+    }
+    // A block that is missing is told by the tree and by each read.
+    let mut told: Vec<Finding> = Vec::new();
+    for f in found {
+        if !told.contains(&f) {
+            told.push(f);
+        }
+    }
+    let found = told;
     view.problems = problems(&found);
     Ok(Shown { view, raw: data })
 }
