@@ -10,6 +10,7 @@
     )
 )]
 
+pub mod check;
 pub mod error;
 pub mod finding;
 pub mod format;

@@ -1,0 +1,285 @@
+//! Collecting findings: limits a rule, root causes, order.
+//!
+//! Passes that run on several threads give each piece of work a [`Collector`] of its own, and merge them in the order of the work, so
+//! that a report does not depend on the number of threads. What is known to be broken when a pass begins stands in [`Causes`]: a
+//! violation that follows from it is counted there and not listed.
+
+use super::report::{CheckOptions, RuleCount};
+use crate::error::Result;
+use crate::finding::{Finding, Sink};
+use crate::format::ids::{Bid, Nid};
+use crate::monitor::Monitor;
+use crate::rules::{self, Layer, Rule, Severity};
+use std::collections::HashMap;
+
+/// A root cause: the place of its finding in the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Cause(pub usize);
+
+/// What is known to be broken, and which finding said so.
+#[derive(Debug, Default)]
+pub(super) struct Causes {
+    /// Ranges of block ids whose entries are lost with a page of the block B-tree.
+    lost_bids: Vec<(u64, Option<u64>, Cause)>,
+    /// Ranges of node ids whose entries are lost with a page of the node B-tree.
+    lost_nids: Vec<(u64, Option<u64>, Cause)>,
+    /// Blocks that cannot be trusted or read, by id.
+    bad_blocks: HashMap<u64, Cause>,
+    /// The cause of everything that a truncated file lacks.
+    pub truncated: Option<Cause>,
+}
+
+impl Causes {
+    /// Adds a range of lost block entries.
+    pub(super) fn lose_bids(&mut self, first: u64, end: Option<u64>, cause: Cause) {
+        self.lost_bids.push((first, end, cause));
+    }
+
+    /// Adds a range of lost node entries.
+    pub(super) fn lose_nids(&mut self, first: u64, end: Option<u64>, cause: Cause) {
+        self.lost_nids.push((first, end, cause));
+    }
+
+    /// Adds a bad block; the first cause of a block counts.
+    pub(super) fn spoil(&mut self, bid: Bid, cause: Cause) {
+        self.bad_blocks.entry(bid.masked().0).or_insert(cause);
+    }
+
+    /// Why a block cannot be read, if that is known.
+    pub(super) fn of_block(&self, bid: Bid) -> Option<Cause> {
+        let bid = bid.masked().0;
+        self.bad_blocks.get(&bid).copied().or_else(|| find(&self.lost_bids, bid))
+    }
+
+    /// Whether a listed block is bad.
+    pub(super) fn is_bad(&self, bid: Bid) -> bool {
+        !self.bad_blocks.is_empty() && self.bad_blocks.contains_key(&bid.masked().0)
+    }
+
+    /// Why a node is not listed, if that is known.
+    pub(super) fn of_node(&self, nid: Nid) -> Option<Cause> {
+        find(&self.lost_nids, nid.0.into())
+    }
+
+    /// Why nodes are missing, whichever they are.
+    pub(super) fn of_nodes(&self) -> Option<Cause> {
+        self.lost_nids.first().map(|(_, _, c)| *c)
+    }
+
+    /// Why blocks are missing, whichever they are.
+    pub(super) fn of_blocks(&self) -> Option<Cause> {
+        self.lost_bids.first().map(|(_, _, c)| *c)
+    }
+
+    /// Whether both trees are whole.
+    pub(super) fn trees_whole(&self) -> bool {
+        self.lost_bids.is_empty() && self.lost_nids.is_empty()
+    }
+
+    /// Whether nothing is known to be broken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.trees_whole() && self.bad_blocks.is_empty()
+    }
+
+    /// The cause that a finding follows from, judged by its rule and place.
+    fn of_finding(&self, f: &Finding) -> Option<Cause> {
+        if self.is_empty() {
+            return None;
+        }
+        if std::ptr::eq(f.rule, &rules::ORPHAN_BLOCK) {
+            // What a lost node, or a lost list of blocks, referred to has no other reference.
+            return self.of_nodes().or_else(|| self.of_blocks()).or_else(|| self.bad_internal());
+        }
+        if f.rule.layer == Layer::Data
+            || std::ptr::eq(f.rule, &rules::NODE_DATA_MISSING)
+            || std::ptr::eq(f.rule, &rules::NODE_SUB_MISSING)
+            || std::ptr::eq(f.rule, &rules::UNREADABLE)
+        {
+            return self.of_block(f.at.bid?);
+        }
+        None
+    }
+
+    /// A bad block that lists others.
+    pub(super) fn bad_internal(&self) -> Option<Cause> {
+        self.bad_blocks.iter().filter(|(bid, _)| Bid(**bid).is_internal()).map(|(_, c)| *c).min()
+    }
+}
+
+fn find(ranges: &[(u64, Option<u64>, Cause)], id: u64) -> Option<Cause> {
+    ranges.iter().find(|(first, end, _)| id >= *first && end.is_none_or(|end| id < end)).map(|(_, _, c)| *c)
+}
+
+/// What a violation follows from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Context {
+    /// Nothing known.
+    #[default]
+    Free,
+    /// A cause in the report.
+    Known(Cause),
+    /// A finding of this collector, by its place in the list; none where that one was left out.
+    Here(Option<usize>),
+}
+
+impl Context {
+    /// The context of a known cause, if there is one.
+    #[allow(dead_code, reason = "the messaging passes use it")]
+    pub(super) fn of(cause: Option<Cause>) -> Self {
+        cause.map_or(Self::Free, Self::Known)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tally {
+    severity: Severity,
+    listed: u64,
+    omitted: u64,
+    folded: u64,
+}
+
+/// Keeps findings up to a limit a rule, and counts the rest.
+#[derive(Debug)]
+pub(super) struct Collector<'c> {
+    options: &'c CheckOptions,
+    causes: Option<&'c Causes>,
+    /// What the object at hand is known to suffer from: whatever else is wrong with it follows from that.
+    pub context: Context,
+    /// Findings in order.
+    pub findings: Vec<Finding>,
+    tallies: HashMap<&'static str, (&'static Rule, Tally)>,
+    folded: HashMap<Cause, u64>,
+    /// Reports so far, of whatever kind.
+    pub reports: u64,
+    /// The worst loss reported since [`watch`](Self::watch).
+    pub loss: crate::finding::Loss,
+}
+
+impl<'c> Collector<'c> {
+    /// An empty collector. Without causes, nothing follows from anything.
+    pub(super) fn new(options: &'c CheckOptions, causes: Option<&'c Causes>) -> Self {
+        Self {
+            options,
+            causes,
+            context: Context::Free,
+            findings: Vec::new(),
+            tallies: HashMap::new(),
+            folded: HashMap::new(),
+            reports: 0,
+            loss: crate::finding::Loss::None,
+        }
+    }
+
+    /// Begins to watch for losses; [`loss`](Self::loss) tells the worst from here on.
+    #[allow(dead_code, reason = "the messaging passes use it")]
+    pub(super) fn watch(&mut self) {
+        self.loss = crate::finding::Loss::None;
+    }
+
+    /// Adds a finding and tells its place in the list, if it was listed.
+    pub(super) fn add(&mut self, mut f: Finding) -> Option<usize> {
+        self.reports = self.reports.saturating_add(1);
+        self.loss = self.loss.max(f.loss);
+        f.severity = self.options.severity_of(&f);
+        let severity = f.severity;
+        let context = self.causes.and_then(|c| c.of_finding(&f)).map_or(self.context, Context::Known);
+        let most = crate::format::bytes::wide(self.options.max_findings);
+        let tally = self.tally(f.rule);
+        if context != Context::Free {
+            tally.folded = tally.folded.saturating_add(1);
+            match context {
+                Context::Known(cause) => self.fold(cause, 1),
+                Context::Here(Some(i)) => {
+                    if let Some(f) = self.findings.get_mut(i) {
+                        f.consequences = f.consequences.saturating_add(1);
+                    }
+                }
+                _ => {}
+            }
+            return None;
+        }
+        tally.severity = tally.severity.max(severity);
+        if tally.listed >= most {
+            tally.omitted = tally.omitted.saturating_add(1);
+            return None;
+        }
+        tally.listed = tally.listed.saturating_add(1);
+        self.findings.push(f);
+        Some(self.findings.len().saturating_sub(1))
+    }
+
+    /// Counts a violation under its cause, or lists it where there is none.
+    pub(super) fn add_under(&mut self, f: Finding, cause: Option<Cause>) -> Option<usize> {
+        let before = self.context;
+        if let Some(cause) = cause {
+            self.context = Context::Known(cause);
+        }
+        let place = self.add(f);
+        self.context = before;
+        place
+    }
+
+    fn tally(&mut self, rule: &'static Rule) -> &mut Tally {
+        &mut self.tallies.entry(rule.code).or_insert((rule, Tally { severity: Severity::Info, listed: 0, omitted: 0, folded: 0 })).1
+    }
+
+    fn fold(&mut self, cause: Cause, by: u64) {
+        let n = self.folded.entry(cause).or_insert(0);
+        *n = n.saturating_add(by);
+    }
+
+    /// Takes in what another collector has, as if it had been reported here; tells the monitor. Answers where its findings went.
+    pub(super) fn merge(&mut self, other: Collector<'_>, monitor: &dyn Monitor) -> Vec<Option<Cause>> {
+        let mut places = Vec::with_capacity(other.findings.len());
+        for f in other.findings {
+            let most = crate::format::bytes::wide(self.options.max_findings);
+            let tally = self.tally(f.rule);
+            tally.severity = tally.severity.max(f.severity);
+            if tally.listed >= most {
+                tally.omitted = tally.omitted.saturating_add(1);
+                places.push(None);
+                continue;
+            }
+            tally.listed = tally.listed.saturating_add(1);
+            monitor.finding(&f);
+            places.push(Some(Cause(self.findings.len())));
+            self.findings.push(f);
+        }
+        for (rule, t) in other.tallies.into_values() {
+            let mine = self.tally(rule);
+            mine.omitted = mine.omitted.saturating_add(t.omitted);
+            mine.folded = mine.folded.saturating_add(t.folded);
+            if t.omitted > 0 {
+                mine.severity = mine.severity.max(t.severity);
+            }
+        }
+        for (cause, n) in other.folded {
+            self.fold(cause, n);
+        }
+        self.reports = self.reports.saturating_add(other.reports);
+        places
+    }
+
+    /// The findings with the consequences counted, and the counts of all rules in the order of the codes.
+    pub(super) fn finish(mut self) -> (Vec<Finding>, Vec<RuleCount>) {
+        for (cause, n) in &self.folded {
+            if let Some(f) = self.findings.get_mut(cause.0) {
+                f.consequences = f.consequences.saturating_add(*n);
+            }
+        }
+        let mut counts: Vec<RuleCount> = self
+            .tallies
+            .into_values()
+            .map(|(rule, t)| RuleCount { rule, severity: t.severity, listed: t.listed, omitted: t.omitted, folded: t.folded })
+            .collect();
+        counts.sort_by_key(|c| (c.rule.layer, c.rule.code));
+        (self.findings, counts)
+    }
+}
+
+impl Sink for Collector<'_> {
+    fn report(&mut self, finding: Finding) -> Result<()> {
+        self.add(finding);
+        Ok(())
+    }
+}

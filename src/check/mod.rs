@@ -1,0 +1,204 @@
+//! The check: what is wrong with a file, exactly, and what it costs.
+//!
+//! Facts first: the header, both trees, then one sweep over all blocks in the order of the file; later passes compare facts and read
+//! again only what they decode. A decoder's violation is a finding here; nothing describes a structure a second time. Each pass is a
+//! file of its own, and what one pass finds broken is the root cause of what the later ones miss because of it.
+
+mod census;
+mod collect;
+mod pass_header;
+mod pass_maps;
+mod pass_refs;
+mod pass_sweep;
+mod pass_trees;
+pub mod report;
+#[cfg(feature = "serde")]
+mod serialize;
+mod work;
+
+pub use census::Census;
+pub use report::{CheckOptions, Format, ItemCount, Items, Level, PhaseCount, Report, RuleCount, SCHEMA, Source, Verdict};
+
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::format::bytes::wide;
+use crate::format::crypt::CryptMethod;
+use crate::format::header::FileKind;
+use crate::io::ReadAt;
+use crate::limits::Limits;
+use crate::monitor::{Monitor, Phase};
+use crate::ndb::Ndb;
+use crate::rules::{self, Severity};
+use census::Counter;
+use collect::{Causes, Collector};
+use pass_header::Opening;
+use std::sync::Arc;
+
+/// What a check leaves: the report, and what a repair works on.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was found.
+    pub report: Report,
+    /// The file, opened as the check read it; `None` where it is no Outlook data file.
+    pub ndb: Option<Ndb>,
+    /// What was counted.
+    pub census: Census,
+}
+
+/// The state that the passes share.
+struct Check<'a> {
+    options: &'a CheckOptions,
+    monitor: &'a dyn Monitor,
+    ndb: Ndb,
+    census: Census,
+    causes: Causes,
+    out: Collector<'a>,
+    phases: Vec<PhaseCount>,
+    items: Items,
+}
+
+impl<'a> Check<'a> {
+    /// A collector to which no cause is known.
+    fn collector(&self) -> Collector<'a> {
+        Collector::new(self.options, None)
+    }
+
+    fn begin(&self, phase: Phase, total: u64) {
+        self.monitor.phase(phase, Some(total));
+    }
+
+    fn done(&mut self, phase: Phase, objects: u64) {
+        self.phases.push(PhaseCount { phase, objects });
+    }
+}
+
+/// Checks a file and reports.
+///
+/// # Errors
+/// Cancellation, and a medium that cannot be read at all. What is wrong with the file is in the report.
+pub fn check(source: Arc<dyn ReadAt>, options: &CheckOptions, monitor: &dyn Monitor) -> Result<Report> {
+    examine(source, options, Limits::default(), monitor).map(|o| o.report)
+}
+
+/// The same, with what a repair needs to know besides.
+///
+/// # Errors
+/// As [`check`].
+pub fn examine(source: Arc<dyn ReadAt>, options: &CheckOptions, limits: Limits, monitor: &dyn Monitor) -> Result<Outcome> {
+    monitor.phase(Phase::Header, None);
+    let size = source.len();
+    let mut out = Collector::new(options, None);
+    let header = match pass_header::open(&*source, &mut out)? {
+        Opening::Header(h) | Opening::Guessed(h) => *h,
+        Opening::Foreign => return Ok(foreign(options, size, out)),
+    };
+    for f in &out.findings {
+        monitor.finding(f);
+    }
+    let ndb = Ndb::new(source, header, limits);
+    let mut check = Check {
+        options,
+        monitor,
+        ndb,
+        census: Census::default(),
+        causes: Causes::default(),
+        out,
+        phases: Vec::new(),
+        items: Items::default(),
+    };
+    pass_header::sizes(&mut check)?;
+    check.done(Phase::Header, 1);
+    check.run()
+}
+
+impl Check<'_> {
+    fn run(mut self) -> Result<Outcome> {
+        self.monitor.phase(Phase::Trees, None);
+        let bare = self.ndb.with_index(crate::ndb::Index::default());
+        let index = pass_trees::load(&mut self, &bare)?;
+        let named = self.ndb.with_index(index);
+        self.ndb = pass_header::crypt(&mut self, named)?;
+        pass_trees::places(&mut self)?;
+        pass_trees::nodes(&mut self)?;
+        let index = self.ndb.index();
+        self.done(Phase::Trees, wide(index.facts.pages.len()));
+        if self.options.level >= Level::Default {
+            self.contents()?;
+        }
+        self.begin(Phase::Maps, self.ndb.layout().amap_count(self.ndb.len()));
+        pass_maps::run(&mut self)?;
+        self.done(Phase::Maps, self.ndb.layout().amap_count(self.ndb.len()));
+        if self.options.level >= Level::Default {
+            pass_header::counters(&mut self)?;
+        }
+        Ok(self.finish())
+    }
+
+    /// Everything that looks into blocks.
+    fn contents(&mut self) -> Result<()> {
+        let bytes = self.ndb.index().blocks().iter().map(|b| b.size_on_disk(self.ndb.layout())).fold(0, u64::saturating_add);
+        self.begin(Phase::Sweep, bytes);
+        let index = self.ndb.with_index(self.ndb.index().clone());
+        let counter = Counter::new(index.index());
+        let structures = pass_sweep::run(self, &counter)?;
+        self.done(Phase::Sweep, wide(index.index().blocks().len()));
+        self.begin(Phase::References, wide(index.index().nodes().len()));
+        pass_refs::roots(self, &counter, &structures)?;
+        self.census.references = counter.into_counts();
+        self.census.local_high_water = structures.local_high_water;
+        pass_refs::compare(self)?;
+        self.done(Phase::References, structures.count);
+        Ok(())
+    }
+
+    fn finish(self) -> Outcome {
+        let format = Format {
+            variant: self.ndb.layout().variant,
+            version: self.ndb.header().version,
+            client: self.ndb.header().version_client,
+            kind: self.ndb.header().kind(),
+            crypt: self.ndb.crypt(),
+        };
+        let items = Items { complete: self.causes.trees_whole(), ..self.items };
+        let (findings, counts) = self.out.finish();
+        let verdict = verdict(&counts, &findings, &format);
+        let source = Source { path: self.options.path.clone(), size: self.ndb.len() };
+        let report =
+            Report { source, format: Some(format), level: self.options.level, phases: self.phases, findings, counts, items, verdict };
+        Outcome { report, ndb: Some(self.ndb), census: self.census }
+    }
+}
+
+fn verdict(counts: &[RuleCount], findings: &[Finding], format: &Format) -> Verdict {
+    if format.crypt == CryptMethod::Wip || findings.iter().any(|f| std::ptr::eq(f.rule, &rules::CRYPT_WIP)) {
+        return Verdict::Unsupported;
+    }
+    match counts.iter().filter(|c| c.listed.saturating_add(c.omitted) > 0).map(|c| c.severity).max() {
+        Some(Severity::Fatal) => Verdict::Fatal,
+        Some(Severity::Error) => Verdict::Errors,
+        Some(Severity::Warning | Severity::Notice) => Verdict::Minor,
+        Some(Severity::Info) | None => Verdict::Clean,
+    }
+}
+
+/// The outcome for something that is no Outlook data file.
+fn foreign(options: &CheckOptions, size: u64, out: Collector<'_>) -> Outcome {
+    let (findings, counts) = out.finish();
+    let report = Report {
+        source: Source { path: options.path.clone(), size },
+        format: None,
+        level: options.level,
+        phases: vec![PhaseCount { phase: Phase::Header, objects: 0 }],
+        findings,
+        counts,
+        items: Items::default(),
+        verdict: Verdict::NotPst,
+    };
+    Outcome { report, ndb: None, census: Census::default() }
+}
+
+/// Whether the messaging layer of such a file is known.
+#[allow(dead_code, reason = "the messaging passes ask it")]
+fn has_messages(kind: Option<FileKind>) -> bool {
+    kind != Some(FileKind::Pab)
+}

@@ -1,0 +1,270 @@
+//! Allocation maps against the space that is really in use ([MS-PST] 2.2.2.7.2–2.2.2.7.6, 2.6.1.3).
+
+use super::Check;
+use super::collect::{Cause, Collector};
+use crate::error::Result;
+use crate::finding::{Finding, Location, Sink};
+use crate::format::bytes::{byte, index, low8, wide};
+use crate::format::crc::crc;
+use crate::format::header::Header;
+use crate::format::ids::{Bid, Ib};
+use crate::format::layout::Layout;
+use crate::format::maps::{DList, bitmap};
+use crate::format::page::{PageTrailer, PageType};
+use crate::monitor::step;
+use crate::ndb::Ndb;
+use crate::ndb::space::SpaceMap;
+use crate::rules::{self, Rule};
+
+/// The map of what is in use, from the trees.
+pub(super) fn in_use(ndb: &Ndb, eof: u64) -> SpaceMap {
+    let layout = ndb.layout();
+    let mut map = SpaceMap::new(layout, eof);
+    for p in &ndb.index().facts.pages {
+        map.mark(p.bref.ib.0, layout.page());
+    }
+    for b in ndb.index().blocks() {
+        // An entry that lies nowhere takes no space.
+        if b.ib.0 >= layout.amap_first && b.ib.0 < eof {
+            map.mark(b.ib.0, b.size_on_disk(layout));
+        }
+    }
+    map
+}
+
+/// What all sections together show.
+#[derive(Default)]
+struct Totals {
+    free_slots: u64,
+    leaked_slots: u64,
+    first_leak: Option<u64>,
+    beyond: u64,
+    /// A section's map is not valid: totals mean nothing.
+    broken: Option<Cause>,
+}
+
+/// Every map page, and the totals in the header.
+pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
+    let ndb = &check.ndb;
+    let layout = ndb.layout();
+    let header = ndb.header();
+    let eof = header.root.file_eof.0.min(ndb.len());
+    let used = in_use(ndb, eof);
+    let lost = check.causes.of_blocks().or_else(|| check.causes.of_nodes()).or(check.causes.truncated);
+    let mut totals = Totals::default();
+    for j in 0..layout.amap_count(eof) {
+        let mut out = Collector::new(check.options, Some(&check.causes));
+        section(ndb, j, eof, &used, &mut totals, &mut out)?;
+        let bad = out.findings.iter().position(|f| is_map_rule(f.rule));
+        let places = check.out.merge(out, check.monitor);
+        if totals.broken.is_none() {
+            totals.broken = bad.and_then(|i| places.get(i).copied().flatten());
+        }
+        step(check.monitor, 1)?;
+    }
+    let mut out = Collector::new(check.options, Some(&check.causes));
+    compare_totals(ndb, &totals, lost, &mut out)?;
+    legacy_maps(ndb, header, &used, &mut out)?;
+    density_list(ndb, header, &mut out)?;
+    check.out.merge(out, check.monitor);
+    check.census.space = Some(used);
+    Ok(())
+}
+
+fn is_map_rule(rule: &Rule) -> bool {
+    std::ptr::eq(rule, &rules::AMAP_CRC) || std::ptr::eq(rule, &rules::AMAP_TRAILER) || std::ptr::eq(rule, &rules::UNREADABLE)
+}
+
+/// Verifies a map page; tells whether its bits can be used.
+fn map_page(ndb: &Ndb, ib: u64, page_type: PageType, rule: &'static Rule, out: &mut Collector<'_>) -> Result<Option<Vec<u8>>> {
+    let layout = ndb.layout();
+    let at = Location::at(ib);
+    let Ok(page) = ndb.bytes(ib, layout.page_size) else {
+        let rule = if ib.saturating_add(layout.page()) > ndb.len() { rule } else { &rules::UNREADABLE };
+        out.report(Finding::new(rule, at))?;
+        return Ok(None);
+    };
+    let t = PageTrailer::decode(layout, &page);
+    let typed = t.page_type == page_type && t.page_type_repeat == page_type.0;
+    if typed && t.bid.0 == ib && t.sig == 0 && t.word == 1 {
+        let sum = crc(page.get(..layout.page_body()).unwrap_or_default());
+        if sum == t.crc {
+            return Ok(Some(page.into_owned()));
+        }
+        let rule = if page_type == PageType::AMAP { &rules::AMAP_CRC } else { rule };
+        out.report(Finding::new(rule, at.with_bid(t.bid)).hex(t.crc.into(), sum.into()))?;
+        return Ok(None);
+    }
+    let what =
+        if typed { format!("bid {} sig {:#x}", t.bid, t.sig) } else { format!("type {:#04x} {:#04x}", t.page_type.0, t.page_type_repeat) };
+    out.report(Finding::new(rule, at).actual(what).expected(page_type.name()))?;
+    Ok(None)
+}
+
+fn section(ndb: &Ndb, j: u64, eof: u64, used: &SpaceMap, totals: &mut Totals, out: &mut Collector<'_>) -> Result<()> {
+    let layout = ndb.layout();
+    let start = layout.amap_at(j);
+    let page = map_page(ndb, start, PageType::AMAP, &rules::AMAP_TRAILER, out)?;
+    let mut beside = start.saturating_add(layout.page());
+    if layout.has_pmap(j) {
+        map_page(ndb, beside, PageType::PMAP, &rules::PMAP_TRAILER, out)?;
+    }
+    beside = beside.saturating_add(layout.page());
+    if layout.has_fmap(j) {
+        map_page(ndb, beside, PageType::FMAP, &rules::FMAP_TRAILER, out)?;
+    } else if layout.has_fpmap(j) {
+        map_page(ndb, beside, PageType::FPMAP, &rules::FPMAP_TRAILER, out)?;
+    }
+    let Some(page) = page else { return Ok(()) };
+    let marked = bitmap(layout, &page);
+    totals.free_slots = totals.free_slots.saturating_add(marked.iter().map(|b| u64::from(b.count_zeros())).sum());
+    let own = index(per_slot(layout, layout.map_pages(j).saturating_mul(layout.page())).div_ceil(8));
+    if marked.get(..own).is_some_and(|m| m.iter().any(|b| *b != 0xFF)) {
+        out.report(Finding::new(&rules::MAP_SELF, Location::at(start)))?;
+    }
+    let in_use = used.section(j);
+    if in_use == marked {
+        return Ok(());
+    }
+    let slots_in_file = per_slot(layout, eof.saturating_sub(start));
+    let mut beyond = 0u64;
+    let mut gap: Option<(u64, u64)> = None;
+    for (k, (m, u)) in marked.iter().zip(in_use).enumerate() {
+        if m == u {
+            close(ndb, &mut gap, out);
+            continue;
+        }
+        for bit in 0..8u32 {
+            let mask = 0x80u8 >> bit;
+            let slot = wide(k).saturating_mul(8).saturating_add(bit.into());
+            let ib = start.saturating_add(slot.saturating_mul(layout.slot));
+            match (m & mask != 0, u & mask != 0) {
+                (false, true) if k >= own => {
+                    gap = Some((gap.map_or(ib, |(first, _)| first), ib.saturating_add(layout.slot)));
+                    continue;
+                }
+                (true, false) if slot < slots_in_file => {
+                    totals.leaked_slots = totals.leaked_slots.saturating_add(1);
+                    totals.first_leak = totals.first_leak.or(Some(ib));
+                }
+                (false, false) if slot >= slots_in_file => beyond = beyond.saturating_add(1),
+                _ => {}
+            }
+            close(ndb, &mut gap, out);
+        }
+    }
+    close(ndb, &mut gap, out);
+    totals.beyond = totals.beyond.saturating_add(beyond);
+    Ok(())
+}
+
+/// How many slots a number of bytes fills.
+fn per_slot(layout: &Layout, bytes: u64) -> u64 {
+    bytes.checked_div(layout.slot).unwrap_or(0)
+}
+
+/// Reports the objects that lie in a run of slots that are in use and marked as free.
+fn close(ndb: &Ndb, gap: &mut Option<(u64, u64)>, out: &mut Collector<'_>) {
+    let Some((start, end)) = gap.take() else { return };
+    let layout = ndb.layout();
+    let mut any = false;
+    let mut tell = |ib: Ib, bid: Bid, size: u64, out: &mut Collector<'_>| {
+        if ib.0 < end && ib.0.saturating_add(size) > start {
+            any = true;
+            out.add(Finding::new(&rules::NOT_ALLOCATED, Location::block(ib, bid)));
+        }
+    };
+    for p in &ndb.index().facts.pages {
+        tell(p.bref.ib, p.bref.bid, layout.page(), out);
+    }
+    for b in ndb.index().blocks() {
+        tell(b.ib, b.bid, b.size_on_disk(layout), out);
+    }
+    if !any {
+        out.add(Finding::new(&rules::NOT_ALLOCATED, Location::at(start)).numbers(end.saturating_sub(start), 0));
+    }
+}
+
+fn compare_totals(ndb: &Ndb, totals: &Totals, lost: Option<Cause>, out: &mut Collector<'_>) -> Result<()> {
+    let layout = ndb.layout();
+    let root = &ndb.header().root;
+    let free = totals.free_slots.saturating_mul(layout.slot);
+    let at = |n: u64| {
+        let first: u64 = if layout.is_ansi() { 168 } else { 184 };
+        Location::at(first.saturating_add(n.saturating_mul(wide(layout.id_width))))
+    };
+    if free != root.amap_free {
+        out.add_under(Finding::new(&rules::FREE_TOTAL, at(2)).numbers(root.amap_free, free), totals.broken);
+    }
+    let leaked = totals.leaked_slots.saturating_mul(layout.slot);
+    if leaked != root.pmap_free {
+        if root.pmap_free == 0 {
+            let f = Finding::new(&rules::LEAKED_SPACE, Location::at(totals.first_leak.unwrap_or(0)));
+            out.add_under(f.numbers(leaked, 0), lost.or(totals.broken));
+        } else {
+            let f = Finding::new(&rules::PMAP_FREE_TOTAL, at(3)).numbers(root.pmap_free, leaked);
+            out.add_under(f, lost.or(totals.broken));
+        }
+    }
+    if totals.beyond > 0 {
+        out.report(Finding::new(&rules::BEYOND_EOF_FREE, Location::at(ndb.len())).numbers(totals.beyond, 0))?;
+    }
+    Ok(())
+}
+
+/// rgbFM: all ones where it is not used; otherwise not below what is free.
+fn legacy_maps(ndb: &Ndb, header: &Header, used: &SpaceMap, out: &mut Collector<'_>) -> Result<()> {
+    let layout = ndb.layout();
+    if !layout.has_pmaps {
+        return Ok(());
+    }
+    for (j, stored) in header.free_map.iter().enumerate() {
+        let j = wide(j);
+        if *stored == 0xFF || j >= used.sections() {
+            continue;
+        }
+        let run = longest_run(used.section(j)).min(255);
+        if u64::from(*stored) < run {
+            let base: u64 = if layout.is_ansi() { 204 } else { 256 };
+            out.report(Finding::new(&rules::FREE_MAP_BYTES, Location::at(base.saturating_add(j))).numbers((*stored).into(), run))?;
+        }
+    }
+    Ok(())
+}
+
+fn longest_run(bits: &[u8]) -> u64 {
+    let (mut best, mut run) = (0u64, 0u64);
+    for b in bits {
+        for bit in 0..8u32 {
+            run = if b & (0x80u8 >> bit) == 0 { run.saturating_add(1) } else { 0 };
+            best = best.max(run);
+        }
+    }
+    best
+}
+
+/// The density list is a hint: stale or missing lists are normal, and only said at the lowest level.
+fn density_list(ndb: &Ndb, header: &Header, out: &mut Collector<'_>) -> Result<()> {
+    let layout: &Layout = ndb.layout();
+    let at = Location::at(layout.dlist);
+    let Ok(page) = ndb.bytes(layout.dlist, layout.page_size) else {
+        return if layout.dlist.saturating_add(layout.page()) > ndb.len() {
+            Ok(())
+        } else {
+            out.report(Finding::new(&rules::UNREADABLE, at))
+        };
+    };
+    if page.iter().all(|b| *b == 0) {
+        return Ok(());
+    }
+    let t = PageTrailer::decode(layout, &page);
+    if t.page_type != PageType::DLIST || !t.is_valid(layout, &page, Ib(layout.dlist)) {
+        return out.report(Finding::new(&rules::DLIST_STALE, at).actual("no valid page"));
+    }
+    let list = DList::decode(layout, &page);
+    let sections = layout.amap_count(header.root.file_eof.0);
+    if usize::from(byte(&page, 1)) > layout.dlist_max || list.entries.iter().any(|e| u64::from(e.ordinal) >= sections) {
+        return out.report(Finding::new(&rules::DLIST_STALE, at).numbers(low8(wide(list.entries.len())).into(), sections));
+    }
+    Ok(())
+}

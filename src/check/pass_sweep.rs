@@ -1,0 +1,113 @@
+//! The sweep: every listed block, in the order of the file, against its trailer and its entry ([MS-PST] 2.2.2.8.1).
+//!
+//! This is the hot loop. It touches each byte once; blocks that list other blocks are taken apart on the way, while they are in the
+//! cache, and the references in them are counted (see [`super::pass_refs`]).
+
+use super::Check;
+use super::census::Counter;
+use super::collect::{Causes, Collector};
+use super::pass_refs::{Structures, look_inside};
+use super::work::in_order;
+use crate::error::Result;
+use crate::finding::{Finding, Location, Loss, Sink};
+use crate::format::block::{BlockFacts, verify_block};
+use crate::format::bytes::index;
+use crate::format::ids::Bid;
+use crate::format::page::BbtEntry;
+use crate::monitor::step;
+use crate::ndb::Ndb;
+use crate::rules;
+use std::borrow::Cow;
+
+/// Blocks that one piece of work covers.
+const PIECE: usize = 2048;
+
+/// What a piece of work brings back.
+struct Swept<'c> {
+    out: Collector<'c>,
+    /// Blocks that are not to be trusted, and their first finding's place.
+    bad: Vec<(Bid, Option<usize>)>,
+    structures: Structures,
+}
+
+/// Verifies all blocks and counts the references between them.
+pub(super) fn run(check: &mut Check<'_>, counter: &Counter<'_>) -> Result<Structures> {
+    let (ndb, causes, options, monitor) = (&check.ndb, &check.causes, check.options, check.monitor);
+    let pieces: Vec<&[u32]> = check.census.by_place.chunks(PIECE).collect();
+    let mut all = Structures::default();
+    let mut bad = Vec::new();
+    let (out, pages) = (&mut check.out, &mut all);
+    in_order(
+        options.threads,
+        &pieces,
+        &|piece: &&[u32]| {
+            let mut swept = Swept { out: Collector::new(options, Some(causes)), bad: Vec::new(), structures: Structures::default() };
+            let bytes = sweep(ndb, piece, causes, counter, &mut swept)?;
+            step(monitor, bytes)?;
+            Ok(swept)
+        },
+        &mut |swept: Swept<'_>| {
+            let places = out.merge(swept.out, monitor);
+            bad.extend(swept.bad.into_iter().map(|(bid, i)| (bid, i.and_then(|i| places.get(i).copied().flatten()))));
+            pages.extend(swept.structures);
+        },
+    )?;
+    for (bid, cause) in bad {
+        if let Some(cause) = cause {
+            check.causes.spoil(bid, cause);
+        }
+    }
+    Ok(all)
+}
+
+fn sweep(ndb: &Ndb, piece: &[u32], causes: &Causes, counter: &Counter<'_>, swept: &mut Swept<'_>) -> Result<u64> {
+    let layout = ndb.layout();
+    let blocks = ndb.index().blocks();
+    let mut bytes = 0u64;
+    for i in piece {
+        let Some(b) = blocks.get(*i as usize) else { continue };
+        if causes.is_bad(b.bid) {
+            continue;
+        }
+        let size = b.size_on_disk(layout);
+        bytes = bytes.saturating_add(size);
+        let first = swept.out.findings.len();
+        let raw = match ndb.bytes(b.ib.0, index(size)) {
+            Ok(raw) => raw,
+            Err(_) => {
+                swept.out.report(Finding::new(&rules::UNREADABLE, Location::block(b.ib, b.bid)).loss(Loss::Partial))?;
+                swept.spoil(b, first);
+                continue;
+            }
+        };
+        let known = BlockFacts { bid: b.bid, ib: b.ib, cb: b.cb, cb_inflated: b.cb_inflated };
+        let mut whole = verify_block(layout, &raw, &known, &mut swept.out)?;
+        if !whole {
+            whole = !swept.spoil(b, first);
+        }
+        if b.bid.is_internal() {
+            let data = if layout.compresses() && b.is_compressed() {
+                ndb.block_at(b, &mut crate::finding::Ignore)?.unwrap_or_default()
+            } else {
+                Cow::Borrowed(raw.get(..usize::from(b.cb)).unwrap_or_default())
+            };
+            look_inside(ndb, b, *i, &data, whole, counter, &mut swept.structures, &mut swept.out)?;
+        } else if layout.compresses() && b.is_compressed() && whole {
+            ndb.block_at(b, &mut swept.out)?;
+            swept.spoil(b, first);
+        }
+    }
+    Ok(bytes)
+}
+
+impl Swept<'_> {
+    /// Takes note of a block about which findings of weight were listed from `first` on; tells whether there are any.
+    fn spoil(&mut self, b: &BbtEntry, first: usize) -> bool {
+        let here = self.out.findings.get(first..).unwrap_or_default();
+        let Some(i) = here.iter().position(|f| f.loss > Loss::None || f.severity >= rules::Severity::Error) else {
+            return false;
+        };
+        self.bad.push((b.bid, Some(first.saturating_add(i))));
+        true
+    }
+}

@@ -1,0 +1,219 @@
+//! Both B-trees: pages against their parents, entries against the file, nodes against each other ([MS-PST] 2.2.2.7.7).
+
+use super::Check;
+use super::census::Census;
+use super::collect::{Collector, Context};
+use crate::error::Result;
+use crate::finding::{Finding, Location, Loss, Sink};
+use crate::format::bytes::wide;
+use crate::format::ids::{Bid, Nid, NidType};
+use crate::format::page::BbtEntry;
+use crate::monitor::step;
+use crate::ndb::btree::LostPage;
+use crate::ndb::{Index, Ndb};
+use crate::rules::{self, Severity};
+
+/// Reads both trees; what is lost with a page is the root cause of what is missing later.
+pub(super) fn load(check: &mut Check<'_>, ndb: &Ndb) -> Result<Index> {
+    let mut out = check.collector();
+    let index = Index::load(ndb, &mut out)?;
+    let places = check.out.merge(out, check.monitor);
+    // The finding about a page is the first one at its place.
+    let cause_of = |page: &LostPage, check: &Check<'_>| {
+        let found = |at: Location| at.ib == Some(page.bref.ib);
+        places.iter().copied().flatten().find(|c| check.out.findings.get(c.0).is_some_and(|f| found(f.at)))
+    };
+    for page in &index.facts.bbt_lost {
+        if let Some(cause) = cause_of(page, check) {
+            check.causes.lose_bids(page.first, page.end, cause);
+        }
+    }
+    for page in &index.facts.nbt_lost {
+        if let Some(cause) = cause_of(page, check) {
+            check.causes.lose_nids(page.first, page.end, cause);
+        }
+    }
+    step(check.monitor, wide(index.facts.pages.len()))?;
+    Ok(index)
+}
+
+/// Places and sizes of blocks and pages: alignment, range, overlaps. Leaves the order of the file in the census.
+pub(super) fn places(check: &mut Check<'_>) -> Result<()> {
+    let ndb = &check.ndb;
+    let layout = ndb.layout();
+    let blocks = ndb.index().blocks();
+    let order = Census::order(blocks);
+    let mut out = Collector::new(check.options, Some(&check.causes));
+    let mut unusable: Vec<(Bid, Option<usize>)> = Vec::new();
+    let mut pages: Vec<(u64, Bid)> = ndb.index().facts.pages.iter().map(|p| (p.bref.ib.0, p.bref.bid)).collect();
+    pages.sort_unstable_by_key(|p| p.0);
+    let eof = ndb.header().root.file_eof.0;
+    // (end, start, id) of the object that reaches farthest so far
+    let mut reach: (u64, u64, Bid) = (0, 0, Bid::NONE);
+    let mut next_page = pages.iter().copied().peekable();
+    let mut meet = |start: u64, end: u64, bid: Bid, out: &mut Collector<'_>| -> Option<usize> {
+        let place = (start < reach.0).then(|| {
+            let f = Finding::new(&rules::OVERLAP, Location::at(start).with_bid(bid)).loss(Loss::Partial);
+            out.add(f.actual(format!("{} at {:#x} ends at {:#x}", reach.2, reach.1, reach.0)))
+        });
+        if end > reach.0 {
+            reach = (end, start, bid);
+        }
+        place.flatten()
+    };
+    for i in &order {
+        let Some(b) = blocks.get(*i as usize) else { continue };
+        while let Some((ib, bid)) = next_page.next_if(|p| p.0 <= b.ib.0) {
+            meet(ib, ib.saturating_add(layout.page()), bid, &mut out);
+        }
+        let size = b.size_on_disk(layout);
+        let end = b.ib.0.saturating_add(size);
+        if let Some(place) = misplaced(ndb, b, end, eof, &mut out, check.causes.truncated)? {
+            unusable.push((b.bid, place));
+            continue;
+        }
+        meet(b.ib.0, end, b.bid, &mut out);
+        if layout.hits_map(b.ib.0, size) {
+            let next = layout.amap_of(b.ib.0).map_or(0, |j| layout.amap_at(j.saturating_add(1)));
+            let rule = if end > next && next != 0 { &rules::BLOCK_STRADDLES } else { &rules::MAP_OVERLAP };
+            out.report(Finding::new(rule, Location::block(b.ib, b.bid)).loss(Loss::Partial))?;
+        }
+    }
+    for (ib, bid) in next_page {
+        meet(ib, ib.saturating_add(layout.page()), bid, &mut out);
+    }
+    let found = check.out.merge(out, check.monitor);
+    for (bid, place) in unusable {
+        match place {
+            Some(i) => {
+                if let Some(cause) = found.get(i).copied().flatten() {
+                    check.causes.spoil(bid, cause);
+                }
+            }
+            None => {
+                if let Some(cause) = check.causes.truncated {
+                    check.causes.spoil(bid, cause);
+                }
+            }
+        }
+    }
+    check.census.by_place = order;
+    Ok(())
+}
+
+/// Whether a block cannot be where its entry says; with the place of the finding, if one was listed.
+fn misplaced(
+    ndb: &Ndb,
+    b: &BbtEntry,
+    end: u64,
+    eof: u64,
+    out: &mut Collector<'_>,
+    truncated: Option<super::collect::Cause>,
+) -> Result<Option<Option<usize>>> {
+    let layout = ndb.layout();
+    let at = Location::block(b.ib, b.bid);
+    if usize::from(b.cb) > layout.block_data_max() || b.cb == 0 {
+        let most = wide(layout.block_data_max());
+        // One writer keeps empty blocks, and Outlook takes them.
+        let (severity, loss) = if b.cb == 0 { (Severity::Warning, Loss::None) } else { (Severity::Error, Loss::Partial) };
+        let place = out.add(Finding::new(&rules::ENTRY_SIZE, at).numbers(b.cb.into(), most).severity(severity).loss(loss));
+        if b.cb != 0 {
+            return Ok(Some(place));
+        }
+    }
+    if !b.ib.0.is_multiple_of(layout.slot) || b.ib.0 < layout.amap_first || end > eof.max(ndb.len()) {
+        return Ok(Some(out.add(Finding::new(&rules::ENTRY_PLACE, at).hex(b.ib.0, 0).loss(Loss::Partial))));
+    }
+    if end > ndb.len() {
+        let f = Finding::new(&rules::UNREADABLE_BLOCK, at).hex(ndb.len(), end).loss(Loss::Partial);
+        return Ok(Some(out.add_under(f, truncated)));
+    }
+    Ok(None)
+}
+
+/// Whether nodes of this type stand in the node B-tree.
+fn is_top_level(t: NidType) -> bool {
+    matches!(t.0, 0x01..=0x04 | 0x06..=0x08 | 0x0A..=0x12 | 0x14..=0x19)
+}
+
+/// The nodes against each other: types, parents, the way to the root folder.
+pub(super) fn nodes(check: &mut Check<'_>) -> Result<()> {
+    let index = check.ndb.index();
+    let mut out = Collector::new(check.options, Some(&check.causes));
+    let mut high_water = [0; 32];
+    for n in index.nodes() {
+        Census::raise(&mut high_water, n.nid);
+        let t = n.nid.nid_type();
+        let at = Location::node(n.nid);
+        if !is_top_level(t) {
+            out.report(Finding::new(&rules::NODE_TYPE, at).hex(t.0.into(), 0))?;
+            continue;
+        }
+        if n.nid == Nid::ROOT_FOLDER {
+            if n.parent != n.nid {
+                out.report(Finding::new(&rules::ROOT_PARENT, at).hex(n.parent.0.into(), n.nid.0.into()))?;
+            }
+        } else if n.nid.is_folder() || n.nid.is_message() {
+            let parent = index.node(n.parent).filter(|p| p.nid.nid_type() == NidType::NORMAL_FOLDER);
+            if parent.is_none() {
+                let f = Finding::new(&rules::NODE_PARENT, at).hex(n.parent.0.into(), 0);
+                out.add_under(f, check.causes.of_node(n.parent));
+            }
+        } else if !n.parent.is_none() && has_no_parent(n.nid) {
+            out.report(Finding::new(&rules::NODE_PARENT_VALUE, at).hex(n.parent.0.into(), 0))?;
+        }
+    }
+    if index.node(Nid::ROOT_FOLDER).is_none() && !index.nodes().is_empty() {
+        let f = Finding::new(&rules::NODE_PARENT, Location::node(Nid::ROOT_FOLDER)).actual("no root folder").loss(Loss::Item);
+        out.add_under(f, check.causes.of_node(Nid::ROOT_FOLDER));
+    }
+    cycles(index, &mut out);
+    check.census.high_water = high_water;
+    check.out.merge(out, check.monitor);
+    step(check.monitor, wide(index.nodes().len()))
+}
+
+/// Queues keep an offset where other nodes have their parent.
+fn has_no_parent(nid: Nid) -> bool {
+    matches!(nid.nid_type().0, 0x07 | 0x0B..=0x12 | 0x16..=0x18)
+}
+
+/// Folders whose parents do not lead to the root folder.
+fn cycles(index: &Index, out: &mut Collector<'_>) {
+    // 0 not looked at, 1 leads to the root or to a gap, 2 on the way, 3 in a cycle or behind one
+    let folders: Vec<_> = index.nodes().iter().filter(|n| n.nid.nid_type() == NidType::NORMAL_FOLDER).collect();
+    let place = |nid: Nid| folders.binary_search_by_key(&nid, |n| n.nid).ok();
+    let mut state = vec![0u8; folders.len()];
+    let mut way = Vec::new();
+    for start in 0..folders.len() {
+        let mut at = Some(start);
+        way.clear();
+        let end = loop {
+            let Some(i) = at else { break 1 };
+            match state.get(i).copied() {
+                Some(0) => {}
+                Some(2) => break 3,
+                Some(known) => break known,
+                None => break 1,
+            }
+            if let Some(s) = state.get_mut(i) {
+                *s = 2;
+            }
+            way.push(i);
+            at = match folders.get(i) {
+                Some(n) if n.nid != Nid::ROOT_FOLDER => place(n.parent),
+                _ => None,
+            };
+        };
+        for i in &way {
+            if let Some(s) = state.get_mut(*i) {
+                *s = end;
+            }
+        }
+    }
+    let looping = folders.iter().zip(&state).filter(|(_, s)| **s == 3).map(|(n, _)| n);
+    out.context = Context::Free;
+    for n in looping {
+        out.add(Finding::new(&rules::PARENT_CYCLE, Location::node(n.nid)).hex(n.parent.0.into(), 0));
+    }
+}

@@ -1,0 +1,302 @@
+//! What a check answers: [`Report`], its [`Verdict`], and how it was asked: [`CheckOptions`].
+//!
+//! A report accounts for everything: findings up to a limit a rule with an honest count of the rest, consequences counted under the
+//! finding that they follow from, and folders, messages and attachments that are expected, whole, partly readable or lost.
+
+use crate::finding::Finding;
+use crate::format::crypt::CryptMethod;
+use crate::format::header::FileKind;
+use crate::format::layout::Variant;
+use crate::monitor::Phase;
+use crate::rules::{Rule, Severity};
+use std::fmt;
+
+/// Name and version of the shape that a serialised report has.
+pub const SCHEMA: &str = "pstkit-report/1";
+
+/// How deep a check goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum Level {
+    /// Header, maps and trees; no block contents.
+    Quick,
+    /// Everything: blocks, references, heaps, tables against objects.
+    #[default]
+    Default,
+    /// And every property value decoded, every body inflated, every attachment read through.
+    Deep,
+}
+
+/// What to check, and how much to keep of what is found.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CheckOptions {
+    /// How deep to go.
+    pub level: Level,
+    /// How many threads work at once; the report does not depend on it.
+    pub threads: usize,
+    /// Findings kept of each rule; the rest is counted.
+    pub max_findings: usize,
+    /// Rules whose severity is another one in this run; the last entry of a rule counts.
+    pub severities: Vec<(&'static Rule, Severity)>,
+    /// What to call the file in the report.
+    pub path: Option<String>,
+}
+
+impl Default for CheckOptions {
+    fn default() -> Self {
+        Self { level: Level::Default, threads: 1, max_findings: 1000, severities: Vec::new(), path: None }
+    }
+}
+
+impl CheckOptions {
+    /// The defaults with another level.
+    pub fn level(level: Level) -> Self {
+        Self { level, ..Self::default() }
+    }
+
+    /// The same with a number of threads; 0 takes as many as the machine has.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = match threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        self
+    }
+
+    /// The same with the name of the file for the report.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// The same with another severity for a rule.
+    #[must_use]
+    pub fn severity(mut self, rule: &'static Rule, severity: Severity) -> Self {
+        self.severities.push((rule, severity));
+        self
+    }
+
+    /// The same with another number of findings kept of each rule.
+    #[must_use]
+    pub fn max_findings(mut self, n: usize) -> Self {
+        self.max_findings = n;
+        self
+    }
+
+    /// The severity of a finding in this run.
+    pub(super) fn severity_of(&self, f: &Finding) -> Severity {
+        self.severities.iter().rev().find(|(rule, _)| std::ptr::eq(*rule, f.rule)).map_or(f.severity, |(_, s)| *s)
+    }
+}
+
+/// What a check comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Verdict {
+    /// Nothing was found.
+    Clean,
+    /// Nothing that matters was found: files fresh from Outlook are like this.
+    Minor,
+    /// Invariants are broken.
+    Errors,
+    /// The file cannot be opened as it is.
+    Fatal,
+    /// It is no Outlook data file.
+    NotPst,
+    /// It is one, of a kind that cannot be checked.
+    Unsupported,
+}
+
+impl Verdict {
+    /// The word used in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Minor => "minor",
+            Self::Errors => "errors",
+            Self::Fatal => "fatal",
+            Self::NotPst => "not-pst",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The file that was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Source {
+    /// Its name, if the caller gave one.
+    pub path: Option<String>,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// What kind of file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Format {
+    /// The layout.
+    pub variant: Variant,
+    /// wVer.
+    pub version: u16,
+    /// wVerClient.
+    pub client: u16,
+    /// PST, OST or PAB; `None` where the header does not say.
+    pub kind: Option<FileKind>,
+    /// How blocks are encoded, as the blocks themselves show it.
+    pub crypt: CryptMethod,
+}
+
+/// What a phase looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct PhaseCount {
+    /// The phase.
+    pub phase: Phase,
+    /// How many pages, blocks, nodes or objects it looked at.
+    pub objects: u64,
+}
+
+/// How often a rule was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleCount {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// Its worst severity in this file.
+    pub severity: Severity,
+    /// Findings in the list.
+    pub listed: u64,
+    /// Findings left out of the list because there were too many.
+    pub omitted: u64,
+    /// Violations that follow from another finding and are counted there.
+    pub folded: u64,
+}
+
+/// Items of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ItemCount {
+    /// How many the file speaks of, in its trees or in its tables.
+    pub expected: u64,
+    /// How many are whole.
+    pub ok: u64,
+    /// How many can be read in part.
+    pub partial: u64,
+    /// How many cannot be read.
+    pub lost: u64,
+}
+
+impl ItemCount {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            expected: self.expected.saturating_add(other.expected),
+            ok: self.ok.saturating_add(other.ok),
+            partial: self.partial.saturating_add(other.partial),
+            lost: self.lost.saturating_add(other.lost),
+        }
+    }
+}
+
+/// The account of items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Items {
+    /// Folders, search folders included.
+    pub folders: ItemCount,
+    /// Messages, associated ones included.
+    pub messages: ItemCount,
+    /// Attachments, those of embedded messages included.
+    pub attachments: ItemCount,
+    /// Whether the trees were whole: otherwise more may be lost than is expected here.
+    pub complete: bool,
+}
+
+/// What a check found.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The file.
+    pub source: Source,
+    /// What kind of file it is; `None` where that cannot be told.
+    pub format: Option<Format>,
+    /// How deep the check went.
+    pub level: Level,
+    /// The phases in order, with what they looked at.
+    pub phases: Vec<PhaseCount>,
+    /// The findings: by phase, and in each by place. Root causes come before what follows from them.
+    pub findings: Vec<Finding>,
+    /// How often each broken rule was broken, in the order of the codes.
+    pub counts: Vec<RuleCount>,
+    /// Folders, messages and attachments.
+    pub items: Items,
+    /// What it comes to.
+    pub verdict: Verdict,
+}
+
+impl Report {
+    /// Whether nothing worse than what Outlook's own files have was found.
+    pub const fn is_healthy(&self) -> bool {
+        matches!(self.verdict, Verdict::Clean | Verdict::Minor)
+    }
+
+    /// How many violations there are of a severity, listed or omitted; those that follow from others are not counted.
+    pub fn count(&self, severity: Severity) -> u64 {
+        self.findings
+            .iter()
+            .filter(|f| f.severity == severity)
+            .map(|_| 1u64)
+            .sum::<u64>()
+            .saturating_add(self.counts.iter().filter(|c| c.severity == severity).map(|c| c.omitted).fold(0, u64::saturating_add))
+    }
+
+    /// The worst severity found.
+    pub fn worst(&self) -> Option<Severity> {
+        self.counts.iter().map(|c| c.severity).max()
+    }
+
+    /// How often a rule was broken, if it was.
+    pub fn rule(&self, rule: &'static Rule) -> Option<&RuleCount> {
+        self.counts.iter().find(|c| std::ptr::eq(c.rule, rule))
+    }
+
+    /// The status that `pstkit check` exits with: 0 nothing at or above `fail_on`, 4 something is; 64 is added where items are lost or
+    /// partial; 8 where the file is none that can be checked.
+    pub fn exit_status(&self, fail_on: Severity) -> u8 {
+        if matches!(self.verdict, Verdict::NotPst | Verdict::Unsupported) {
+            return 8;
+        }
+        let found = if self.worst().is_some_and(|w| w >= fail_on) { 4 } else { 0 };
+        let all = [self.items.folders, self.items.messages, self.items.attachments];
+        let lost = if all.iter().any(|i| i.lost > 0 || i.partial > 0) { 64 } else { 0 };
+        found | lost
+    }
+
+    /// One line: the verdict and what it rests on.
+    pub fn summary(&self) -> String {
+        let mut parts = Vec::new();
+        for (severity, one, many) in [
+            (Severity::Fatal, "fatal problem", "fatal problems"),
+            (Severity::Error, "error", "errors"),
+            (Severity::Warning, "warning", "warnings"),
+            (Severity::Notice, "notice", "notices"),
+        ] {
+            match self.count(severity) {
+                0 => {}
+                1 => parts.push(format!("1 {one}")),
+                n => parts.push(format!("{n} {many}")),
+            }
+        }
+        let what = if parts.is_empty() { "nothing found".to_owned() } else { parts.join(", ") };
+        format!("{}: {what}", self.verdict)
+    }
+}
