@@ -42,6 +42,9 @@ pub const ROW_KEY: u8 = 4;
 pub const NAMEID: usize = 8;
 /// Size of an entry id of a store's own object.
 pub const ENTRY_ID: usize = 24;
+/// Contents tables of 4K files: the columns whose values have a heap of their own, and the sub-nodes with those heaps. No document tells
+/// it and nothing in the table does; the cells of these columns are ids of items of those heaps.
+pub const COLUMN_HEAPS: [(PropTag, Nid); 2] = [(tags::CONVERSATION_ID, Nid(0x521)), (tags::SENT_REPRESENTING_NAME, Nid(0x541))];
 /// How many hash buckets the named-property map has.
 pub const NAME_BUCKETS: u32 = 251;
 
@@ -87,7 +90,7 @@ pub struct TcolDesc {
     pub size: u16,
     /// Bit of the row's cell existence bitmap; at most 254 except in GUST tables.
     pub bit: u16,
-    /// GUST tables only: the sub-node with the column's values, if it is not the table's own heap.
+    /// The sub-node whose heap holds the column's values, if it is not the table's own heap; stored in GUST tables only.
     pub heap: Nid,
 }
 

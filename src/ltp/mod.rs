@@ -12,10 +12,12 @@ pub(crate) mod build;
 pub mod heap;
 pub mod pc;
 
+pub mod tc;
 pub mod value;
 
 pub use bth::Bth;
 pub use heap::{Heap, Item};
 pub use pc::PropertyContext;
 
+pub use tc::{Row, TableContext};
 pub use value::{PropValue, ValueReader, ValueSource};

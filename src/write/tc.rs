@@ -14,7 +14,7 @@ use super::pc::{Node, SubNodes, VALUE_IN_HEAP};
 use super::tree::{DataWriter, WrittenData};
 use crate::error::{ErrorKind, Result};
 use crate::format::bytes::{low8, low16, low32, put, wide};
-use crate::format::context::{ROW_KEY, TcInfo, TcolDesc};
+use crate::format::context::{COLUMN_HEAPS, ROW_KEY, TcInfo, TcolDesc};
 use crate::format::heap::ClientSig;
 use crate::format::ids::{Hid, Hnid, Nid, NidType, PropTag};
 use crate::format::tags;
@@ -23,8 +23,6 @@ use crate::format::tags;
 const ROWS_IN_HEAP: usize = 1024;
 /// The sub-node of the rows.
 const ROW_MATRIX: Nid = Nid(0x3F);
-/// Contents tables of 4K files: columns with heaps of their own, and the sub-nodes that hold them.
-const COLUMN_HEAPS: [(PropTag, Nid); 2] = [(tags::CONVERSATION_ID, Nid(0x521)), (tags::SENT_REPRESENTING_NAME, Nid(0x541))];
 
 /// What kind of table it is, as far as its form depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

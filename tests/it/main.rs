@@ -5,5 +5,6 @@
 mod check_corpus;
 mod corpus;
 mod damage;
+mod ltp;
 mod ndb;
 mod recover;
