@@ -22,4 +22,7 @@ pub mod monitor;
 pub mod ndb;
 pub mod recover;
 pub mod rules;
+#[cfg(any(test, feature = "testkit"))]
+#[doc(hidden)]
+pub mod testkit;
 pub mod write;
