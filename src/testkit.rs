@@ -37,8 +37,8 @@ pub const VARIETIES: [Variety; 10] = [
     variety(Variant::Ansi, CryptMethod::Cyclic, false),
     variety(Variant::Unicode4k, CryptMethod::None, true),
     variety(Variant::Unicode4k, CryptMethod::None, false),
-    variety(Variant::Unicode4k, CryptMethod::Permute, true),
-    variety(Variant::Unicode4k, CryptMethod::Cyclic, true),
+    variety(Variant::Unicode4k, CryptMethod::Permute, false),
+    variety(Variant::Unicode4k, CryptMethod::Cyclic, false),
 ];
 
 impl Variety {
@@ -77,7 +77,7 @@ impl Rng {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -86,14 +86,14 @@ impl Rng {
 
     /// A number below `n`.
     pub fn below(&mut self, n: u64) -> u64 {
-        self.next().checked_rem(n).unwrap_or(0)
+        self.draw().checked_rem(n).unwrap_or(0)
     }
 
     /// Bytes that do not compress.
     pub fn bytes(&mut self, n: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(n.saturating_add(8));
         while out.len() < n {
-            out.extend(self.next().to_le_bytes());
+            out.extend(self.draw().to_le_bytes());
         }
         out.truncate(n);
         out
@@ -282,7 +282,7 @@ fn values(rng: &mut Rng) -> Message {
         .named(Named::new(name("Float"), PropType::FLOATING64, 1.5f64.to_le_bytes()))
         .named(Named::new(name("Float32"), PropType::FLOATING32, 2.5f32.to_le_bytes()))
         .named(Named::new(name("Short"), PropType::INTEGER16, [7, 0]))
-        .named(Named::new(name("Long"), PropType::INTEGER64, rng.next().to_le_bytes()))
+        .named(Named::new(name("Long"), PropType::INTEGER64, rng.draw().to_le_bytes()))
         .named(Named::new(name("Money"), PropType::CURRENCY, 12_345i64.to_le_bytes()))
         .named(Named::new(name("Day"), PropType::FLOATING_TIME, 45_000.25f64.to_le_bytes()))
         .named(Named::new(name("Guid"), PropType::GUID, set.0))
