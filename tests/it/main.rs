@@ -8,3 +8,4 @@ mod damage;
 mod ltp;
 mod ndb;
 mod recover;
+mod write;
