@@ -290,13 +290,13 @@ pub trait Sink {
     fn report(&mut self, finding: Finding) -> Result<()>;
 }
 
-/// Ends at the first violation that is more than a notice.
+/// Ends at the first violation that is an error: accounting that is off hides no data.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Strict;
 
 impl Sink for Strict {
     fn report(&mut self, finding: Finding) -> Result<()> {
-        if finding.severity > Severity::Notice { Err(Error::damaged(finding)) } else { Ok(()) }
+        if finding.severity >= Severity::Error { Err(Error::damaged(finding)) } else { Ok(()) }
     }
 }
 

@@ -1,4 +1,87 @@
-//! Inspect, check, repair, salvage and write Outlook data files.
+//! Inspect, check, repair, salvage and write Outlook data files (PST, OST, NST), without Outlook and without Windows.
+//!
+//! All three variants of the format are read and written: ANSI (Outlook 97–2002), Unicode, and Unicode with 4 KiB pages and compressed
+//! blocks (OSTs of Outlook 2013 and later).
+//!
+//! # Reading
+//!
+//! List the folders:
+//!
+//! ```no_run
+//! use pstkit::Pst;
+//! let pst = Pst::open("mail.pst")?;
+//! for folder in pst.folders() {
+//!     let (messages, associated) = folder.counts();
+//!     println!("{}: {messages} messages, {associated} associated", folder.path());
+//! }
+//! # Ok::<(), pstkit::Error>(())
+//! ```
+//!
+//! Print a message:
+//!
+//! ```no_run
+//! use pstkit::{Nid, Pst};
+//! let pst = Pst::open("mail.pst")?;
+//! let message = pst.message(Nid(0x200024))?;
+//! println!("{:?} from {:?}", message.subject()?, message.sender()?);
+//! for recipient in message.recipients()? {
+//!     println!("{}: {:?} <{:?}>", recipient.recipient_type, recipient.name, recipient.email);
+//! }
+//! println!("{}", message.body_text()?.unwrap_or_default());
+//! # Ok::<(), pstkit::Error>(())
+//! ```
+//!
+//! Save the attachments; data streams, however large it is:
+//!
+//! ```no_run
+//! use pstkit::{Nid, Pst};
+//! let pst = Pst::open("mail.pst")?;
+//! for (i, attachment) in pst.message(Nid(0x200024))?.attachments()?.iter().enumerate() {
+//!     if let Some(mut data) = attachment.data()? {
+//!         // the name comes from the mail: never use it as a path
+//!         let mut file = std::fs::File::create(format!("attachment-{i}.bin")).unwrap();
+//!         std::io::copy(&mut data, &mut file).unwrap();
+//!     }
+//! }
+//! # Ok::<(), pstkit::Error>(())
+//! ```
+//!
+//! Dump a node's data:
+//!
+//! ```no_run
+//! use pstkit::{Nid, Pst, finding::Strict};
+//! let pst = Pst::open("mail.pst")?;
+//! let node = pst.ndb().node(Nid::MESSAGE_STORE).expect("every store has one");
+//! let data = node.data(&mut Strict)?;
+//! println!("{} bytes in {} blocks", data.len(), data.leaf_count());
+//! # Ok::<(), pstkit::Error>(())
+//! ```
+//!
+//! # Two ways to read
+//!
+//! *Tolerant* reading, the default, gives each folder, message and attachment with its [`State`](messaging::State) and its problems; one bad
+//! object never hides its neighbours. *Strict* reading ([`OpenOptions::strict`]) ends at the first violation, an [`Error`] with offset, ids
+//! and the code of the [`Rule`](rules::Rule) that is broken. Both use the same decoders: a decoder reports to a
+//! [`Sink`](finding::Sink), and the sink decides.
+//!
+//! # Promises
+//!
+//! - Files are opened for reading alone; nothing but repair in place ever writes to a source.
+//! - No input makes the library panic, hang, or allocate more than the bytes in the file justify.
+//! - What is damaged is told, never dropped in silence.
+//!
+//! # Layers
+//!
+//! [`io`] (where bytes come from) → [`format`](mod@format) (structures, no I/O) → [`ndb`] (nodes and blocks) → [`ltp`] (heaps, properties, tables) →
+//! [`messaging`] (store, folders, messages) → [`export`]. Each is public and can be used by itself.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `mmap` | yes | files are read through a memory map; the crate's only `unsafe` code |
+//! | `serde` | no | reports, plans and items can be serialised |
+//! | `cli` | no | the program `pstkit` |
 #![cfg_attr(
     test,
     allow(
@@ -12,6 +95,7 @@
 
 pub mod check;
 pub mod error;
+pub mod export;
 pub mod finding;
 pub mod format;
 pub mod io;
@@ -22,7 +106,8 @@ pub mod monitor;
 pub mod ndb;
 pub mod recover;
 pub mod rules;
-#[cfg(any(test, feature = "testkit"))]
-#[doc(hidden)]
-pub mod testkit;
 pub mod write;
+
+pub use error::{Error, ErrorKind, Result};
+pub use format::ids::{Bid, Ib, Nid, NidType, PropTag, PropType};
+pub use messaging::{OpenOptions, Pst};

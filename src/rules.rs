@@ -369,6 +369,10 @@ rules! {
     TC_COLUMN_HEAP "PST-T016" "column-heap" Table Error RebuildTable ask loses "a column's own heap is missing or not readable" "-" - "Names of senders or conversations are missing from the list; they are in the messages.";
     TC_GUST "PST-T017" "gust-table" Table Info None ask keeps "the table has the form that Outlook 2007 used for search results" "-" - "Nothing is wrong; current versions of Outlook do not write it.";
     TC_DEPRECATED "PST-T018" "deprecated-index" Table Notice RewriteContext safe keeps "a table's deprecated index is not 0" "2.3.4.1" - "No effect is known.";
+    // Messages
+    RTF_UNDECODABLE "PST-M009" "body-undecodable" Message Error SetProperty ask keeps "a message's RTF body does not decompress as it states" "2.4.5" - "Part of the body is damaged; the text and HTML bodies may be whole.";
+    // Recipients and attachments
+    EMBEDDED_MISSING "PST-R006" "embedded-missing" Recipient Error None ask loses "an attachment's embedded message is missing" "2.4.6.2" - "The message inside the attachment is lost.";
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::ndb::{DataReader, DataTree, Ndb, Node};
 use crate::rules::{self, Rule};
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
 pub use crate::format::types::{FileTime, Guid};
 
@@ -449,6 +449,22 @@ impl Read for ValueReader<'_> {
         match &mut self.0 {
             Reader::Memory(c) => c.read(buf),
             Reader::Node(r) => r.read(buf),
+        }
+    }
+}
+
+impl BufRead for ValueReader<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match &mut self.0 {
+            Reader::Memory(c) => c.fill_buf(),
+            Reader::Node(r) => r.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, n: usize) {
+        match &mut self.0 {
+            Reader::Memory(c) => c.consume(n),
+            Reader::Node(r) => r.consume(n),
         }
     }
 }

@@ -164,6 +164,27 @@ impl CodePage {
         known(self.0).is_some()
     }
 
+    /// The page of Windows that holds the same script, for 8-bit strings of a message that names only the code page of its transport.
+    #[must_use]
+    pub fn ansi(self) -> Option<CodePage> {
+        Some(CodePage(match self.0 {
+            874 | 932 | 936 | 949 | 950 | 1250..=1258 => self.0,
+            50220..=50222 | 51932 | 20932 => 932,
+            51936 | 52936 | 54936 | 20936 | 50227 => 936,
+            50225 | 51949 => 949,
+            51950 => 950,
+            28592 | 852 => 1250,
+            28595 | 20866 | 21866 | 866 | 855 => 1251,
+            20127 | 28591 | 28605 | 437 | 850 | 858 => 1252,
+            28597 | 737 | 869 => 1253,
+            28599 | 857 => 1254,
+            28598 | 38598 | 862 => 1255,
+            28596 | 708 | 720 | 864 => 1256,
+            28594 | 28603 | 775 => 1257,
+            _ => return None,
+        }))
+    }
+
     /// The page itself if it is known, [`CodePage::WINDOWS_1252`] otherwise.
     #[must_use]
     pub fn or_default(self) -> CodePage {

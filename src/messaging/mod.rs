@@ -1,9 +1,28 @@
 //! The messaging layer: store, folders, messages, recipients, attachments, bodies ([MS-PST] 2.4).
+//!
+//! [`Pst`] opens a file; [`Store`], [`Folder`], [`Message`] and [`Attachment`] each stand on [`Properties`], which reads values as they are
+//! asked for and keeps what was wrong with them. Bodies have their codecs here too: [`rtf`], [`rtf_text`], [`html`], [`code_page`].
+
+mod attachment;
 pub mod code_page;
+mod folder;
 pub mod html;
 mod html_entities;
+mod message;
+mod object;
 mod oem_pages;
+mod open;
+mod recipient;
 pub mod rtf;
 pub mod rtf_text;
 mod rtf_token;
 mod shifted;
+mod store;
+
+pub use attachment::{AttachMethod, Attachment};
+pub use folder::{Folder, FolderKind};
+pub use message::{Message, MessageFlags, plain_subject};
+pub use object::{Properties, State};
+pub use open::{OpenOptions, Pst};
+pub use recipient::{Recipient, RecipientType};
+pub use store::Store;

@@ -10,7 +10,7 @@ use crate::format::bytes::{index, wide};
 use crate::format::ids::Bid;
 use crate::rules;
 use std::borrow::Cow;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 /// A leaf of a data tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,11 +219,18 @@ impl<'n> DataReader<'n> {
         &self.problems
     }
 
+    fn leaf_at(&self, at: u64) -> Option<usize> {
+        if at >= self.tree.len {
+            return None;
+        }
+        // empty leaves share their start with the next: the last one that begins at or before the place holds it
+        Some(self.tree.rest.partition_point(|l| l.start <= at))
+    }
+}
+
+impl BufRead for DataReader<'_> {
     /// The bytes from the current position to the end of a leaf, without copying; empty at the end.
-    ///
-    /// # Errors
-    /// In strict reading, the first violation.
-    pub fn chunk(&mut self) -> Result<&[u8]> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let Some(i) = self.leaf_at(self.at) else { return Ok(&[]) };
         let Some(leaf) = self.tree.leaf_info(i).copied() else { return Ok(&[]) };
         if self.current.as_ref().is_none_or(|(n, _)| *n != i) {
@@ -244,23 +251,14 @@ impl<'n> DataReader<'n> {
         Ok(self.current.as_ref().and_then(|(_, d)| d.get(within..)).unwrap_or_default())
     }
 
-    /// Moves on within what [`chunk`](Self::chunk) gave.
-    pub fn consume(&mut self, n: usize) {
+    fn consume(&mut self, n: usize) {
         self.at = self.at.saturating_add(wide(n)).min(self.tree.len);
-    }
-
-    fn leaf_at(&self, at: u64) -> Option<usize> {
-        if at >= self.tree.len {
-            return None;
-        }
-        // empty leaves share their start with the next: the last one that begins at or before the place holds it
-        Some(self.tree.rest.partition_point(|l| l.start <= at))
     }
 }
 
 impl Read for DataReader<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let chunk = self.chunk()?;
+        let chunk = self.fill_buf()?;
         let n = chunk.len().min(buf.len());
         if let (Some(to), Some(from)) = (buf.get_mut(..n), chunk.get(..n)) {
             to.copy_from_slice(from);

@@ -5,7 +5,9 @@
 mod check_corpus;
 mod corpus;
 mod damage;
+mod hostile;
 mod ltp;
 mod ndb;
+mod read;
 mod recover;
-mod write;
+mod support;

@@ -1,0 +1,414 @@
+//! Items: one record for each message, for other tools and for comparing files.
+//!
+//! [`Item::read`] takes from a message what a person would call its contents. [`Item::content_sha256`] is a digest of that alone (class,
+//! subject, sender, recipients, times, bodies, attachments, embedded messages): it does not depend on ids, layout or variant, so that
+//! the same message has the same digest in the damaged, repaired, compacted and converted file.
+
+use crate::error::Result;
+use crate::finding::{Finding, Ignore};
+use crate::format::bytes::wide;
+use crate::format::ids::Nid;
+use crate::format::tags;
+use crate::format::types::FileTime;
+use crate::ltp::ValueReader;
+use crate::messaging::{Attachment, Message, Pst, Recipient, RecipientType, State, plain_subject};
+use crate::rules::{self, Severity};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io::BufRead;
+
+/// Where an item was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum Origin {
+    /// In the node B-tree, in a folder.
+    #[default]
+    Normal,
+    /// A node that no folder reaches.
+    Orphan,
+    /// A node that only an older state of the file lists.
+    Deleted,
+    /// Put together from blocks that no tree lists.
+    Carved,
+}
+
+/// A name and an address.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Person {
+    /// Display name.
+    pub name: Option<String>,
+    /// Address.
+    pub email: Option<String>,
+    /// How a recipient is addressed; none for the sender.
+    #[cfg_attr(feature = "serde", serde(rename = "type", skip_serializing_if = "Option::is_none"))]
+    pub kind: Option<RecipientType>,
+}
+
+/// Length and digest of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Measured {
+    /// Bytes.
+    pub length: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+impl Measured {
+    fn of(bytes: &[u8]) -> Self {
+        Self { length: wide(bytes.len()), sha256: hex(&Sha256::digest(bytes)) }
+    }
+}
+
+/// The bodies that a message has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Bodies {
+    /// Text, as UTF-8.
+    pub text: Option<Measured>,
+    /// HTML, as stored.
+    pub html: Option<Measured>,
+    /// RTF, decompressed.
+    pub rtf: Option<Measured>,
+}
+
+/// An attachment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct AttachmentItem {
+    /// File name.
+    pub name: Option<String>,
+    /// Method number (PidTagAttachMethod).
+    pub method: i32,
+    /// Bytes of data; for embedded messages and references, the size that the attachment states.
+    pub size: Option<u64>,
+    /// SHA-256 of the data, where there is data.
+    pub sha256: Option<String>,
+    /// The embedded message.
+    pub embedded: Option<Box<Item>>,
+}
+
+/// A message as a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Item {
+    /// Node id; for an embedded message, the local one.
+    pub nid: u32,
+    /// Node id of the folder; 0 for an embedded message.
+    pub parent: u32,
+    /// Path of the folder.
+    pub folder: String,
+    /// `message` or `associated`.
+    pub kind: &'static str,
+    /// Message class.
+    pub class: Option<String>,
+    /// Subject.
+    pub subject: Option<String>,
+    /// Sender.
+    pub from: Option<Person>,
+    /// Recipients.
+    pub to: Vec<Person>,
+    /// When it was sent, in RFC 3339.
+    pub sent: Option<String>,
+    /// When it was received, in RFC 3339.
+    pub received: Option<String>,
+    /// Message flags.
+    pub flags: u32,
+    /// Size as stated.
+    pub size: Option<i64>,
+    /// Attachments.
+    pub attachments: Vec<AttachmentItem>,
+    /// Bodies.
+    pub bodies: Bodies,
+    /// How much could be read.
+    pub state: State,
+    /// Where it was found.
+    pub origin: Origin,
+    /// What was wrong.
+    pub problems: Vec<String>,
+    /// Digest of the contents.
+    pub content_sha256: String,
+}
+
+impl Item {
+    /// Reads a message and everything in it. In tolerant reading what is damaged is left out and told in `problems`.
+    ///
+    /// # Errors
+    /// In strict reading, the first violation.
+    pub fn read(message: &Message<'_>, folder: &str, origin: Origin) -> Result<Self> {
+        // Embedded messages wait on a stack of their own, so that depth costs no call stack.
+        let mut outer: Vec<Frame<'_>> = Vec::new();
+        let mut current = Frame::open(message, folder, origin)?;
+        loop {
+            match current.next_attachment()? {
+                Step::Embedded(inner) => {
+                    let inner = Frame::open(&inner, "", origin)?;
+                    outer.push(std::mem::replace(&mut current, inner));
+                }
+                Step::More => {}
+                Step::Done => match outer.pop() {
+                    None => return Ok(current.finish()),
+                    Some(frame) => {
+                        let done = std::mem::replace(&mut current, frame).finish();
+                        current.take_embedded(done);
+                    }
+                },
+            }
+        }
+    }
+}
+
+enum Step<'a> {
+    Embedded(Box<Message<'a>>),
+    More,
+    Done,
+}
+
+/// A message that is being read, with the attachments that are still to come.
+struct Frame<'a> {
+    item: Item,
+    digest: ContentDigest,
+    pending: std::vec::IntoIter<Attachment<'a>>,
+    state: State,
+    problems: Vec<Finding>,
+}
+
+impl<'a> Frame<'a> {
+    fn open(message: &Message<'a>, folder: &str, origin: Origin) -> Result<Self> {
+        let p = message.properties();
+        let mut digest = ContentDigest::default();
+        let mut class = message.class()?;
+        let mut subject = message.subject()?;
+        let (mut name, email) = message.sender()?;
+        let (mut sent, mut received) = (message.sent()?, message.received()?);
+        if p.context().is_none() {
+            // The row in the folder is all that is left of it.
+            message.with_row(|row| {
+                let page = p.pst().default_code_page();
+                let decode = |b: &[u8]| page.decode(b).0.into_owned();
+                let text = |tag: u16| row.string(tag, &decode, &mut Ignore).ok().flatten();
+                class = text(tags::MESSAGE_CLASS.id());
+                subject = text(tags::SUBJECT.id()).map(plain_subject);
+                name = text(tags::SENT_REPRESENTING_NAME.id());
+                let time = |tag: u16| row.value(tag, &decode, &mut Ignore).ok().flatten().and_then(|v| v.as_time());
+                sent = time(tags::CLIENT_SUBMIT_TIME.id());
+                received = time(tags::MESSAGE_DELIVERY_TIME.id());
+            });
+        }
+        let recipients = message.recipients()?;
+        digest.text("class", class.as_deref());
+        digest.text("subject", subject.as_deref());
+        digest.text("sender-name", name.as_deref());
+        digest.text("sender-email", email.as_deref());
+        digest.time("sent", sent);
+        digest.time("received", received);
+        digest.recipients(&recipients);
+        let bodies = Bodies {
+            text: message.text()?.map(|t| Measured::of(t.as_bytes())),
+            html: message.html()?.map(|h| Measured::of(&h)),
+            rtf: message.rtf()?.map(|r| Measured::of(&r)),
+        };
+        for (what, body) in [("text", &bodies.text), ("html", &bodies.html), ("rtf", &bodies.rtf)] {
+            // An empty body and none are the same to a person, and to Outlook.
+            digest.text(what, body.as_ref().filter(|b| b.length > 0).map(|b| b.sha256.as_str()));
+        }
+        let attachments = message.attachments()?;
+        let from = (name.is_some() || email.is_some()).then_some(Person { name, email, kind: None });
+        let item = Item {
+            nid: message.nid().0,
+            parent: message.parent().0,
+            folder: folder.to_owned(),
+            kind: if message.is_associated() { "associated" } else { "message" },
+            class,
+            subject,
+            from,
+            to: recipients.into_iter().map(|r| Person { name: r.name, email: r.email, kind: Some(r.recipient_type) }).collect(),
+            sent: sent.map(|t| t.to_string()),
+            received: received.map(|t| t.to_string()),
+            flags: message.flags()?.bits(),
+            size: message.size()?,
+            attachments: Vec::new(),
+            bodies,
+            state: State::Ok,
+            origin,
+            problems: Vec::new(),
+            content_sha256: String::new(),
+        };
+        Ok(Self { item, digest, pending: attachments.into_iter(), state: message.state(), problems: p.problems() })
+    }
+
+    fn next_attachment(&mut self) -> Result<Step<'a>> {
+        let Some(a) = self.pending.next() else { return Ok(Step::Done) };
+        let mut record = AttachmentItem {
+            name: a.name()?,
+            method: a.method()?.number(),
+            size: a.properties().i32(tags::ATTACH_SIZE)?.and_then(|n| u64::try_from(n).ok()),
+            sha256: None,
+            embedded: None,
+        };
+        if let Some(mut data) = a.data()? {
+            let (length, sha256) = measure(&mut data);
+            self.note(data.problems());
+            record.size = Some(length);
+            record.sha256 = Some(sha256);
+        }
+        let embedded = match a.embedded() {
+            Ok(e) => e,
+            Err(e) if a.properties().pst().is_strict() => return Err(e),
+            Err(e) => {
+                // Nested deeper than the limit: what is inside is not read, and that is said.
+                self.note(&[Finding::new(&rules::EMBEDDED_MISSING, a.properties().node().at).actual(e.to_string())]);
+                None
+            }
+        };
+        self.note(&a.properties().problems());
+        if a.state() > State::Ok {
+            self.state = self.state.max(State::Partial);
+        }
+        self.item.attachments.push(record);
+        Ok(embedded.map_or(Step::More, |inner| Step::Embedded(Box::new(inner))))
+    }
+
+    fn note(&mut self, problems: &[Finding]) {
+        if problems.iter().any(|f| f.severity >= Severity::Error) {
+            self.state = self.state.max(State::Partial);
+        }
+        self.problems.extend(problems.iter().cloned());
+    }
+
+    fn take_embedded(&mut self, inner: Item) {
+        if inner.state > State::Ok {
+            self.state = self.state.max(State::Partial);
+        }
+        if let Some(last) = self.item.attachments.last_mut() {
+            last.embedded = Some(Box::new(inner));
+        }
+    }
+
+    fn finish(mut self) -> Item {
+        self.digest.attachments(&self.item.attachments);
+        self.item.content_sha256 = self.digest.finish();
+        self.item.state = self.state;
+        self.item.problems = self.problems.iter().map(ToString::to_string).collect();
+        self.item
+    }
+}
+
+fn measure(data: &mut ValueReader<'_>) -> (u64, String) {
+    let mut hasher = Sha256::new();
+    let mut length = 0u64;
+    while let Ok(chunk) = data.fill_buf() {
+        if chunk.is_empty() {
+            break;
+        }
+        hasher.update(chunk);
+        let n = chunk.len();
+        length = length.saturating_add(wide(n));
+        data.consume(n);
+    }
+    (length, hex(&hasher.finalize()))
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}
+
+/// The digest of a message's contents: labelled fields, each with its length.
+#[derive(Default)]
+struct ContentDigest(Sha256);
+
+impl ContentDigest {
+    fn field(&mut self, label: &str, bytes: &[u8]) {
+        self.0.update(label.as_bytes());
+        self.0.update([0]);
+        self.0.update(wide(bytes.len()).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn text(&mut self, label: &str, text: Option<&str>) {
+        if let Some(text) = text.filter(|t| !t.is_empty()) {
+            self.field(label, text.as_bytes());
+        }
+    }
+
+    fn time(&mut self, label: &str, time: Option<FileTime>) {
+        if let Some(t) = time {
+            self.field(label, &t.0.to_le_bytes());
+        }
+    }
+
+    fn recipients(&mut self, recipients: &[Recipient]) {
+        let mut sorted: Vec<_> = recipients.iter().map(|r| (r.recipient_type, r.name.as_deref(), r.email.as_deref())).collect();
+        sorted.sort();
+        for (kind, name, email) in sorted {
+            self.field("recipient", kind.as_str().as_bytes());
+            self.text("name", name);
+            self.text("email", email);
+        }
+    }
+
+    /// Attachments in an order of their own: ids may change, contents do not.
+    fn attachments(&mut self, attachments: &[AttachmentItem]) {
+        let mut sorted: Vec<String> = attachments
+            .iter()
+            .map(|a| {
+                let mut one = Self::default();
+                one.text("name", a.name.as_deref());
+                one.field("method", &a.method.to_le_bytes());
+                one.text("data", a.sha256.as_deref());
+                one.text("embedded", a.embedded.as_ref().map(|e| e.content_sha256.as_str()));
+                one.finish()
+            })
+            .collect();
+        sorted.sort();
+        for one in &sorted {
+            self.field("attachment", one.as_bytes());
+        }
+    }
+
+    fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
+
+/// Every message of a file as a record, in the order of node ids.
+#[derive(Debug)]
+pub struct Items<'a> {
+    pst: &'a Pst,
+    paths: HashMap<Nid, String>,
+    next: usize,
+}
+
+impl<'a> Items<'a> {
+    /// The items of a file.
+    pub fn new(pst: &'a Pst) -> Self {
+        Self { pst, paths: pst.folder_paths(), next: 0 }
+    }
+
+    /// The path of a folder.
+    pub fn path(&self, folder: Nid) -> &str {
+        self.paths.get(&folder).map_or("", String::as_str)
+    }
+}
+
+impl Iterator for Items<'_> {
+    type Item = Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let node = self.pst.ndb().index().nodes().get(self.next)?;
+            self.next = self.next.saturating_add(1);
+            if node.nid.is_message() {
+                let origin = if self.paths.contains_key(&node.parent) { Origin::Normal } else { Origin::Orphan };
+                let folder = self.path(node.parent).to_owned();
+                return Some(self.pst.message(node.nid).and_then(|m| Item::read(&m, &folder, origin)));
+            }
+        }
+    }
+}

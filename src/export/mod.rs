@@ -1,0 +1,3 @@
+//! What other tools take: [`items`], one record a message.
+
+pub mod items;

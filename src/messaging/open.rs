@@ -1,0 +1,224 @@
+//! Opening a file: [`Pst`] and [`OpenOptions`].
+
+use super::code_page::CodePage;
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Strict};
+use crate::format::bytes::index;
+use crate::format::crypt::CryptMethod;
+use crate::format::header::{HEADER_MAX, Header, describe_foreign, wip_error};
+use crate::format::layout::Layout;
+use crate::io::{FileSource, ReadAt};
+use crate::limits::Limits;
+use crate::ndb::Ndb;
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+/// How to open and read a file.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    pub(crate) strict: bool,
+    pub(crate) map: bool,
+    pub(crate) limits: Limits,
+    pub(crate) code_page: Option<CodePage>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { strict: false, map: true, limits: Limits::default(), code_page: None }
+    }
+}
+
+impl OpenOptions {
+    /// Tolerant reading through a memory map.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Strict reading: the first violation of a rule is an error with its offset, ids and code. Tolerant reading, the default, gives
+    /// every object with its state and its problems.
+    #[must_use]
+    pub fn strict(mut self, yes: bool) -> Self {
+        self.strict = yes;
+        self
+    }
+
+    /// Whether to map the file (the default, where the feature `mmap` is on) or to read it by position.
+    #[must_use]
+    pub fn map(mut self, yes: bool) -> Self {
+        self.map = yes;
+        self
+    }
+
+    /// Limits in place of the default ones.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The code page of 8-bit strings that name none, in place of the one that the store's messages suggest.
+    #[must_use]
+    pub fn code_page(mut self, code_page: CodePage) -> Self {
+        self.code_page = Some(code_page);
+        self
+    }
+
+    /// The bytes of a file, mapped or read by position as the options say.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened, or another process holds it.
+    pub fn source(&self, path: &Path) -> Result<Arc<dyn ReadAt>> {
+        let file = File::open(path).map_err(ErrorKind::Io)?;
+        let meta = file.metadata().map_err(ErrorKind::Io)?;
+        if meta.is_dir() {
+            return Err(ErrorKind::NotPst("a directory: give a file inside it".to_owned()).into());
+        }
+        #[cfg(feature = "mmap")]
+        if self.map && meta.len() > 0 && meta.is_file() {
+            return Ok(Arc::new(crate::io::MapSource::new(file)?));
+        }
+        Ok(Arc::new(FileSource::new(file)?))
+    }
+}
+
+/// An opened Outlook data file. `Send + Sync`; reading needs only `&self`.
+///
+/// ```no_run
+/// use pstkit::Pst;
+/// let pst = Pst::open("mail.pst")?;
+/// for folder in pst.folders() {
+///     println!("{} ({} messages)", folder.path(), folder.messages().count());
+/// }
+/// # Ok::<(), pstkit::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Pst {
+    ndb: Ndb,
+    options: OpenOptions,
+    header_problems: Vec<Finding>,
+    pub(crate) default_code_page: OnceLock<CodePage>,
+}
+
+impl Pst {
+    /// Opens a file for tolerant reading.
+    ///
+    /// # Errors
+    /// Where it cannot be opened or is no Outlook data file; the error says what it is instead.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, &OpenOptions::default())
+    }
+
+    /// Opens a file with options.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); in strict reading, also the first violation in the header or the trees.
+    pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Self::from_named(options.source(path)?, &name, options)
+    }
+
+    /// Opens a file that is open already.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_file(file: File) -> Result<Self> {
+        Self::from_source(Arc::new(FileSource::new(file)?), &OpenOptions::default())
+    }
+
+    /// Opens bytes in memory.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    ///
+    /// ```
+    /// let error = pstkit::Pst::from_bytes(b"PK\x03\x04".to_vec()).unwrap_err();
+    /// assert!(error.to_string().contains("ZIP"));
+    /// ```
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Self::from_source(Arc::new(bytes), &OpenOptions::default())
+    }
+
+    /// Opens anything that can be read by position.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_source(source: Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
+        Self::from_named(source, "", options)
+    }
+
+    fn from_named(source: Arc<dyn ReadAt>, name: &str, options: &OpenOptions) -> Result<Self> {
+        let mut first = vec![0; index(source.len()).min(HEADER_MAX)];
+        source.read_exact_at(&mut first, 0).map_err(|e| Error::io_at(e, 0))?;
+        let mut problems = Vec::new();
+        let header = match Header::decode(&first, &mut problems) {
+            Ok(header) => header,
+            Err(error) => {
+                return Err(match error.rule() {
+                    Some(rule) if std::ptr::eq(rule, &crate::rules::HEADER_MAGIC) || first.len() < 512 => {
+                        ErrorKind::NotPst(describe_foreign(&first, source.len(), name)).into()
+                    }
+                    _ => error,
+                });
+            }
+        };
+        if options.strict
+            && let Some(f) = problems.iter().find(|f| f.severity >= crate::rules::Severity::Error)
+        {
+            return Err(Error::damaged(f.clone()));
+        }
+        let ndb = Ndb::new(source, header, options.limits);
+        if options.strict {
+            ndb.load_index(&mut Strict)?;
+        }
+        Ok(Self { header_problems: problems, ..Self::with_options(ndb, options.clone()) })
+    }
+
+    /// Reads through an [`Ndb`] that is at hand, such as one with a salvaged index.
+    pub fn from_ndb(ndb: Ndb) -> Self {
+        Self::with_options(ndb, OpenOptions::default())
+    }
+
+    fn with_options(ndb: Ndb, options: OpenOptions) -> Self {
+        Self { ndb, options, header_problems: Vec::new(), default_code_page: OnceLock::new() }
+    }
+
+    /// The layer of nodes and blocks.
+    pub fn ndb(&self) -> &Ndb {
+        &self.ndb
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        self.ndb.header()
+    }
+
+    /// The numbers of the file's variant.
+    pub fn layout(&self) -> &'static Layout {
+        self.ndb.layout()
+    }
+
+    /// What is wrong with the header.
+    pub fn header_problems(&self) -> &[Finding] {
+        &self.header_problems
+    }
+
+    /// Whether reading is strict.
+    pub fn is_strict(&self) -> bool {
+        self.options.strict
+    }
+
+    /// The options it was opened with.
+    pub fn options(&self) -> &OpenOptions {
+        &self.options
+    }
+
+    /// Fails where the contents are encrypted with keys that are not in the file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for Windows Information Protection.
+    pub fn require_readable(&self) -> Result<()> {
+        if self.ndb.crypt() == CryptMethod::Wip { Err(wip_error()) } else { Ok(()) }
+    }
+}

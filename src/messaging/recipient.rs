@@ -1,0 +1,64 @@
+//! Recipients: the rows of a message's recipient table ([MS-PST] 2.4.5.3).
+
+use std::fmt;
+
+/// How a recipient is addressed (PidTagRecipientType).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum RecipientType {
+    /// The sender (0).
+    Originator,
+    /// To (1).
+    To,
+    /// Cc (2).
+    Cc,
+    /// Bcc (3).
+    Bcc,
+    /// Another number.
+    Other,
+}
+
+impl RecipientType {
+    /// The type that a number names; the flags in its upper bits do not count.
+    pub const fn from_number(n: i32) -> Self {
+        match n & 0xF {
+            0 => Self::Originator,
+            1 => Self::To,
+            2 => Self::Cc,
+            3 => Self::Bcc,
+            _ => Self::Other,
+        }
+    }
+
+    /// The word used in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Originator => "originator",
+            Self::To => "to",
+            Self::Cc => "cc",
+            Self::Bcc => "bcc",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for RecipientType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A recipient.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Recipient {
+    /// How it is addressed.
+    pub recipient_type: RecipientType,
+    /// Display name.
+    pub name: Option<String>,
+    /// Address: the SMTP one where there is one, else the one of its address type.
+    pub email: Option<String>,
+    /// Address type, such as `SMTP` or `EX`.
+    pub address_type: Option<String>,
+    /// Row id in the table.
+    pub row_id: u32,
+}

@@ -1,0 +1,5 @@
+//! What several topics use.
+
+pub mod alloc;
+pub mod mutate;
+pub mod walk;
