@@ -106,6 +106,9 @@ pub mod monitor;
 pub mod ndb;
 pub mod recover;
 pub mod rules;
+#[cfg(any(test, feature = "testkit"))]
+#[doc(hidden)]
+pub mod testkit;
 pub mod write;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,25 +1,35 @@
 //! Writing: new stores, in every variant, streamed to a [`Storage`](crate::io::Storage).
 //!
 //! From the bottom: [`NdbWriter`] places blocks as they come and writes B-trees, maps and header at the end ([MS-PST] 2.2);
-//! [`DataWriter`] makes data trees of bytes. [`Props`] become property contexts, [`TableBuilder`] makes tables ([MS-PST] 2.3). What is kept in memory is the indexes: 16 bytes for each block, 32 for each node.
+//! [`DataWriter`] makes data trees of bytes. [`Props`] become property contexts, [`TableBuilder`] makes tables ([MS-PST] 2.3). [`PstWriter`]
+//! makes a store of [`Message`]s in folders ([MS-PST] 2.4), complete as Outlook and its repair tool want it. What is kept in memory is the indexes: 16 bytes for each block, 32 for each node.
 //!
 //! A file is complete only when its header has been written, which is the last thing that happens: whatever stops a writer before
 //! leaves bytes that nobody takes for a store. [`AtomicFile`](crate::io::AtomicFile) gives a file its name only then.
 
-#[allow(dead_code, reason = "messages")]
+mod folder;
 mod heap;
+mod item;
+mod keys;
+mod message;
+mod names;
 mod ndb;
-#[allow(dead_code, reason = "messages")]
 mod pc;
-#[allow(dead_code, reason = "messages")]
 mod props;
+mod rows;
 mod space;
+mod store;
 mod tc;
+pub mod templates;
 mod tree;
 
+pub use folder::NewFolder;
+pub use message::{Attachment, AttachmentData, Message, Named, Recipient, RecipientKind, WrittenMessage};
+pub use names::{NameMap, PropName};
 pub use ndb::{NdbOptions, NdbWriter, Written};
 pub use pc::{Node, SubNodes};
 pub use props::{Data, Props};
+pub use store::{COMMON_VIEWS, DELETED_ITEMS, IPM_SUBTREE, PstWriter, SEARCH_ROOT, StoreOptions};
 pub use tc::{Cell, TableBuilder, TableKind};
 pub use tree::{DataWriter, WrittenData};
 

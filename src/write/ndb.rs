@@ -27,7 +27,8 @@ pub struct NdbOptions {
     pub kind: FileKind,
     /// How external blocks are encoded. [`CryptMethod::Wip`] cannot be written.
     pub crypt: CryptMethod,
-    /// Whether blocks are compressed where that saves space; 4K files only.
+    /// Whether blocks are compressed where that saves space; only 4K files, and only where blocks are not encoded: no real file has
+    /// both, and readers differ in which they undo first.
     pub compress: bool,
 }
 
@@ -141,7 +142,8 @@ impl<'a> NdbWriter<'a> {
             return Err(ErrorKind::Usage(format!("a block holds 1 to {} bytes, not {}", layout.block_data_max(), data.len())).into());
         }
         let bid = self.next_bid(internal)?;
-        let deflated = if self.options.compress { deflate(layout, data) } else { None };
+        let compress = self.options.compress && self.options.crypt == CryptMethod::None;
+        let deflated = if compress { deflate(layout, data) } else { None };
         let stored = deflated.as_deref().unwrap_or(data);
         let (cb, cb_inflated) = (low16(wide(stored.len())), low16(wide(data.len())));
         let (ib, out) = self.space.place(layout.block_size(wide(stored.len())), layout.slot)?;

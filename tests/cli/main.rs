@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::string_slice, missing_docs, unreachable_pub)]
 
 mod bad_input;
+mod check;
 mod inspect;
 mod support;
 mod usage;

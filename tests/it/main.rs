@@ -11,3 +11,4 @@ mod ndb;
 mod read;
 mod recover;
 mod support;
+mod write;

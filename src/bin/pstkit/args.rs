@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pstkit::rules::{Rule, Severity};
 use std::path::PathBuf;
 
 const EXIT: &str = "\
@@ -73,6 +74,7 @@ impl Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Info(InfoArgs),
+    Check(CheckArgs),
     Show(ShowArgs),
     Explain(ExplainArgs),
 }
@@ -142,4 +144,62 @@ pub(crate) struct ExplainArgs {
     /// List every rule
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// How a check's findings are worded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// For people
+    Text,
+    /// In the wording of scanpst.exe's log
+    Scanpst,
+}
+
+/// Check files: say exactly what is wrong, where, and what it means for the mail. Never writes
+///
+/// The default level reads everything down to the rows of tables against the objects that they list. With several files, or -q, each
+/// file gets one line; -v lists every finding.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pstkit check mail.pst
+  pstkit check --deep --json mail.pst > report.json
+  pstkit check --quick *.pst                       one line a file
+  pstkit check --fail-on warning mail.pst          for CI
+  pstkit check --severity PST-B005=notice mail.pst
+  pstkit check --format scanpst mail.pst
+
+Exit status: 0 nothing at or above --fail-on, 4 something is, +64 items are partial or lost, 8 could not be checked.")]
+pub(crate) struct CheckArgs {
+    /// Files
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Header, maps and trees alone; no block contents
+    #[arg(long, conflicts_with = "deep")]
+    pub(crate) quick: bool,
+    /// Also decode every value, inflate every body, read every attachment through
+    #[arg(long)]
+    pub(crate) deep: bool,
+    /// How findings are worded
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text, conflicts_with_all = ["json", "jsonl"])]
+    pub(crate) format: CheckFormat,
+    /// Lowest severity that makes the exit status 4: info, notice, warning, error, fatal
+    #[arg(long, default_value = "error", value_parser = severity, value_name = "SEVERITY")]
+    pub(crate) fail_on: Severity,
+    /// Give a rule another severity, as PST-B005=notice; may be repeated
+    #[arg(long, value_parser = rule_severity, value_name = "CODE=SEVERITY")]
+    pub(crate) severity: Vec<(&'static Rule, Severity)>,
+    /// Findings kept of each rule; the rest is counted
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub(crate) max_findings: usize,
+}
+
+fn severity(word: &str) -> Result<Severity, String> {
+    Severity::from_word(word).ok_or_else(|| "one of info, notice, warning, error, fatal".to_owned())
+}
+
+fn rule_severity(text: &str) -> Result<(&'static Rule, Severity), String> {
+    let (code, word) = text.split_once('=').ok_or("CODE=SEVERITY, as PST-B005=notice")?;
+    let rule = Rule::find(code).ok_or_else(|| format!("no rule has the code or name {code}; `pstkit explain --all` lists them"))?;
+    Ok((rule, severity(word)?))
 }

@@ -26,22 +26,6 @@ pub(crate) fn fix_words(verb: FixVerb) -> &'static str {
     }
 }
 
-fn json(rule: &Rule) -> serde_json::Value {
-    serde_json::json!({
-        "code": rule.code,
-        "name": rule.name,
-        "layer": rule.layer,
-        "severity": rule.severity,
-        "fix": rule.fix,
-        "safe": rule.safe,
-        "may_lose_data": rule.may_lose,
-        "message": rule.message,
-        "section": rule.section,
-        "scanpst": rule.scanpst,
-        "meaning": rule.meaning,
-    })
-}
-
 fn text(ctx: &mut Context, rule: &Rule) -> Result<(), Failure> {
     writeln!(ctx.out, "{}  {}", rule.code, rule.name)?;
     let unattended = match (rule.fix, rule.safe) {
@@ -79,11 +63,10 @@ pub(crate) fn run(ctx: &mut Context, args: &ExplainArgs) -> Outcome {
     }
     if ctx.global.jsonl {
         for rule in chosen {
-            ctx.json(&json(rule))?;
+            ctx.json(rule)?;
         }
     } else if ctx.global.json {
-        let rules: Vec<_> = chosen.into_iter().map(json).collect();
-        ctx.json(&serde_json::json!({ "schema": "pstkit-rules/1", "rules": rules }))?;
+        ctx.json(&serde_json::json!({ "schema": "pstkit-rules/1", "rules": chosen }))?;
     } else if args.all {
         let rows: Vec<Vec<String>> =
             chosen.iter().map(|r| vec![r.code.to_owned(), r.severity.to_string(), r.name.to_owned(), r.message.to_owned()]).collect();

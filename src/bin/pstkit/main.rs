@@ -4,6 +4,8 @@
 //! `repair --in-place` and `undo`. The exit status is a sum ([`status::Status`]).
 
 mod args;
+mod check;
+mod check_scanpst;
 mod explain;
 mod info;
 mod open;
@@ -62,6 +64,7 @@ fn run(cli: Cli) -> (Outcome, Context) {
     let mut ctx = Context { global: cli.global, out: BufWriter::with_capacity(64 << 10, io::stdout().lock()), progress };
     let outcome = match cli.command {
         Command::Info(a) => info::run(&mut ctx, &a),
+        Command::Check(a) => check::run(&mut ctx, &a),
         Command::Show(a) => show::run(&mut ctx, &a),
         Command::Explain(a) => explain::run(&mut ctx, &a),
     };

@@ -62,6 +62,13 @@ pub(crate) fn open(path: &Path, global: &Global) -> Result<Opened, Failure> {
     Ok(Opened { ndb, problems, header_readable })
 }
 
+/// What a file is that is no data file, with what to do.
+pub(crate) fn describe(path: &Path, global: &Global) -> String {
+    let first = source(path, global).ok().and_then(|s| Some((read_up_to(&*s, 0, HEADER_MAX).ok()?, s.len())));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    first.map_or_else(|| "it cannot be read".to_owned(), |(first, len)| foreign(&first, len, &name))
+}
+
 fn foreign(first: &[u8], len: u64, name: &str) -> String {
     if !first.starts_with(b"!BDN") {
         return describe_foreign(first, len, name);

@@ -22,6 +22,11 @@ impl Status {
     pub(crate) const USAGE: Self = Self(16);
     /// Cancelled, or the reader of the output went away.
     pub(crate) const CANCELLED: Self = Self(32);
+
+    /// The status that a report gives.
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
 }
 
 impl BitOr for Status {

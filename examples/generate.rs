@@ -1,0 +1,36 @@
+//! Writes a generated store: `generate OUT VARIETY [SEED]`, or `generate OUT mail MEBIBYTES`.
+
+use pstkit::error::Result;
+use pstkit::io::AtomicFile;
+use pstkit::testkit::{MailShape, VARIETIES, mail, small_to};
+use std::path::Path;
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [out, what, rest @ ..] = args.as_slice() else {
+        eprintln!("usage: generate OUT VARIETY [SEED] | generate OUT mail MEBIBYTES | generate DIR all [SEED]");
+        std::process::exit(16);
+    };
+    let number = rest.first().and_then(|s| s.parse().ok()).unwrap_or(1);
+    if what == "all" {
+        for v in VARIETIES {
+            let file = AtomicFile::create(&Path::new(out).join(format!("{}.pst", v.name())), true)?;
+            small_to(file.storage()?, v, number)?;
+            file.commit()?;
+        }
+        return Ok(());
+    }
+    let file = AtomicFile::create(Path::new(out), true)?;
+    let written = if what == "mail" {
+        mail(file.storage()?, &MailShape::of_size(number << 20))?
+    } else {
+        let Some(v) = VARIETIES.into_iter().find(|v| v.name() == *what) else {
+            eprintln!("no such variety: {what}");
+            std::process::exit(16);
+        };
+        small_to(file.storage()?, v, number)?
+    };
+    file.commit()?;
+    println!("{} nodes, {} blocks, {} bytes", written.nodes, written.blocks, written.header.root.file_eof.0);
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! `pstkit check`: what is wrong with a file, for people and for programs.
+
+use crate::Context;
+use crate::args::{CheckArgs, CheckFormat};
+use crate::status::{Failure, Outcome, Status};
+use crate::{check_scanpst, explain, open, render};
+use pstkit::check::{CheckOptions, ItemCount, Level, Report, Verdict, check};
+use pstkit::finding::{Finding, Fix, Loss, Value};
+use pstkit::monitor::Monitor as _;
+use pstkit::rules::{Rule, Severity};
+use serde::Serialize;
+use std::io::Write;
+use std::path::Path;
+
+/// A report with the status that the program gives for it.
+#[derive(Serialize)]
+struct WithExit<'r> {
+    #[serde(flatten)]
+    report: &'r Report,
+    exit: u8,
+}
+
+/// A line of `--jsonl`.
+#[derive(Serialize)]
+struct Event<'r, T: Serialize> {
+    event: &'static str,
+    file: String,
+    #[serde(flatten)]
+    what: &'r T,
+}
+
+/// Places of a rule that are printed without `-v`.
+const PLACES: usize = 10;
+
+fn options(ctx: &Context, args: &CheckArgs, path: &Path) -> CheckOptions {
+    let level = match (args.quick, args.deep) {
+        (true, _) => Level::Quick,
+        (_, true) => Level::Deep,
+        _ => Level::Default,
+    };
+    let options = CheckOptions::level(level).threads(ctx.global.threads).path(path.display().to_string()).max_findings(args.max_findings);
+    args.severity.iter().fold(options, |o, (rule, severity)| o.severity(rule, *severity))
+}
+
+pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
+    let mut status = Status::DONE;
+    let several = args.files.len() > 1;
+    let mut reports = Vec::new();
+    for path in &args.files {
+        let report = open::source(path, &ctx.global)
+            .and_then(|s| check(s, &options(ctx, args, path), &ctx.progress).map_err(|e| Failure::of(path, e)));
+        let report = match report {
+            Ok(report) => report,
+            Err(e) if several && !ctx.progress.cancelled() => {
+                if let Some(m) = e.message() {
+                    ctx.warn(m);
+                }
+                status |= e.status();
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
+        status |= Status::from_bits(report.exit_status(args.fail_on));
+        if report.verdict == Verdict::NotPst {
+            let what = open::describe(path, &ctx.global);
+            let said = format!("{}: not an Outlook data file: {what}", path.display());
+            if !several && !ctx.global.machine() {
+                return Err(Failure::Said(Status::FAILED, said));
+            }
+            ctx.warn(said);
+        }
+        let exit = report.exit_status(args.fail_on);
+        if ctx.global.jsonl {
+            let file = || path.display().to_string();
+            for finding in &report.findings {
+                ctx.json(&Event { event: "finding", file: file(), what: finding })?;
+            }
+            let bare = Report { findings: Vec::new(), ..report };
+            ctx.json(&Event { event: "summary", file: file(), what: &WithExit { report: &bare, exit } })?;
+        } else if ctx.global.json {
+            reports.push((report, exit));
+        } else if args.format == CheckFormat::Scanpst {
+            check_scanpst::write(&mut ctx.out, path, &report)?;
+        } else if several || ctx.global.quiet {
+            writeln!(ctx.out, "{}: {}", path.display(), report.summary())?;
+            if ctx.global.verbose {
+                findings(ctx, &report)?;
+            }
+        } else {
+            text(ctx, path, &report)?;
+        }
+    }
+    if ctx.global.json {
+        let all: Vec<_> = reports.iter().map(|(report, exit)| WithExit { report, exit: *exit }).collect();
+        match all.as_slice() {
+            [one] if !several => ctx.json(one)?,
+            _ => ctx.json(&serde_json::json!({ "schema": "pstkit-reports/1", "reports": all }))?,
+        }
+    }
+    Ok(status)
+}
+
+fn text(ctx: &mut Context, path: &Path, report: &Report) -> Result<(), Failure> {
+    write!(ctx.out, "{}", path.display())?;
+    if let Some(f) = &report.format {
+        let kind = f.kind.map_or_else(|| "data file".to_owned(), |k| k.to_string());
+        write!(ctx.out, ": {kind}, {}, encoding {}, {}", f.variant, f.crypt, render::size(report.source.size))?;
+    }
+    writeln!(ctx.out)?;
+    let phases: Vec<Vec<String>> =
+        report.phases.iter().map(|p| vec![p.phase.title().to_owned(), format!("{} checked", render::grouped(p.objects))]).collect();
+    render::table(&mut ctx.out, 2, &[1], &phases)?;
+    findings(ctx, report)?;
+    account(ctx, report)?;
+    writeln!(ctx.out, "\nverdict: {}", report.summary())?;
+    writeln!(ctx.out, "{}", advice(report, path))?;
+    Ok(())
+}
+
+/// The findings, rule by rule, the worst first.
+fn findings(ctx: &mut Context, report: &Report) -> Result<(), Failure> {
+    let mut counts: Vec<_> = report.counts.iter().filter(|c| c.listed > 0 || c.omitted > 0).collect();
+    counts.sort_by_key(|c| (std::cmp::Reverse(c.severity), c.rule.code));
+    for c in counts {
+        let times = c.listed.saturating_add(c.omitted);
+        let times = if times == 1 { String::new() } else { format!(" ({} times)", render::grouped(times)) };
+        writeln!(ctx.out, "\n{} {} {}: {}{times}", c.severity, c.rule.code, c.rule.name, c.rule.message)?;
+        let places: Vec<&Finding> = report.findings.iter().filter(|f| std::ptr::eq(f.rule, c.rule)).collect();
+        let fix = places.iter().map(|f| f.fix()).max().unwrap_or(Fix::None);
+        writeln!(ctx.out, "  {} {}", c.rule.meaning, remedy(c.rule, fix))?;
+        let most = match (ctx.global.verbose, c.severity) {
+            (true, _) => usize::MAX,
+            (false, Severity::Info | Severity::Notice) => 1,
+            (false, _) => PLACES,
+        };
+        for f in places.iter().take(most) {
+            writeln!(ctx.out, "    {}", place(f))?;
+        }
+        let left = places.len().saturating_sub(most);
+        if left > 0 {
+            writeln!(ctx.out, "    … and {} (-v)", render::count(u64::try_from(left).unwrap_or(0), "more", "more"))?;
+        }
+        if c.omitted > 0 {
+            writeln!(ctx.out, "    … and {} more that are not listed (--max-findings)", render::grouped(c.omitted))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a repair does about it.
+fn remedy(rule: &Rule, fix: Fix) -> String {
+    let words = explain::fix_words(rule.fix);
+    match fix {
+        Fix::None => String::new(),
+        Fix::Safe => format!("Repair: {words}, without loss."),
+        Fix::Lossy => format!("Repair: {words}; the plan says what that gives up."),
+        Fix::Manual => format!("Repair: {words}; a person has to decide."),
+    }
+}
+
+/// Where a finding is, whose mail it is about, and the values.
+pub(crate) fn place(f: &Finding) -> String {
+    let mut out = String::new();
+    match (&f.folder, &f.subject) {
+        (Some(folder), Some(subject)) => out.push_str(&format!("in {}, \"{}\": ", render::clean(folder), render::cut(subject, 60))),
+        (Some(folder), None) => out.push_str(&format!("in {}: ", render::clean(folder))),
+        (None, Some(subject)) => out.push_str(&format!("\"{}\": ", render::cut(subject, 60))),
+        (None, None) => {}
+    }
+    out.push_str(&f.at.to_string());
+    match (&f.actual, &f.expected) {
+        (Value::None, Value::None) => {}
+        (Value::None, e) => out.push_str(&format!(", must be {e}")),
+        (a, Value::None) => out.push_str(&format!(", is {a}")),
+        (a, e) => out.push_str(&format!(", is {a}, must be {e}")),
+    }
+    match f.loss {
+        Loss::None => {}
+        Loss::Metadata => out.push_str(", costs metadata"),
+        Loss::Partial => out.push_str(", costs part of an item"),
+        Loss::Item => out.push_str(", costs an item"),
+    }
+    if f.consequences > 0 {
+        out.push_str(&format!(", and {} that follow from it", render::grouped(f.consequences)));
+    }
+    render::clean(&out)
+}
+
+/// Folders, messages and attachments: what can be read of them.
+fn account(ctx: &mut Context, report: &Report) -> Result<(), Failure> {
+    let items = &report.items;
+    let all = [("folders", items.folders), ("messages", items.messages), ("attachments", items.attachments)];
+    if all.iter().all(|(_, c)| *c == ItemCount::default()) {
+        return Ok(());
+    }
+    let head = ["", "expected", "whole", "in part", "lost"].map(str::to_owned).to_vec();
+    let mut rows = vec![head];
+    for (name, c) in all {
+        rows.push(vec![
+            name.to_owned(),
+            render::grouped(c.expected),
+            render::grouped(c.ok),
+            render::grouped(c.partial),
+            render::grouped(c.lost),
+        ]);
+    }
+    writeln!(ctx.out)?;
+    render::table(&mut ctx.out, 2, &[1, 2, 3, 4], &rows)?;
+    if !items.complete {
+        writeln!(ctx.out, "  The trees are not whole: more may be there than is counted here, and more may be lost.")?;
+    }
+    Ok(())
+}
+
+/// What to do next.
+fn advice(report: &Report, path: &Path) -> String {
+    let file = path.display();
+    match report.verdict {
+        Verdict::Clean => "Nothing has to be done.".to_owned(),
+        Verdict::Minor if report.worst() >= Some(Severity::Warning) => {
+            format!("No mail is touched, and Outlook opens such files. `pstkit repair -n \"{file}\"` shows what would be set right.")
+        }
+        Verdict::Minor => "Nothing has to be done: files that Outlook wrote are like this.".to_owned(),
+        Verdict::Errors => format!(
+            "Next: `pstkit repair -n \"{file}\"` shows what a repair would do; it changes nothing. Keep the file as it is until then."
+        ),
+        Verdict::Fatal => format!(
+            "Outlook cannot open it as it is. Next: `pstkit repair -n \"{file}\"` shows what can be put back; it changes nothing. Keep the file as it is until then."
+        ),
+        Verdict::NotPst => "Nothing can be checked.".to_owned(),
+        Verdict::Unsupported => {
+            "The contents are encrypted with keys that are not in the file: remove the protection on a machine that holds them.".to_owned()
+        }
+    }
+}

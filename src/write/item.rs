@@ -1,0 +1,321 @@
+//! Writing messages: recipient and attachment tables, sizes, flags, and what follows from them for the row ([MS-PST] 2.4.5, 2.4.6).
+
+use super::message::{Attachment, AttachmentData, Message, Named, Recipient, WrittenMessage};
+use super::pc::{PcBuilder, SubNodes};
+use super::props::{Data, Props, from_utf16};
+use super::rows::Rows;
+use super::store::PstWriter;
+use super::tc::TableKind;
+use super::templates::{ATTACHMENTS, RECIPIENTS, columns_for};
+use super::tree::{DataWriter, WrittenData};
+use crate::error::{ErrorKind, Result};
+use crate::format::bytes::low32;
+use crate::format::ids::{Nid, NidType, PropTag, PropType};
+use crate::format::tags;
+use crate::messaging::code_page::CodePage;
+use md5::{Digest, Md5};
+
+/// MSGFLAG_READ.
+pub(super) const FLAG_READ: i32 = 0x01;
+/// MSGFLAG_HASATTACH.
+const FLAG_ATTACHMENTS: i32 = 0x10;
+/// MSGFLAG_ASSOCIATED.
+const FLAG_ASSOCIATED: i32 = 0x40;
+/// Messages within messages.
+const DEPTH_MAX: u16 = 64;
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Folder,
+    Associated,
+    Attachment,
+}
+
+/// A message that is written, and what its row is made of.
+pub(super) struct Item {
+    pub(super) written: WrittenMessage,
+    pub(super) props: Props,
+    pub(super) large: Vec<(PropTag, WrittenData)>,
+}
+
+impl PstWriter<'_> {
+    /// Writes a message's blocks, but no node: for an embedded message that is written before what it is embedded in.
+    ///
+    /// # Errors
+    /// As [`add_message`](Self::add_message).
+    pub fn write_embedded(&mut self, message: Message) -> Result<WrittenMessage> {
+        Ok(self.write_item(message, Place::Attachment, 0)?.written)
+    }
+
+    pub(super) fn write_item(&mut self, message: Message, place: Place, depth: u16) -> Result<Item> {
+        if depth > DEPTH_MAX {
+            return Err(ErrorKind::Usage(format!("messages are embedded more than {DEPTH_MAX} deep")).into());
+        }
+        let Message { mut props, named, recipients, attachments, mut subnodes, .. } = message;
+        self.fit(&mut props, named)?;
+        let has_attachments = !attachments.is_empty();
+        self.complete_message(&mut props, &recipients, has_attachments, place);
+        if !recipients.is_empty() {
+            let table = self.write_recipients(recipients)?;
+            subnodes.add(Nid::RECIPIENT_TABLE, table);
+        }
+        if has_attachments {
+            let columns = columns_for(self.ndb.layout().is_ansi(), ATTACHMENTS);
+            let mut rows = Rows::new(columns);
+            for attachment in attachments {
+                self.write_attachment(attachment, &mut subnodes, &mut rows, depth)?;
+            }
+            let table = rows.write(&mut self.ndb, TableKind::Plain, &mut |_, _| ())?;
+            subnodes.add(Nid::ATTACHMENT_TABLE, table);
+        }
+        let mut pc = PcBuilder::new(&mut self.ndb, &props, subnodes)?;
+        let size = pc.set_size(tags::MESSAGE_SIZE)?;
+        props.set(tags::MESSAGE_SIZE, size.to_le_bytes());
+        let large = props.iter().filter_map(|(tag, _)| Some((tag, pc.large_value(tag)?))).collect();
+        let node = pc.finish(&mut self.ndb)?;
+        Ok(Item { written: WrittenMessage { node, size }, props, large })
+    }
+
+    /// Makes properties such as this file holds them: names become ids, texts are narrowed in ANSI files.
+    pub(super) fn fit(&mut self, props: &mut Props, named: Vec<Named>) -> Result<()> {
+        for Named { name, prop_type, data } in named {
+            let id = self.names.id(&name)?;
+            props.put(PropTag::new(id, prop_type), data);
+        }
+        if self.ndb.layout().is_ansi() {
+            let lost = props.narrow(self.code_page);
+            self.characters_lost = self.characters_lost.saturating_add(crate::format::bytes::wide(lost.len()));
+        }
+        Ok(())
+    }
+
+    /// Sets what every message has and what follows from its parts.
+    fn complete_message(&mut self, props: &mut Props, recipients: &[Recipient], has_attachments: bool, place: Place) {
+        let ansi = self.ndb.layout().is_ansi();
+        let text = |tag: PropTag| if ansi { tag.with_type(PropType::STRING8) } else { tag };
+        if !props.has(tags::MESSAGE_CLASS.id()) {
+            let class = if ansi { b"IPM.Note".to_vec() } else { super::props::utf16("IPM.Note") };
+            props.set(text(tags::MESSAGE_CLASS), class);
+        }
+        // What only rows and the table itself hold must not stand in the object.
+        for tag in [tags::LTP_ROW_ID, tags::LTP_ROW_VER, tags::MESSAGE_STATUS, tags::CONVERSATION_ID] {
+            props.remove(tag.id());
+        }
+        for tag in [tags::DISPLAY_TO, tags::DISPLAY_CC, tags::DISPLAY_BCC] {
+            if props.get(tag.id()).is_some_and(|(_, d)| d.size() == 0) {
+                props.remove(tag.id());
+            }
+        }
+        for (tag, kind) in [(tags::DISPLAY_TO, 1), (tags::DISPLAY_CC, 2), (tags::DISPLAY_BCC, 3)] {
+            let names: Vec<String> = recipients
+                .iter()
+                .filter(|r| r.props.i32(tags::RECIPIENT_TYPE) == Some(kind))
+                .filter_map(|r| r.props.str(tags::DISPLAY_NAME))
+                .filter(|n| !n.is_empty())
+                .collect();
+            if !props.has(tag.id()) && !names.is_empty() {
+                let mut one = Props::new();
+                one.set_str(tag, &names.join("; "));
+                if ansi {
+                    one.narrow(self.code_page);
+                }
+                if let Some((tag, data)) = one.remove(tag.id()) {
+                    props.put(tag, data);
+                }
+            }
+        }
+        let mut flags = props.i32(tags::MESSAGE_FLAGS).unwrap_or(0);
+        flags = if has_attachments { flags | FLAG_ATTACHMENTS } else { flags & !FLAG_ATTACHMENTS };
+        flags = if place == Place::Associated { flags | FLAG_ASSOCIATED } else { flags & !FLAG_ASSOCIATED };
+        props.set_i32(tags::MESSAGE_FLAGS, flags).set_i32(tags::MESSAGE_SIZE, 0);
+        let now = self.now;
+        props.or(tags::CREATION_TIME, || now.0.to_le_bytes().to_vec());
+        let created = props.bytes(tags::CREATION_TIME).map_or_else(|| now.0.to_le_bytes().to_vec(), <[u8]>::to_vec);
+        props.or(tags::LAST_MODIFICATION_TIME, || created);
+        let key = self.keys.key();
+        props.or(tags::SEARCH_KEY, || key.to_vec());
+    }
+
+    fn write_recipients(&mut self, recipients: Vec<Recipient>) -> Result<super::pc::Node> {
+        let ansi = self.ndb.layout().is_ansi();
+        let mut columns = columns_for(ansi, RECIPIENTS);
+        let mut fitted = Vec::with_capacity(recipients.len());
+        for Recipient { mut props, row_id } in recipients {
+            self.fit(&mut props, Vec::new())?;
+            for (tag, _) in props.iter() {
+                if !columns.contains(&tag) && columns.len() < 200 {
+                    columns.push(tag);
+                }
+            }
+            fitted.push((props, row_id));
+        }
+        let mut rows = Rows::new(columns);
+        for (props, row_id) in fitted {
+            let mut large = Vec::new();
+            for (tag, data) in props.iter() {
+                if let Data::Bytes(bytes) = data
+                    && bytes.len() > super::pc::VALUE_IN_HEAP
+                {
+                    large.push((tag, self.ndb.write_data(bytes)?));
+                }
+            }
+            let id = match row_id {
+                Some(id) => id,
+                None => self.ndb.next_unique(),
+            };
+            let version = self.ndb.next_unique();
+            rows.push(id, version, &props, &[], &|tag| large.iter().find(|(t, _)| *t == tag).map(|(_, tree)| *tree));
+        }
+        rows.write(&mut self.ndb, TableKind::Plain, &mut |_, _| ())
+    }
+
+    fn write_attachment(&mut self, attachment: Attachment, message: &mut SubNodes, rows: &mut Rows, depth: u16) -> Result<()> {
+        let Attachment { mut props, named, data, nid, mut subnodes } = attachment;
+        let nid = match nid {
+            Some(nid) => nid,
+            None => self.ndb.next_nid(NidType::ATTACHMENT)?,
+        };
+        self.fit(&mut props, named)?;
+        let method = match data {
+            AttachmentData::None => None,
+            AttachmentData::Bytes(_) | AttachmentData::Reader(_) | AttachmentData::Written(_) => Some(1),
+            AttachmentData::Message(_) | AttachmentData::WrittenMessage(_) => Some(5),
+            AttachmentData::Ole(_) | AttachmentData::WrittenObject { .. } => Some(6),
+        };
+        match data {
+            AttachmentData::None => {}
+            AttachmentData::Bytes(bytes) => {
+                props.set(tags::ATTACH_DATA_BINARY, bytes);
+            }
+            AttachmentData::Reader(mut reader) => {
+                let tree = self.copy_reader(&mut *reader)?;
+                props.put(tags::ATTACH_DATA_BINARY, Data::Written(tree));
+            }
+            AttachmentData::Written(tree) => {
+                props.put(tags::ATTACH_DATA_BINARY, Data::Written(tree));
+            }
+            AttachmentData::Message(inner) => {
+                let nid = match inner.nid {
+                    Some(nid) => nid,
+                    None => self.ndb.next_nid(NidType::NORMAL_MESSAGE)?,
+                };
+                let WrittenMessage { node, size } = self.write_item(*inner, Place::Attachment, depth.saturating_add(1))?.written;
+                subnodes.add(nid, node);
+                props.put(tags::ATTACH_DATA_OBJECT, Data::Object { nid, size });
+            }
+            AttachmentData::WrittenMessage(WrittenMessage { node, size }) => {
+                let nid = self.ndb.next_nid(NidType::NORMAL_MESSAGE)?;
+                subnodes.add(nid, node);
+                props.put(tags::ATTACH_DATA_OBJECT, Data::Object { nid, size });
+            }
+            AttachmentData::Ole(bytes) => {
+                let nid = self.ndb.next_nid(NidType::OBJECT_DATA)?;
+                let tree = self.ndb.write_data(&bytes)?;
+                subnodes.add_data(nid, tree);
+                props.put(tags::ATTACH_DATA_OBJECT, Data::Object { nid, size: low32(tree.bytes) });
+            }
+            AttachmentData::WrittenObject { nid, node, size } => {
+                let nid = match nid {
+                    Some(nid) => nid,
+                    None => self.ndb.next_nid(NidType::OBJECT_DATA)?,
+                };
+                subnodes.add(nid, node);
+                props.put(tags::ATTACH_DATA_OBJECT, Data::Object { nid, size });
+            }
+        }
+        for tag in [tags::LTP_ROW_ID, tags::LTP_ROW_VER] {
+            props.remove(tag.id());
+        }
+        props.or(tags::ATTACH_METHOD, || method.unwrap_or(0i32).to_le_bytes().to_vec());
+        props.or(tags::RENDERING_POSITION, || (-1i32).to_le_bytes().to_vec());
+        props.set_i32(tags::ATTACH_SIZE, 0);
+        let size = low32(props.size());
+        props.set(tags::ATTACH_SIZE, size.to_le_bytes());
+        let pc = PcBuilder::new(&mut self.ndb, &props, subnodes)?;
+        let large: Vec<(PropTag, WrittenData)> = props.iter().filter_map(|(tag, _)| Some((tag, pc.large_value(tag)?))).collect();
+        let node = pc.finish(&mut self.ndb)?;
+        message.add(nid, node);
+        let version = self.ndb.next_unique();
+        rows.push(nid.0, version, &props, &[], &|tag| large.iter().find(|(t, _)| *t == tag).map(|(_, tree)| *tree));
+        Ok(())
+    }
+
+    /// Writes what a reader yields.
+    fn copy_reader(&mut self, reader: &mut dyn std::io::Read) -> Result<WrittenData> {
+        let mut data = DataWriter::new();
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return data.finish(&mut self.ndb),
+                Ok(n) => data.push(&mut self.ndb, buffer.get(..n).unwrap_or_default())?,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(ErrorKind::Io(e).into()),
+            }
+        }
+    }
+}
+
+/// The id of the conversation that a message's row bears: that of the conversation index where Outlook tracks it, else a digest of
+/// the topic.
+pub(super) fn conversation_id(props: &Props, code_page: CodePage) -> Option<[u8; 16]> {
+    if props.bool(tags::CONVERSATION_INDEX_TRACKING) == Some(true)
+        && let Some(index) = props.bytes(tags::CONVERSATION_INDEX)
+        && index.first() == Some(&1)
+        && let Some(id) = crate::format::bytes::array_at(index, 6)
+    {
+        return Some(id);
+    }
+    let topic = match props.get(tags::CONVERSATION_TOPIC.id())? {
+        (t, Data::Bytes(b)) if t.prop_type() == PropType::STRING => from_utf16(b),
+        (t, Data::Bytes(b)) if t.prop_type() == PropType::STRING8 => code_page.decode(b).0.into_owned(),
+        _ => return None,
+    };
+    if topic.is_empty() || topic.encode_utf16().count() >= 256 {
+        return None;
+    }
+    // One character becomes one: no ß to SS.
+    let upper: String = topic
+        .chars()
+        .map(|c| {
+            let mut up = c.to_uppercase();
+            match (up.next(), up.next()) {
+                (Some(one), None) => one,
+                _ => c,
+            }
+        })
+        .collect();
+    Some(Md5::digest(super::props::utf16(&upper)).into())
+}
+
+/// The key of a conversation in the message index.
+pub(super) fn index_key(conversation: Option<[u8; 16]>) -> u32 {
+    match conversation {
+        None => u32::MAX,
+        Some(id) => id.iter().zip((0..16u32).rev()).fold(0xFFFF_0000, |key, (b, shift)| key ^ u32::from(*b) << shift),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_key_of_a_known_conversation() {
+        // a real store: conversation 265A36B5-9408-4506-A9D0-F322FB304BE7 is in bucket FFF367A9
+        let id = [0xB5, 0x36, 0x5A, 0x26, 0x08, 0x94, 0x06, 0x45, 0xA9, 0xD0, 0xF3, 0x22, 0xFB, 0x30, 0x4B, 0xE7];
+        let other = [0x26, 0x5A, 0x36, 0xB5, 0x94, 0x08, 0x45, 0x06, 0xA9, 0xD0, 0xF3, 0x22, 0xFB, 0x30, 0x4B, 0xE7];
+        assert!([index_key(Some(id)), index_key(Some(other))].contains(&0xFFF3_67A9));
+        assert_eq!(index_key(None), u32::MAX);
+    }
+
+    #[test]
+    fn the_conversation_of_a_topic_is_its_digest() {
+        let mut props = Props::new();
+        props.set_str(tags::CONVERSATION_TOPIC, "Größe");
+        let want: [u8; 16] = Md5::digest(super::super::props::utf16("GRÖßE")).into();
+        assert_eq!(conversation_id(&props, CodePage(1252)), Some(want));
+        props.set_str(tags::CONVERSATION_TOPIC, "");
+        assert_eq!(conversation_id(&props, CodePage(1252)), None);
+    }
+}

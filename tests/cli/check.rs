@@ -1,0 +1,83 @@
+//! `check`: verdicts, formats, statuses.
+
+use crate::support::{empty_store, file, pstkit, real};
+
+/// The smallest real file with a bit of a block changed, and the block's id.
+fn damaged() -> Option<(tempfile::TempDir, std::path::PathBuf)> {
+    let path = empty_store()?;
+    let mut bytes = std::fs::read(path).unwrap();
+    // the store object's block: see `pstkit show … 0x21`
+    bytes[0x5D40 + 100] ^= 1;
+    Some(file("damaged.pst", &bytes))
+}
+
+#[test]
+fn a_healthy_file_is_clean_with_status_0_at_every_level() {
+    let Some(path) = empty_store() else { return };
+    let path = path.to_str().unwrap();
+    for level in [None, Some("--quick"), Some("--deep")] {
+        let args: Vec<&str> = ["check", path].into_iter().chain(level).collect();
+        let run = pstkit(&args);
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{run:?}");
+        assert!(run.out.contains("\nverdict: clean") || run.out.contains("\nverdict: minor"), "{run:?}");
+        let v = pstkit(args.iter().chain(&["--json"])).json();
+        assert_eq!((v["schema"].as_str(), v["exit"].as_u64()), (Some("pstkit-report/1"), Some(0)));
+        assert_eq!(v["source"]["path"].as_str(), Some(path));
+    }
+}
+
+#[test]
+fn a_damaged_file_is_told_in_every_format() {
+    let Some((_dir, path)) = damaged() else { return };
+    let path = path.to_str().unwrap();
+    let run = pstkit(["check", path]);
+    assert_eq!(run.status & 4, 4, "{run:?}");
+    for words in ["error PST-D001 block-crc", "@0x5d40", "Repair:", "\nverdict: errors", "pstkit repair -n"] {
+        assert!(run.out.contains(words), "no {words} in\n{}", run.out);
+    }
+    let v = pstkit(["check", "--json", path]).json();
+    let crc = v["findings"].as_array().unwrap().iter().find(|f| f["code"] == "PST-D001").unwrap();
+    assert_eq!((crc["at"]["offset"].as_u64(), crc["severity"].as_str()), (Some(0x5D40), Some("error")));
+    let lines = pstkit(["check", "--jsonl", path]).lines();
+    assert_eq!(lines.last().unwrap()["event"], "summary");
+    assert_eq!(lines.len(), v["findings"].as_array().unwrap().len() + 1);
+    assert!(lines.iter().all(|l| l["file"].as_str() == Some(path)));
+    let scanpst = pstkit(["check", "--format", "scanpst", path]);
+    assert!(scanpst.out.contains("!!Invalid block (bid=108, ib=23872):\n    CRC mismatch (read "), "{}", scanpst.out);
+    let quiet = pstkit(["check", "-q", path]);
+    assert_eq!(quiet.out.lines().count(), 1, "{}", quiet.out);
+}
+
+#[test]
+fn severities_and_the_failing_one_can_be_chosen() {
+    let Some((_dir, path)) = damaged() else { return };
+    let path = path.to_str().unwrap();
+    assert_eq!(pstkit(["check", "--fail-on", "fatal", path]).status & 4, 0);
+    let v = pstkit(["check", "--severity", "block-crc=info", "--json", path]).json();
+    assert!(v["findings"].as_array().unwrap().iter().all(|f| f["code"] != "PST-D001" || f["severity"] == "info"), "{v}");
+    for wrong in [["--fail-on", "bad"], ["--severity", "PST-D001"], ["--severity", "PST-D001=bad"], ["--severity", "PST-Z1=info"]] {
+        assert_eq!(pstkit(["check", wrong[0], wrong[1], path]).status, 16, "{wrong:?}");
+    }
+}
+
+#[test]
+fn several_files_get_a_line_each_and_a_bad_one_stops_nothing() {
+    let (Some(healthy), Some((_dir, broken))) = (empty_store(), damaged()) else { return };
+    let (_dir2, text) = file("x.pst", b"no mail");
+    let files = [healthy.to_str().unwrap(), text.to_str().unwrap(), "/nowhere/y.pst", broken.to_str().unwrap()];
+    let run = pstkit(std::iter::once("check").chain(files));
+    assert_eq!(run.status & (4 | 8), 4 | 8, "{run:?}");
+    assert_eq!(run.out.lines().count(), 3, "{run:?}");
+    assert!(run.out.contains(": not-pst") && run.err.contains("too short") && run.err.contains("no such file"), "{run:?}");
+    let v = pstkit(["check", "--json"].into_iter().chain(files)).json();
+    assert_eq!(v["reports"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_healthy_file_of_each_variant_has_no_errors() {
+    for name in ["mooijtech__go-pst/32-bit.pst", "npm__pst-extractor/pstextractortest@outlook.com.ost", "apache__tika/testPST.pst"] {
+        let Some(path) = real(name) else { return };
+        let run = pstkit(["check", "--no-mmap", "--threads", "2", path.to_str().unwrap()]);
+        assert_eq!(run.status, 0, "{run:?}");
+    }
+}
