@@ -10,6 +10,7 @@ pub mod bth;
 #[cfg(test)]
 pub(crate) mod build;
 pub mod heap;
+pub mod named;
 pub mod pc;
 
 pub mod tc;
@@ -17,6 +18,7 @@ pub mod value;
 
 pub use bth::Bth;
 pub use heap::{Heap, Item};
+pub use named::{NameKind, NameMap, NameMapBuilder, PropertyName};
 pub use pc::PropertyContext;
 
 pub use tc::{Row, TableContext};
