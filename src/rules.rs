@@ -369,10 +369,65 @@ rules! {
     TC_COLUMN_HEAP "PST-T016" "column-heap" Table Error RebuildTable ask loses "a column's own heap is missing or not readable" "-" - "Names of senders or conversations are missing from the list; they are in the messages.";
     TC_GUST "PST-T017" "gust-table" Table Info None ask keeps "the table has the form that Outlook 2007 used for search results" "-" - "Nothing is wrong; current versions of Outlook do not write it.";
     TC_DEPRECATED "PST-T018" "deprecated-index" Table Notice RewriteContext safe keeps "a table's deprecated index is not 0" "2.3.4.1" - "No effect is known.";
+    // The store's own objects
+    RECEIVE_TABLE "PST-S001" "receive-table-missing" Store Error CreateObject safe keeps "the receive folder table is missing" "2.4.1" "Receive folder table missing" "Outlook does not know where new mail goes; the table is made again.";
+    RECEIVE_DEFAULT "PST-S002" "receive-default-class" Store Warning RebuildTable safe keeps "the receive folder table has no row for the default message class, or it names no folder" "2.4.1" "Receive folder table missing default message class" "New mail could not be delivered; the row is made again.";
+    OUTGOING_QUEUE "PST-S003" "outgoing-queue" Store Warning CreateObject safe keeps "the outgoing queue is missing" "2.4.1" "Missing the outgoing queue" "Outlook makes it again.";
+    TEMPLATE_MISSING "PST-S004" "template-missing" Store Error CreateObject safe keeps "the template of a kind of table is missing" "2.4.1" "Missing template" "New folders and messages could not be made; the template is made again.";
+    SEARCH_QUEUE "PST-S005" "search-queue" Store Warning CreateObject safe keeps "a queue of search updates is missing or holds no whole number of records" "2.4.8.4" "Search folder missing update queue" "Searches may be stale until Outlook starts them again.";
+    ACTIVITY_LIST "PST-S006" "activity-list" Store Warning CreateObject safe keeps "the list of active searches is missing, or names no search folder" "2.4.8.4.2" "Search activity list missing" "Searches may be stale until Outlook starts them again.";
+    STORE_PROPERTY "PST-S007" "store-property" Store Error SetProperty safe keeps "the message store lacks a property that it must have" "2.4.3.1" "Message store missing {}" "Outlook may not open the store or find its folders.";
+    NAME_MAP "PST-S008" "name-map" Store Error CreateObject ask keeps "the map of named properties is missing" "2.4.7" - "Properties of appointments, contacts and tasks have no names; they keep their values.";
+    STORE_MISSING "PST-S009" "store-missing" Store Fatal CreateObject safe keeps "the message store object is missing or cannot be read" "2.4.3" "Fatal Error: 80040813" "Outlook cannot open the file; the object is made again from what refers to it.";
+    STORE_ENTRY_ID "PST-S010" "store-entry-id" Store Error SetProperty safe keeps "a default folder's entry id does not name a folder of this store" "2.4.3.2" "Missing PR_IPM_SUBTREE_ENTRYID" "Outlook may not find the folder, or makes another one.";
+    TEMPLATE_ROWS "PST-S011" "template-rows" Store Warning RebuildTable ask loses "a template has rows" "2.4.1" - "Outlook would copy the rows into new tables.";
+    TEMPLATE_COLUMN "PST-S012" "template-column" Store Warning RebuildTable safe keeps "a template lacks a column that it must have" "2.4.4" "TC (nid={}) missing required column ({})" "New tables would lack the column.";
+    UNNAMED_PROPERTY "PST-S013" "unnamed-property" Store Notice None ask keeps "a property's id stands for a name, and the map has no such name" "2.4.7" - "The value is kept; what it means is lost.";
+    FOLDER_MASK "PST-S014" "valid-folder-mask" Store Notice SetProperty safe keeps "the mask of default folders names a folder that the store has no entry id for" "2.4.3.1" - "Outlook makes the folder again.";
+    SEARCH_DOMAIN "PST-S015" "search-domain" Store Notice CreateObject safe keeps "the search domain object is missing" "2.4.8.4" "Deleting SDO" "Outlook makes it again.";
+    SEARCH_NOT_LISTED "PST-S016" "search-not-listed" Store Notice CreateObject safe keeps "a search folder is not in the list of active searches" "2.4.8.4.2" "SAL missing entry (nid={})" "The search is not kept up to date.";
+    // Folders
+    FOLDER_PROPERTY "PST-F001" "folder-property" Folder Error SetProperty safe keeps "a folder lacks a property that it must have" "2.4.4.1.1" "Folder (nid={}): Missing {}" "Outlook shows an error for the folder; the property follows from its tables.";
+    FOLDER_COUNT "PST-F002" "count-mismatch" Folder Warning SetProperty safe keeps "a folder's count of messages differs from its contents table" "2.4.4.1.1" - "The number beside the folder is wrong.";
+    FOLDER_UNREAD "PST-F003" "unread-mismatch" Folder Warning SetProperty safe keeps "a folder's count of unread messages differs from its contents table" "2.4.4.1.1" - "The number beside the folder is wrong.";
+    FOLDER_SUBFOLDERS "PST-F004" "has-subfolders" Folder Warning SetProperty safe keeps "a folder's mark of having subfolders differs from its hierarchy table" "2.4.4.1.1" - "The folder cannot be unfolded, or unfolds to nothing.";
+    FOLDER_TABLE "PST-F005" "table-missing" Folder Error CreateObject safe keeps "one of a folder's tables is missing" "2.4.4" - "Outlook cannot show the folder; the table is made again from the objects in it.";
+    FOLDER_ROW "PST-F006" "row-vs-folder" Folder Warning RebuildTable safe keeps "a row of a hierarchy table differs from the folder that it stands for" "2.4.4.4" "Hierarchy Table for {}, row doesn't match sub-object: irow={}, RowID={}" "The list of folders shows something else than the folder has.";
+    FOLDER_NOT_LISTED "PST-F007" "not-in-parent" Folder Error RebuildTable safe keeps "a folder is not in its parent's hierarchy table" "2.4.4.4" "Adding folder (nid={}) back to the database" "Outlook does not show the folder or what is in it.";
+    FOLDER_ROW_DANGLING "PST-F008" "row-without-folder" Folder Error RebuildTable safe keeps "a row of a hierarchy table stands for no folder of this folder" "2.4.4.4" "Hierarchy Table for {}, sub-object not found, RowID={}" "Outlook lists a folder that is not there, unless it can be found again.";
+    STRAY_TABLE "PST-F009" "stray-table" Folder Warning DropObject ask loses "a folder's table belongs to no folder" "2.4.4" - "Left over, or the folder itself is lost.";
+    SEARCH_TABLE "PST-F010" "search-table-missing" Folder Warning CreateObject safe keeps "a search folder lacks its queue, criteria or results" "2.4.8.6" "Search folder (nid={}) missing update queue" "The search does not work; Outlook makes it again.";
+    SEARCH_FLAGS "PST-F011" "search-flags" Folder Notice ResetIndex safe keeps "a search folder's criteria lack their flags" "2.4.8.6.3" "missing search flags" "The search does not work; Outlook makes it again.";
     // Messages
-    RTF_UNDECODABLE "PST-M009" "body-undecodable" Message Error SetProperty ask keeps "a message's RTF body does not decompress as it states" "2.4.5" - "Part of the body is damaged; the text and HTML bodies may be whole.";
+    MESSAGE_ROW "PST-M001" "row-vs-message" Message Warning RebuildTable safe keeps "a row of a contents table differs from the message that it stands for" "2.4.5.2" "Contents Table for {}, row doesn't match sub-object: irow={}, RowID={}" "The list of messages shows something else than the message has.";
+    SEARCH_KEY "PST-M002" "search-key" Message Warning SetProperty safe keeps "a message has no search key" "2.4.5.1.1" "Message (nid={}): Missing PR_SEARCH_KEY" "Only replies and synchronisation use it; a new one is made.";
+    MESSAGE_TIMES "PST-M003" "message-times" Message Warning SetProperty safe keeps "a message has no time of creation or of change" "2.4.5.1.1" "Message (nid={}): Missing PR_CREATION_TIME" "The time is taken from the list of messages or from the delivery.";
+    MESSAGE_CLASS "PST-M004" "message-class" Message Error SetProperty safe keeps "a message has no class" "2.4.5.1.1" "Message (nid={}): Missing PR_MESSAGE_CLASS" "Outlook takes it for an ordinary mail.";
+    MESSAGE_SIZE "PST-M005" "message-size" Message Notice SetProperty safe keeps "a message's size differs from the bytes that it takes" "2.4.5.1.1" "row doesn't match sub-object" "Sorting by size is off.";
+    MESSAGE_FLAGS "PST-M006" "message-flags" Message Warning SetProperty safe keeps "a message's flags do not fit what it has" "2.4.5.1.1" "Message flags shouldn't have MSGFLAG_ASSOCIATED" "The paper clip is missing or shown for nothing, or the message is listed as another kind.";
+    MESSAGE_NOT_LISTED "PST-M007" "orphan-message" Message Error RebuildTable safe keeps "a message is not in the contents table of its folder" "2.4.5" "Failed to add row to the FLT, RowID = {}" "Outlook does not show the message.";
+    MESSAGE_ROW_DANGLING "PST-M008" "row-without-message" Message Error RebuildTable safe keeps "a row of a contents table stands for no message of this folder" "2.4.5.2" "Contents Table for {}, sub-object not found, RowID={}" "Outlook lists a message that cannot be opened, unless it can be found again.";
+    RTF_UNDECODABLE "PST-M009" "body-undecodable" Message Error None ask keeps "a message's compressed body cannot be decoded whole" "2.4.5" - "Part of the text is lost; the other forms of the body may have it.";
+    SUBJECT_PREFIX "PST-M010" "subject-prefix" Message Notice SetProperty safe keeps "a subject's prefix is longer than the subject" "2.5.3.1.1.1" - "The subject may be shown wrongly.";
+    MESSAGE_EMBEDDED_ROW "PST-M011" "message-elsewhere" Message Error RebuildTable safe keeps "a row of a contents table stands for a message of another folder" "2.4.5.2" "Contents Table for {}, sub-object not found, RowID={}" "The message is shown twice; its own folder keeps it.";
     // Recipients and attachments
-    EMBEDDED_MISSING "PST-R006" "embedded-missing" Recipient Error None ask loses "an attachment's embedded message is missing" "2.4.6.2" - "The message inside the attachment is lost.";
+    RECIPIENT_ROW "PST-R001" "recipient-table" Recipient Warning SetProperty ask keeps "a recipient is of no known type" "2.4.5.3" - "The recipient is shown as an ordinary one.";
+    ATTACH_SIZE "PST-R002" "attach-size" Recipient Warning SetProperty safe keeps "an attachment's size is missing or differs from its properties" "2.4.6.1.1" "Attachment (nid={}) missing or invalid PR_ATTACH_SIZE" "Only the size shown is wrong.";
+    RENDERING_POSITION "PST-R003" "rendering-position" Recipient Warning SetProperty safe keeps "an attachment has no rendering position" "2.4.6.1.1" "missing PR_RENDERING_POSITION" "The attachment is shown below the text.";
+    ATTACH_METHOD "PST-R004" "attach-method" Recipient Warning SetProperty safe keeps "an attachment's method is missing or not a known one" "2.4.6.1.1" - "What kind of attachment it is follows from its data.";
+    ATTACH_DATA "PST-R005" "attach-data" Recipient Warning SetProperty ask loses "an attachment has no data" "2.4.6.1.1" - "The attachment is empty.";
+    EMBEDDED_MISSING "PST-R006" "embedded-missing" Recipient Error DropObject ask loses "an attachment's embedded message or object is missing" "2.4.6.2" - "The embedded message is lost unless its sub-node is found elsewhere.";
+    ATTACH_NOT_LISTED "PST-R007" "attachment-not-listed" Recipient Error RebuildTable safe keeps "an attachment is not in its message's attachment table" "2.4.6.3" "Attachment table, row doesn't match sub-object" "Outlook does not show the attachment.";
+    ATTACH_ROW_DANGLING "PST-R008" "row-without-attachment" Recipient Error RebuildTable ask loses "a row of an attachment table stands for no attachment" "2.4.6.3" "Attachment table, row doesn't match sub-object" "The attachment is lost unless its sub-node is found elsewhere.";
+    ATTACH_ROW "PST-R009" "row-vs-attachment" Recipient Warning RebuildTable safe keeps "a row of an attachment table differs from the attachment that it stands for" "2.4.6.3" "Attachment table, row doesn't match sub-object" "The list of attachments shows something else than the attachment has.";
+    EMBEDDED_SIZE "PST-R010" "embedded-size" Recipient Notice SetProperty safe keeps "the size noted for an embedded object differs from the object's own" "2.3.3.5" "sub-object with invalid size (computed={}, actual={})" "Only the size shown is wrong.";
+    // Outlook's index nodes
+    ID_MAP "PST-X001" "idmap-dangling" Index Notice ResetIndex safe keeps "Outlook's map of object ids names objects that do not exist" "-" - "Outlook repairs it by itself.";
+    ROW_ID_CELLS "PST-X002" "row-id-cells" Index Info None safe keeps "rows of a table lack the cells by which Outlook maps objects" "-" - "Outlook adds them by itself.";
+    INDEX_NODE "PST-X003" "index-missing" Index Notice ResetIndex safe keeps "an index that Outlook keeps is missing or not readable" "-" - "Outlook makes it again.";
+    ROW_ONLY_CELLS "PST-X004" "row-only-cells" Index Notice RebuildTable safe keeps "rows of a contents table lack cells that only rows have" "-" - "Outlook's checker calls it a minor inconsistency.";
+    UPDATE_QUEUE "PST-X005" "update-queue" Index Warning ResetIndex safe keeps "a queue's head lies behind its end" "2.4.8.3" "corrupt update queue" "Outlook starts the work again.";
+    MESSAGE_INDEX "PST-X006" "message-index" Index Notice ResetIndex safe keeps "Outlook's message index names messages that do not exist" "-" - "Outlook repairs it by itself.";
 }
 
 #[cfg(test)]
