@@ -6,7 +6,7 @@
 
 use super::report::{CheckOptions, RuleCount};
 use crate::error::Result;
-use crate::finding::{Finding, Sink};
+use crate::finding::{Finding, Location, Loss, Sink};
 use crate::format::ids::{Bid, Nid};
 use crate::monitor::Monitor;
 use crate::rules::{self, Layer, Rule, Severity};
@@ -152,7 +152,15 @@ pub(super) struct Collector<'c> {
     /// Reports so far, of whatever kind.
     pub reports: u64,
     /// The worst loss reported since [`watch`](Self::watch).
-    pub loss: crate::finding::Loss,
+    pub loss: Loss,
+    /// Objects are being looked at: what is wrong with blocks has been told before.
+    objects: bool,
+    /// The bad block that the object at hand was found to have.
+    touched: Option<Cause>,
+    /// The first object that each cause was found to hit, and how badly.
+    owners: HashMap<Cause, (Location, Loss)>,
+    /// Where the object at hand is.
+    pub at: Location,
 }
 
 impl<'c> Collector<'c> {
@@ -166,23 +174,55 @@ impl<'c> Collector<'c> {
             tallies: HashMap::new(),
             folded: HashMap::new(),
             reports: 0,
-            loss: crate::finding::Loss::None,
+            loss: Loss::None,
+            objects: false,
+            touched: None,
+            owners: HashMap::new(),
+            at: Location::NONE,
         }
     }
 
-    /// Begins to watch for losses; [`loss`](Self::loss) tells the worst from here on.
-    #[allow(dead_code, reason = "the messaging passes use it")]
-    pub(super) fn watch(&mut self) {
-        self.loss = crate::finding::Loss::None;
+    /// An empty collector for what is wrong with objects.
+    pub(super) fn for_objects(options: &'c CheckOptions, causes: &'c Causes) -> Self {
+        Self { objects: true, ..Self::new(options, Some(causes)) }
+    }
+
+    /// Begins with an object; [`loss`](Self::loss) tells the worst loss from here on.
+    pub(super) fn watch(&mut self, at: Location) {
+        self.loss = Loss::None;
+        self.touched = None;
+        self.context = Context::Free;
+        self.at = at;
+    }
+
+    /// Takes note that the object at hand has a block, in case it is a bad one.
+    pub(super) fn touch(&mut self, bid: Bid, loss: Loss) {
+        if let Some(cause) = self.causes.and_then(|c| c.of_block(bid)) {
+            self.blame(cause, loss);
+        }
+    }
+
+    fn blame(&mut self, cause: Cause, loss: Loss) {
+        self.touched = self.touched.or(Some(cause));
+        self.loss = self.loss.max(loss);
+        let owner = self.owners.entry(cause).or_insert((self.at, loss));
+        owner.1 = owner.1.max(loss);
     }
 
     /// Adds a finding and tells its place in the list, if it was listed.
     pub(super) fn add(&mut self, mut f: Finding) -> Option<usize> {
         self.reports = self.reports.saturating_add(1);
         self.loss = self.loss.max(f.loss);
+        if self.objects
+            && let Some(cause) = self.causes.and_then(|c| c.of_finding(&f))
+        {
+            self.blame(cause, f.loss);
+            return None;
+        }
         f.severity = self.options.severity_of(&f);
         let severity = f.severity;
-        let context = self.causes.and_then(|c| c.of_finding(&f)).map_or(self.context, Context::Known);
+        let cause = self.causes.and_then(|c| c.of_finding(&f)).or(self.touched);
+        let context = cause.map_or(self.context, Context::Known);
         let most = crate::format::bytes::wide(self.options.max_findings);
         let tally = self.tally(f.rule);
         if context != Context::Free {
@@ -256,6 +296,10 @@ impl<'c> Collector<'c> {
         for (cause, n) in other.folded {
             self.fold(cause, n);
         }
+        for (cause, owner) in other.owners {
+            let mine = self.owners.entry(cause).or_insert(owner);
+            mine.1 = mine.1.max(owner.1);
+        }
         self.reports = self.reports.saturating_add(other.reports);
         places
     }
@@ -265,6 +309,15 @@ impl<'c> Collector<'c> {
         for (cause, n) in &self.folded {
             if let Some(f) = self.findings.get_mut(cause.0) {
                 f.consequences = f.consequences.saturating_add(*n);
+            }
+        }
+        for (cause, (at, loss)) in &self.owners {
+            if let Some(f) = self.findings.get_mut(cause.0) {
+                if f.at.nid.is_none() {
+                    f.at.nid = at.nid;
+                    f.at.sub = f.at.sub.or(at.sub);
+                }
+                f.loss = f.loss.max(*loss);
             }
         }
         let mut counts: Vec<RuleCount> = self

@@ -6,9 +6,15 @@
 
 mod census;
 mod collect;
+mod objects;
+mod pass_attachments;
+mod pass_folders;
 mod pass_header;
+mod pass_indexes;
 mod pass_maps;
+mod pass_messages;
 mod pass_refs;
+mod pass_store;
 mod pass_sweep;
 mod pass_trees;
 pub mod report;
@@ -28,7 +34,7 @@ use crate::io::ReadAt;
 use crate::limits::Limits;
 use crate::monitor::{Monitor, Phase};
 use crate::ndb::Ndb;
-use crate::rules::{self, Severity};
+use crate::rules::{self, Layer, Severity};
 use census::Counter;
 use collect::{Causes, Collector};
 use pass_header::Opening;
@@ -148,6 +154,34 @@ impl Check<'_> {
         self.census.local_high_water = structures.local_high_water;
         pass_refs::compare(self)?;
         self.done(Phase::References, structures.count);
+        self.blame();
+        if has_messages(self.ndb.header().kind()) && self.ndb.crypt() != CryptMethod::Wip {
+            self.objects()?;
+        }
+        Ok(())
+    }
+
+    /// What has been said of blocks is the cause of what their objects lack.
+    fn blame(&mut self) {
+        for (i, f) in self.out.findings.iter().enumerate() {
+            let about_block = f.rule.layer == Layer::Data
+                || std::ptr::eq(f.rule, &rules::NODE_DATA_MISSING)
+                || std::ptr::eq(f.rule, &rules::NODE_SUB_MISSING);
+            if let Some(bid) = f.at.bid.filter(|_| about_block) {
+                self.causes.spoil(bid, collect::Cause(i));
+            }
+        }
+    }
+
+    /// Everything that looks at folders, messages and what Outlook keeps beside them.
+    fn objects(&mut self) -> Result<()> {
+        let count = self.ndb.index().nodes().iter().filter(|n| n.nid.is_folder() || n.nid.is_message()).count();
+        self.begin(Phase::Messaging, wide(count));
+        pass_store::run(self)?;
+        pass_folders::run(self)?;
+        pass_messages::run(self)?;
+        pass_indexes::run(self)?;
+        self.done(Phase::Messaging, wide(count));
         Ok(())
     }
 
@@ -198,7 +232,21 @@ fn foreign(options: &CheckOptions, size: u64, out: Collector<'_>) -> Outcome {
 }
 
 /// Whether the messaging layer of such a file is known.
-#[allow(dead_code, reason = "the messaging passes ask it")]
 fn has_messages(kind: Option<FileKind>) -> bool {
     kind != Some(FileKind::Pab)
+}
+
+/// Verifies the map of named properties.
+fn verify_name_map<'a>(objects: &objects::Objects<'a>, node: crate::ndb::Node<'a>, out: &mut Collector<'_>) -> Result<()> {
+    objects.properties(node, out).map(|_| ())
+}
+
+/// What is wrong with a compressed body, in words.
+fn rtf_problem(bytes: &[u8], limits: &Limits) -> Result<(), String> {
+    let limit = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
+    match crate::messaging::rtf::decompress(bytes, limit) {
+        Ok(d) if d.is_sound() => Ok(()),
+        Ok(_) => Err("not whole".to_owned()),
+        Err(e) => Err(e.to_string()),
+    }
 }

@@ -8,7 +8,7 @@ use super::Check;
 use super::census::{Census, Counter};
 use super::collect::Collector;
 use crate::error::Result;
-use crate::finding::{Finding, Ignore, Location, Loss, Sink};
+use crate::finding::{Finding, Ignore, Location, Loss, Sink, Value};
 use crate::format::block::{SubnodeBlock, XBlock};
 use crate::format::bytes::{low16, wide};
 use crate::format::ids::{Bid, NidType};
@@ -365,7 +365,7 @@ pub(super) fn compare(check: &mut Check<'_>) -> Result<()> {
         if *counted == 0 {
             // Outlook leaves unreferenced blocks with a count of at most 1; a higher count says that something lost them.
             let severity = if b.refs <= 1 { Severity::Notice } else { Severity::Warning };
-            out.add_under(Finding::new(&rules::ORPHAN_BLOCK, at).numbers(b.refs.into(), 1).severity(severity), lost);
+            out.add_under(Finding::new(&rules::ORPHAN_BLOCK, at).actual(Value::Number(b.refs.into())).severity(severity), lost);
         } else {
             let f = Finding::new(&rules::REF_COUNT, at).numbers(b.refs.into(), low16(expected.min(0xFFFF)).into());
             out.add_under(f, lost);

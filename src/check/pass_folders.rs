@@ -1,0 +1,340 @@
+//! Folders: their properties, their three tables, and each table's rows against the objects that it must list ([MS-PST] 2.4.4).
+//!
+//! The parent in the node B-tree is the truth; rows follow from it.
+
+use super::Check;
+use super::collect::{Collector, Context};
+use super::objects::{Objects, State, count_of, differ};
+use super::report::ItemCount;
+use super::work::in_order;
+use crate::error::Result;
+use crate::finding::{Finding, Ignore, Location, Loss, Sink};
+use crate::format::bytes::wide;
+use crate::format::ids::{Nid, NidType, PropTag};
+use crate::format::page::NbtEntry;
+use crate::format::tags;
+use crate::ltp::{PropertyContext, TableContext};
+use crate::monitor::step;
+use crate::rules::{self, Rule, Severity};
+
+/// MSGFLAG_READ.
+const READ: i32 = 1;
+
+/// What a folder brings back.
+struct FolderFacts<'c> {
+    out: Collector<'c>,
+    folders: ItemCount,
+    /// Messages that rows speak of and no node holds.
+    lost_messages: u64,
+    row_versions: Vec<u32>,
+}
+
+/// What a table brings back.
+#[derive(Default)]
+struct TableFacts {
+    /// The table can be read.
+    readable: bool,
+    rows: u64,
+    unread: u64,
+    /// Ids in rows that no node has.
+    dangling: u64,
+}
+
+/// Checks every folder.
+pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
+    let (options, monitor) = (check.options, check.monitor);
+    let objects = Objects::new(&check.ndb, options, &check.causes);
+    let index = check.ndb.index();
+    let folders: Vec<NbtEntry> = index.nodes().iter().filter(|n| n.nid.is_folder()).copied().collect();
+    let (out, items) = (&mut check.out, &mut check.items);
+    let mut versions: Vec<u32> = Vec::new();
+    in_order(
+        options.threads,
+        &folders,
+        &|n: &NbtEntry| {
+            let facts = folder(&objects, n)?;
+            step(monitor, 1)?;
+            Ok(facts)
+        },
+        &mut |facts: FolderFacts<'_>| {
+            out.merge(facts.out, monitor);
+            items.folders = items.folders.plus(facts.folders);
+            items.messages.expected = items.messages.expected.saturating_add(facts.lost_messages);
+            items.messages.lost = items.messages.lost.saturating_add(facts.lost_messages);
+            versions.extend(facts.row_versions);
+        },
+    )?;
+    let mut rest = objects.collector();
+    strays(&objects, &mut rest)?;
+    row_versions(&mut versions, &mut rest)?;
+    check.census.row_version = versions.last().copied().unwrap_or(0);
+    check.out.merge(rest, monitor);
+    Ok(())
+}
+
+fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry) -> Result<FolderFacts<'a>> {
+    let mut facts = FolderFacts { out: objects.collector(), folders: ItemCount::default(), lost_messages: 0, row_versions: Vec::new() };
+    let out = &mut facts.out;
+    let at = Location::node(n.nid);
+    out.watch(at);
+    let Some(node) = objects.ndb.node(n.nid) else { return Ok(facts) };
+    objects.look_for_bad_blocks(&node, out)?;
+    let pc = objects.properties(node, out)?;
+    if let Some(pc) = &pc {
+        let wanted = [tags::DISPLAY_NAME, tags::CONTENT_COUNT, tags::CONTENT_UNREAD_COUNT, tags::SUBFOLDERS];
+        objects.require(pc, &wanted, &rules::FOLDER_PROPERTY, Loss::Metadata, out)?;
+    } else {
+        out.loss = Loss::Item;
+    }
+    State::of(out.loss).count(&mut facts.folders);
+    if n.nid.nid_type() == NidType::SEARCH_FOLDER {
+        search_folder(objects, n.nid, out)?;
+        return Ok(facts);
+    }
+    let children = |t: &[NidType]| -> Vec<u32> {
+        let mut ids: Vec<u32> =
+            objects.ndb.index().children(n.nid).filter(|c| c.nid != n.nid && t.contains(&c.nid.nid_type())).map(|c| c.nid.0).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let table = |kind: TableKind, out: &mut Collector<'_>, versions: &mut Vec<u32>| -> Result<TableFacts> {
+        let listed = children(kind.types);
+        folder_table(objects, n.nid, &kind, &listed, out, versions)
+    };
+    let versions = &mut facts.row_versions;
+    let hierarchy = table(HIERARCHY, out, versions)?;
+    let contents = table(CONTENTS, out, versions)?;
+    let associated = table(ASSOCIATED, out, versions)?;
+    facts.folders.expected = facts.folders.expected.saturating_add(hierarchy.dangling);
+    facts.folders.lost = facts.folders.lost.saturating_add(hierarchy.dangling);
+    facts.lost_messages = contents.dangling.saturating_add(associated.dangling);
+    if let Some(pc) = &pc {
+        out.watch(at);
+        counters(pc, &hierarchy, &contents, out)?;
+    }
+    Ok(facts)
+}
+
+/// What distinguishes a folder's tables.
+struct TableKind {
+    table: NidType,
+    types: &'static [NidType],
+    /// A node that no row stands for.
+    not_listed: &'static Rule,
+    /// A row that stands for no node.
+    dangling: &'static Rule,
+    /// Rows stand for folders, and are compared here.
+    folders: bool,
+}
+
+const HIERARCHY: TableKind = TableKind {
+    table: NidType::HIERARCHY_TABLE,
+    types: &[NidType::NORMAL_FOLDER, NidType::SEARCH_FOLDER],
+    not_listed: &rules::FOLDER_NOT_LISTED,
+    dangling: &rules::FOLDER_ROW_DANGLING,
+    folders: true,
+};
+
+const CONTENTS: TableKind = TableKind {
+    table: NidType::CONTENTS_TABLE,
+    types: &[NidType::NORMAL_MESSAGE],
+    not_listed: &rules::MESSAGE_NOT_LISTED,
+    dangling: &rules::MESSAGE_ROW_DANGLING,
+    folders: false,
+};
+
+const ASSOCIATED: TableKind = TableKind {
+    table: NidType::ASSOC_CONTENTS_TABLE,
+    types: &[NidType::ASSOC_MESSAGE],
+    not_listed: &rules::MESSAGE_NOT_LISTED,
+    dangling: &rules::MESSAGE_ROW_DANGLING,
+    folders: false,
+};
+
+fn folder_table(
+    objects: &Objects<'_>,
+    folder: Nid,
+    kind: &TableKind,
+    listed: &[u32],
+    out: &mut Collector<'_>,
+    versions: &mut Vec<u32>,
+) -> Result<TableFacts> {
+    let mut facts = TableFacts::default();
+    let nid = folder.with_type(kind.table);
+    let at = Location::node(nid);
+    out.watch(at);
+    let Some(node) = objects.ndb.node(nid) else {
+        let f = Finding::new(&rules::FOLDER_TABLE, Location::node(folder)).actual(format!("no node {nid}")).loss(Loss::Metadata);
+        out.add_under(f, objects.causes.of_node(nid));
+        return Ok(facts);
+    };
+    let before = out.findings.len();
+    objects.look_for_bad_blocks(&node, out)?;
+    let table = objects.table(node, out)?;
+    // Rows that cannot be read follow from what is wrong with the table.
+    if out.findings.get(before..).unwrap_or_default().iter().any(|f| f.loss > Loss::None) {
+        out.context = Context::Here(Some(before));
+    }
+    let Some(table) = table else {
+        for id in listed {
+            out.add(Finding::new(kind.not_listed, Location::node(Nid(*id))).loss(Loss::Metadata));
+        }
+        return Ok(facts);
+    };
+    facts.readable = out.loss <= Loss::Metadata;
+    let mut ids = Vec::new();
+    let mut rows = table.rows();
+    while let Some(row) = rows.next(&mut Ignore)? {
+        facts.rows = facts.rows.saturating_add(1);
+        ids.push(row.id());
+        versions.push(row.version());
+        if kind.folders {
+            folder_row(objects, folder, &table, &row, out)?;
+        } else if row.int(tags::MESSAGE_FLAGS.id()).is_some_and(|f| f & READ == 0) {
+            facts.unread = facts.unread.saturating_add(1);
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let context = out.context;
+    let (mut missing, mut extra) = (Vec::new(), Vec::new());
+    differ(
+        listed,
+        &ids,
+        &mut |nid| {
+            missing.push(nid);
+            Ok(())
+        },
+        &mut |nid| {
+            extra.push(nid);
+            Ok(())
+        },
+    )?;
+    for nid in missing {
+        out.add(Finding::new(kind.not_listed, Location::node(nid)).actual(format!("folder {folder}")).loss(Loss::Metadata));
+    }
+    for nid in extra {
+        let owner = objects.ndb.index().node(nid);
+        let f = match owner {
+            Some(n) if !kind.folders && kind.types.contains(&nid.nid_type()) => {
+                Finding::new(&rules::MESSAGE_EMBEDDED_ROW, at.with_sub(nid)).hex(folder.0.into(), n.parent.0.into())
+            }
+            _ => Finding::new(kind.dangling, at.with_sub(nid)).loss(if owner.is_none() { Loss::Item } else { Loss::Metadata }),
+        };
+        if owner.is_none() {
+            facts.dangling = facts.dangling.saturating_add(1);
+        }
+        out.add_under(f, objects.causes.of_node(nid));
+    }
+    out.context = context;
+    Ok(facts)
+}
+
+/// A row of a hierarchy table against the folder.
+fn folder_row<'a>(
+    objects: &Objects<'a>,
+    folder: Nid,
+    table: &TableContext<'a>,
+    row: &crate::ltp::tc::Row<'_, 'a>,
+    out: &mut Collector<'_>,
+) -> Result<()> {
+    let nid = Nid(row.id());
+    let Some(node) = objects.ndb.node(nid).filter(|n| n.parent == folder) else { return Ok(()) };
+    // The folder itself is checked under its own node.
+    let Some(pc) = PropertyContext::open(node, &mut Ignore)? else { return Ok(()) };
+    // Outlook itself leaves cells of search folders out.
+    let severity = if nid.nid_type() == NidType::SEARCH_FOLDER { Severity::Notice } else { rules::FOLDER_ROW.severity };
+    objects.compare(row, table, &pc, (&rules::FOLDER_ROW, severity), out)
+}
+
+/// Counts and marks in a folder's properties against its tables.
+fn counters(pc: &PropertyContext<'_>, hierarchy: &TableFacts, contents: &TableFacts, out: &mut Collector<'_>) -> Result<()> {
+    let at = |tag: PropTag| pc.at().with_tag(tag);
+    let number = |v: i32| u64::try_from(v).unwrap_or_default();
+    if contents.readable {
+        for (tag, rule, counted) in [
+            (tags::CONTENT_COUNT, &rules::FOLDER_COUNT, contents.rows),
+            (tags::CONTENT_UNREAD_COUNT, &rules::FOLDER_UNREAD, contents.unread),
+        ] {
+            if let Some(stored) = pc.int(tag.id()).map(number)
+                && stored != counted
+            {
+                out.report(Finding::new(rule, at(tag)).numbers(stored, counted).loss(Loss::Metadata))?;
+            }
+        }
+    }
+    if hierarchy.readable
+        && let Some(stored) = pc.bool(tags::SUBFOLDERS.id())
+        && stored != (hierarchy.rows > 0)
+    {
+        out.report(Finding::new(&rules::FOLDER_SUBFOLDERS, at(tags::SUBFOLDERS)).numbers(stored.into(), hierarchy.rows.min(1)))?;
+    }
+    Ok(())
+}
+
+/// A search folder's companions.
+fn search_folder(objects: &Objects<'_>, nid: Nid, out: &mut Collector<'_>) -> Result<()> {
+    // The search root of Outlook 2007 has results alone.
+    if nid == Nid(0x723) {
+        return Ok(());
+    }
+    let companions = [NidType::SEARCH_UPDATE_QUEUE, NidType::SEARCH_CRITERIA_OBJECT, NidType::SEARCH_CONTENTS_TABLE];
+    let missing: Vec<Nid> = companions.iter().map(|t| nid.with_type(*t)).filter(|n| objects.ndb.index().node(*n).is_none()).collect();
+    for m in &missing {
+        // Results alone are made again by the next search; some writers leave them out.
+        let severity = if m.nid_type() == NidType::SEARCH_CONTENTS_TABLE { Severity::Notice } else { Severity::Warning };
+        let f = Finding::new(&rules::SEARCH_TABLE, Location::node(nid)).actual(format!("no node {m}")).loss(Loss::Metadata);
+        out.add_under(f.severity(severity), objects.causes.of_node(*m));
+    }
+    let criteria = nid.with_type(NidType::SEARCH_CRITERIA_OBJECT);
+    if let Some(node) = objects.ndb.node(criteria) {
+        out.watch(Location::node(criteria));
+        objects.look_for_bad_blocks(&node, out)?;
+        if !node.data.is_none()
+            && let Some(pc) = objects.properties(node, out)?
+            && !pc.has(0x660B)
+        {
+            out.report(Finding::new(&rules::SEARCH_FLAGS, Location::node(criteria)))?;
+        }
+    }
+    let results = nid.with_type(NidType::SEARCH_CONTENTS_TABLE);
+    if let Some(node) = objects.ndb.node(results) {
+        out.watch(Location::node(results));
+        objects.look_for_bad_blocks(&node, out)?;
+        if !node.data.is_none() {
+            objects.table(node, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tables whose folder is gone.
+fn strays(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
+    let index = objects.ndb.index();
+    for n in index.nodes() {
+        let owner = match n.nid.nid_type() {
+            NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE => NidType::NORMAL_FOLDER,
+            NidType::SEARCH_CONTENTS_TABLE => NidType::SEARCH_FOLDER,
+            _ => continue,
+        };
+        let folder = n.nid.with_type(owner);
+        // Low indexes are templates and Outlook's own.
+        if n.nid.index() < 0x40 || index.node(folder).is_some() {
+            continue;
+        }
+        let f = Finding::new(&rules::STRAY_TABLE, Location::node(n.nid)).actual(format!("no folder {folder}"));
+        out.add_under(f, objects.causes.of_node(folder));
+    }
+    Ok(())
+}
+
+/// Row versions are unique over all folders' tables.
+fn row_versions(versions: &mut [u32], out: &mut Collector<'_>) -> Result<()> {
+    versions.sort_unstable();
+    let twice = versions.iter().zip(versions.iter().skip(1)).filter(|(a, b)| a == b && **a != 0).count();
+    if twice > 0 {
+        let text = format!("{} of {} rows", wide(twice), count_of(versions));
+        out.report(Finding::new(&rules::TC_ROW_VER, Location::NONE).actual(text))?;
+    }
+    Ok(())
+}

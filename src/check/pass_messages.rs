@@ -1,0 +1,281 @@
+//! Messages: properties, flags, recipients, and each message against its row ([MS-PST] 2.4.5).
+//!
+//! Work comes in pieces of a folder's messages, so that a large folder does not end on one thread; each piece opens the folder's table
+//! for itself and asks it for the rows that it needs.
+
+use super::Check;
+use super::collect::{Collector, Context};
+use super::objects::{Objects, State};
+use super::report::ItemCount;
+use super::work::in_order;
+use crate::error::Result;
+use crate::finding::{Finding, Ignore, Location, Loss, Sink};
+use crate::format::bytes::{le16, wide};
+use crate::format::ids::{HnidKind, Nid, NidType, PropType};
+use crate::format::page::NbtEntry;
+use crate::format::tags;
+use crate::ltp::{PropertyContext, TableContext};
+use crate::monitor::step;
+use crate::ndb::{DataTree, Node};
+use crate::rules::{self, Severity};
+use std::io::Read;
+
+/// MSGFLAG_HASATTACH.
+const HAS_ATTACHMENTS: i32 = 0x10;
+/// MSGFLAG_ASSOCIATED.
+const ASSOCIATED: i32 = 0x40;
+/// Messages in one piece of work.
+const PIECE: usize = 256;
+
+/// What a piece of work brings back.
+struct Facts<'c> {
+    out: Collector<'c>,
+    messages: ItemCount,
+    attachments: ItemCount,
+}
+
+/// A message that is still to be looked at: a top-level one or one inside an attachment.
+pub(super) struct Pending<'a> {
+    pub node: Node<'a>,
+    pub depth: u16,
+    /// The size that the attachment's object value notes.
+    pub noted: Option<(u32, Location)>,
+}
+
+/// Checks every message.
+pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
+    let (options, monitor) = (check.options, check.monitor);
+    let objects = Objects::new(&check.ndb, options, &check.causes);
+    // by folder and kind, so that a piece has one table
+    let mut order: Vec<NbtEntry> = check.ndb.index().nodes().iter().filter(|n| n.nid.is_message()).copied().collect();
+    order.sort_by_key(|n| (n.parent, n.nid.nid_type(), n.nid));
+    let pieces: Vec<&[NbtEntry]> =
+        order.chunk_by(|a, b| (a.parent, a.nid.nid_type()) == (b.parent, b.nid.nid_type())).flat_map(|c| c.chunks(PIECE)).collect();
+    let (out, items) = (&mut check.out, &mut check.items);
+    in_order(
+        options.threads,
+        &pieces,
+        &|piece: &&[NbtEntry]| {
+            let facts = some_messages(&objects, piece)?;
+            step(monitor, wide(piece.len()))?;
+            Ok(facts)
+        },
+        &mut |facts: Facts<'_>| {
+            out.merge(facts.out, monitor);
+            items.messages = items.messages.plus(facts.messages);
+            items.attachments = items.attachments.plus(facts.attachments);
+        },
+    )
+}
+
+fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry]) -> Result<Facts<'a>> {
+    let mut facts = Facts { out: objects.collector(), messages: ItemCount::default(), attachments: ItemCount::default() };
+    let Some(first) = piece.first() else { return Ok(facts) };
+    let associated = first.nid.nid_type() == NidType::ASSOC_MESSAGE;
+    let kind = if associated { NidType::ASSOC_CONTENTS_TABLE } else { NidType::CONTENTS_TABLE };
+    // The table itself is checked with its folder.
+    let table = match objects.ndb.node(first.parent.with_type(kind)) {
+        Some(node) => TableContext::open(node, &mut Ignore)?,
+        None => None,
+    };
+    let mut pending = Vec::new();
+    for n in piece {
+        let out = &mut facts.out;
+        let at = Location::node(n.nid);
+        out.watch(at);
+        let Some(node) = objects.ndb.node(n.nid) else { continue };
+        objects.look_for_bad_blocks(&node, out)?;
+        let pc = message(objects, node, associated, 0, &mut facts.attachments, &mut pending, out)?;
+        if let (Some(pc), Some(table)) = (&pc, &table)
+            && let Some(row) = table.row_by_id(n.nid.0, &mut Ignore)?
+        {
+            objects.compare(&row, table, pc, (&rules::MESSAGE_ROW, rules::MESSAGE_ROW.severity), out)?;
+            if !associated && !row.has(tags::MESSAGE_STATUS.id()) && table.column(tags::MESSAGE_STATUS.id()).is_some() {
+                out.report(Finding::new(&rules::ROW_ONLY_CELLS, at.with_tag(tags::MESSAGE_STATUS).with_row(row.number())))?;
+            }
+        }
+        while let Some(p) = pending.pop() {
+            embedded(objects, p, &mut facts.attachments, &mut pending, out)?;
+        }
+        if pc.is_none() {
+            out.loss = Loss::Item;
+        }
+        State::of(out.loss).count(&mut facts.messages);
+    }
+    Ok(facts)
+}
+
+fn embedded<'a>(
+    objects: &Objects<'a>,
+    p: Pending<'a>,
+    attachments: &mut ItemCount,
+    pending: &mut Vec<Pending<'a>>,
+    out: &mut Collector<'_>,
+) -> Result<()> {
+    if p.depth > objects.ndb.limits().embedded_depth {
+        return out.report(Finding::new(&rules::DATA_TREE_DEPTH, p.node.at).loss(Loss::Partial));
+    }
+    let pc = message(objects, p.node, false, p.depth, attachments, pending, out)?;
+    let size = pc.as_ref().and_then(|pc| pc.int(tags::MESSAGE_SIZE.id())).and_then(|n| u32::try_from(n).ok());
+    if let (Some(size), Some((noted, at))) = (size, p.noted)
+        && size != noted
+    {
+        out.report(Finding::new(&rules::EMBEDDED_SIZE, at).numbers(noted.into(), size.into()))?;
+    }
+    Ok(())
+}
+
+/// Checks a message and what belongs to it; embedded messages are left to be looked at.
+fn message<'a>(
+    objects: &Objects<'a>,
+    node: Node<'a>,
+    associated: bool,
+    depth: u16,
+    attachments: &mut ItemCount,
+    pending: &mut Vec<Pending<'a>>,
+    out: &mut Collector<'_>,
+) -> Result<Option<PropertyContext<'a>>> {
+    let before = out.findings.len();
+    let Some(pc) = objects.properties(node, out)? else { return Ok(None) };
+    // What a broken heap hides is no finding of its own.
+    if out.findings.get(before..).unwrap_or_default().iter().any(|f| f.loss > Loss::None) {
+        out.context = Context::Here(Some(before));
+    }
+    properties(objects, &pc, associated, depth, out)?;
+    let found = subnodes(objects, &pc, depth, attachments, pending, out)?;
+    if let Some(flags) = pc.int(tags::MESSAGE_FLAGS.id())
+        && (flags & HAS_ATTACHMENTS != 0) != (found > 0)
+        && out.loss < Loss::Partial
+    {
+        let f = Finding::new(&rules::MESSAGE_FLAGS, pc.at().with_tag(tags::MESSAGE_FLAGS));
+        out.report(f.actual(format!("{flags:#x} with {found} attachments")))?;
+    }
+    if objects.deep {
+        bodies(objects, &pc, out)?;
+    }
+    Ok(Some(pc))
+}
+
+fn properties(objects: &Objects<'_>, pc: &PropertyContext<'_>, associated: bool, depth: u16, out: &mut Collector<'_>) -> Result<()> {
+    objects.require(pc, &[tags::MESSAGE_CLASS], &rules::MESSAGE_CLASS, Loss::Metadata, out)?;
+    objects.require(pc, &[tags::SEARCH_KEY], &rules::SEARCH_KEY, Loss::Metadata, out)?;
+    // Offline files keep the time of change in the row.
+    let times = [tags::CREATION_TIME, tags::LAST_MODIFICATION_TIME];
+    let wanted = if objects.offline { &times[..0] } else { &times[..] };
+    objects.require(pc, wanted, &rules::MESSAGE_TIMES, Loss::Metadata, out)?;
+    if !pc.has(tags::MESSAGE_SIZE.id()) {
+        out.report(Finding::new(&rules::MESSAGE_SIZE, pc.at().with_tag(tags::MESSAGE_SIZE)).actual("missing"))?;
+    }
+    let at = pc.at().with_tag(tags::MESSAGE_FLAGS);
+    match pc.int(tags::MESSAGE_FLAGS.id()) {
+        None => out.report(Finding::new(&rules::MESSAGE_FLAGS, at).actual("missing").severity(Severity::Error))?,
+        Some(flags) if depth == 0 && (flags & ASSOCIATED != 0) != associated => {
+            out.report(Finding::new(&rules::MESSAGE_FLAGS, at).actual(format!("{flags:#x}")).severity(Severity::Error))?;
+        }
+        Some(_) => {}
+    }
+    if let Some(record) = pc.get(tags::SUBJECT.id()).filter(|r| r.tag.prop_type() == PropType::STRING)
+        && let Some(source) = pc.source(record, &mut Ignore)?
+        && source.len() >= 4
+        && let Ok(text) = source.bytes(objects.ndb.limits().value_bytes, &mut Ignore)
+        && le16(&text, 0) == 1
+        && u64::from(le16(&text, 2)) > source.len() / 2
+    {
+        out.report(Finding::new(&rules::SUBJECT_PREFIX, pc.at().with_tag(tags::SUBJECT)).numbers(le16(&text, 2).into(), source.len() / 2))?;
+    }
+    Ok(())
+}
+
+/// Sub-nodes: attachments, recipients, values that nothing refers to. Answers how many attachments there are.
+fn subnodes<'a>(
+    objects: &Objects<'a>,
+    pc: &PropertyContext<'a>,
+    depth: u16,
+    attachments: &mut ItemCount,
+    pending: &mut Vec<Pending<'a>>,
+    out: &mut Collector<'_>,
+) -> Result<u64> {
+    let Some(node) = pc.node().filter(|n| !n.sub.is_none()) else { return Ok(0) };
+    let tree = node.subnodes(out)?;
+    let mut found = 0u64;
+    let mut unused = None;
+    for e in tree.iter() {
+        match e.nid.nid_type() {
+            NidType::ATTACHMENT => found = found.saturating_add(1),
+            NidType::LTP if !refers_to(pc, e.nid) => unused = unused.or(Some(e.nid)),
+            _ => {}
+        }
+    }
+    if let Some(nid) = unused {
+        out.report(Finding::new(&rules::UNUSED_SUBNODE, pc.at().with_sub(nid)))?;
+    }
+    if let Some(sub) = node.subnode(Nid::RECIPIENT_TABLE, out)? {
+        recipients(objects, sub, out)?;
+    }
+    let table = node.subnode(Nid::ATTACHMENT_TABLE, out)?;
+    if found > 0 || table.is_some() {
+        super::pass_attachments::run(objects, node, table, depth, attachments, pending, out)?;
+    }
+    Ok(found)
+}
+
+/// Whether a value of the object is in this sub-node.
+fn refers_to(pc: &PropertyContext<'_>, nid: Nid) -> bool {
+    pc.records().iter().any(|r| r.hnid().kind() == HnidKind::Node(nid) && !r.tag.prop_type().is_inline())
+}
+
+fn recipients<'a>(objects: &Objects<'a>, node: Node<'a>, out: &mut Collector<'_>) -> Result<()> {
+    let Some(table) = objects.table(node, out)? else { return Ok(()) };
+    let mut rows = table.rows();
+    while let Some(row) = rows.next(&mut Ignore)? {
+        let kind = row.int(tags::RECIPIENT_TYPE.id());
+        // the upper bits say that the recipient was resubmitted or has it already
+        if !kind.is_some_and(|k| (0..=3).contains(&(k & 0x0FFF_FFFF))) {
+            let at = row.at(tags::RECIPIENT_TYPE);
+            out.report(Finding::new(&rules::RECIPIENT_ROW, at).actual(kind.map_or("missing".to_owned(), |k| k.to_string())))?;
+        }
+    }
+    Ok(())
+}
+
+/// Deep: every value in a sub-node is read through, the compressed body decoded.
+fn bodies(objects: &Objects<'_>, pc: &PropertyContext<'_>, out: &mut Collector<'_>) -> Result<()> {
+    if let Some(bytes) = pc.binary(tags::RTF_COMPRESSED.id(), &mut Ignore)?
+        && !bytes.is_empty()
+        && let Err(problem) = super::rtf_problem(&bytes, objects.ndb.limits())
+    {
+        let at = pc.at().with_tag(tags::RTF_COMPRESSED);
+        out.report(Finding::new(&rules::BODY_UNDECODABLE, at).actual(problem).loss(Loss::Partial))?;
+    }
+    for record in pc.records() {
+        if record.tag.prop_type().is_inline() || !matches!(record.hnid().kind(), HnidKind::Node(_)) {
+            continue;
+        }
+        if let Some(mut reader) = pc.open_value(record.tag.id(), out)? {
+            let mut buf = [0; 4096];
+            while reader.read(&mut buf).is_ok_and(|n| n > 0) {}
+            for f in reader.problems() {
+                out.report(f.clone())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of data that a node and its sub-nodes hold.
+#[allow(dead_code, reason = "compared where the writer is known to be Outlook 2007 or later")]
+pub(super) fn bytes_of(node: &Node<'_>) -> Result<u64> {
+    let mut total = 0u64;
+    let mut pending = vec![(node.data, node.sub)];
+    let mut left = 1u32 << 20;
+    while let Some((data, sub)) = pending.pop() {
+        total = total.saturating_add(DataTree::load(node.ndb, data, node.at, &mut Ignore)?.len());
+        left = left.saturating_sub(1);
+        if sub.is_none() || left == 0 {
+            continue;
+        }
+        let tree = node.ndb.subnode_tree(sub, node.at, &mut Ignore)?;
+        pending.extend(tree.iter().filter(|e| e.nid.nid_type() != NidType::REPLICATION_TABLE).map(|e| (e.data, e.sub)));
+    }
+    Ok(total)
+}
