@@ -245,7 +245,7 @@ fn bodies(objects: &Objects<'_>, pc: &PropertyContext<'_>, out: &mut Collector<'
         && let Err(problem) = super::rtf_problem(&bytes, objects.ndb.limits())
     {
         let at = pc.at().with_tag(tags::RTF_COMPRESSED);
-        out.report(Finding::new(&rules::BODY_UNDECODABLE, at).actual(problem).loss(Loss::Partial))?;
+        out.report(Finding::new(&rules::RTF_UNDECODABLE, at).actual(problem).loss(Loss::Partial))?;
     }
     for record in pc.records() {
         if record.tag.prop_type().is_inline() || !matches!(record.hnid().kind(), HnidKind::Node(_)) {
