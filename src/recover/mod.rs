@@ -6,11 +6,15 @@
 
 pub mod blocks;
 pub mod detect;
+mod evidence;
+pub mod link;
 pub mod nodes;
+mod orphans;
 pub mod salvage;
 pub mod shift;
 
 pub use detect::{Detected, detect};
+pub use link::{Links, LostItem, NamedFolder};
 pub use nodes::OlderNode;
 pub use salvage::{Salvage, salvage};
 
@@ -82,6 +86,8 @@ pub struct Recovered {
 pub struct Salvaged {
     /// The salvage; its own `ndb` is the same as [`Recovered::ndb`].
     pub facts: Salvage,
+    /// Nodes that no generation of the tree lists, and what tables list that is gone.
+    pub links: Links,
     /// The stretches of the file, where some were moved.
     pub moved: Option<Vec<shift::Piece>>,
     /// Whether the header's roots lead to pages.
@@ -100,9 +106,10 @@ pub fn open(source: Arc<dyn ReadAt>, options: &Options, monitor: &dyn Monitor) -
     }
     let mut problems = Limited { out: Vec::new(), most: options.limits.problems };
     let detected = detect(&source, options.limits, &mut problems, monitor)?;
-    let facts = salvage(&detected, &mut problems, monitor)?;
+    let mut facts = salvage(&detected, &mut problems, monitor)?;
+    let links = link::link(&mut facts, monitor)?;
     let ndb = facts.ndb.with_index(facts.ndb.index().clone());
-    let salvage = Some(Box::new(Salvaged { facts, moved: detected.moved, roots: detected.roots }));
+    let salvage = Some(Box::new(Salvaged { facts, links, moved: detected.moved, roots: detected.roots }));
     Ok(Recovered { ndb, problems: problems.out, salvage })
 }
 

@@ -34,6 +34,14 @@ pub struct Salvage {
     pub trees_whole: bool,
 }
 
+impl Salvage {
+    /// Whether a node with this id may have been on a leaf that is lost.
+    pub fn is_lost_range(&self, nid: Nid) -> bool {
+        let key = u64::from(nid.0);
+        self.lost_nodes.iter().any(|(first, end)| key >= *first && end.is_none_or(|e| key < e))
+    }
+}
+
 /// Makes an index of what a file still says; what is wrong with its trees goes to `sink`.
 ///
 /// # Errors

@@ -149,7 +149,12 @@ impl Healthy {
             let at = leaves[Random::new(5).below(leaves.len())];
             put(kind, with(&|b| Random::new(6).fill(&mut b[at..at + page])), None);
         }
-        put("block tree", with(&|b| self.ndb.index().pages(PageType::BBT).for_each(|p| wipe(b, p.bref.ib.0 as usize, page))), None);
+        for (kind, types) in
+            [("block tree", &[PageType::BBT][..]), ("node tree", &[PageType::NBT]), ("both trees", &[PageType::BBT, PageType::NBT])]
+        {
+            let pages: Vec<usize> = types.iter().flat_map(|t| self.ndb.index().pages(*t)).map(|p| p.bref.ib.0 as usize).collect();
+            put(kind, with(&|b| pages.iter().for_each(|at| wipe(b, *at, page))), None);
+        }
         for (kind, share) in [("1 % of slots", 100), ("0.1 % of slots", 1000)] {
             put(
                 kind,

@@ -1,0 +1,370 @@
+//! Linking: nodes whose entry is lost in every generation get it back, from what they are and from the tables that list them.
+//!
+//! 1. Tables of folders, listed by the tree or not, say which objects each folder has, and in each row much of what the object says of
+//!    itself ([`evidence`](super::evidence)).
+//! 2. Property contexts that nothing refers to are told by their properties and joined with their sub-nodes
+//!    ([`orphans`](super::orphans)).
+//! 3. A row without a node and an object without an id that agree belong together: the row gives id and folder.
+//! 4. A message that no row describes gets a new id and no folder; repair puts it under Lost and Found. Older states of messages that
+//!    are there, and of one another, are left out.
+
+use super::evidence::{Kind, Table, current, find_owners, folder_rows, orphaned};
+use super::orphans::{Object, Shape, Values, find, likeness, number, object, pair};
+use super::salvage::Salvage;
+use super::{OlderNode, Origin};
+use crate::error::Result;
+use crate::finding::{Ignore, Location};
+use crate::format::bytes::{array_at, low32};
+use crate::format::ids::{Bid, Nid, NidType};
+use crate::format::page::NbtEntry;
+use crate::ltp::PropertyContext;
+use crate::ltp::value::{latin1, utf16};
+use crate::monitor::Monitor;
+use crate::ndb::Index;
+use std::collections::{HashMap, HashSet};
+
+/// A message that a table lists and that is not in the file any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostItem {
+    /// Its id.
+    pub nid: Nid,
+    /// The folder that lists it.
+    pub folder: Nid,
+    /// Its subject, as the row has it.
+    pub subject: String,
+}
+
+/// A folder of which only a row is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFolder {
+    /// Its id.
+    pub nid: Nid,
+    /// The folder that it is in, if that is known.
+    pub parent: Option<Nid>,
+    /// Its name.
+    pub name: String,
+}
+
+/// What linking has found.
+#[derive(Debug, Default)]
+pub struct Links {
+    /// How nodes came to be found that no current leaf lists.
+    pub origins: HashMap<Nid, Origin>,
+    /// Messages that tables list and that are gone.
+    pub lost: Vec<LostItem>,
+    /// Folders that tables list and whose own properties are gone.
+    pub folders: Vec<NamedFolder>,
+}
+
+/// The least likeness that joins a row and an object: more than a class and an equal flag or two.
+const LIKE: i32 = 6;
+
+/// Completes a salvage: its index gets the nodes that could be linked.
+///
+/// # Errors
+/// Cancellation.
+pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
+    let mut out = Links::default();
+    if s.lost_nodes.is_empty() {
+        return Ok(out);
+    }
+    let mut tables = current(s, monitor)?;
+    let mut nodes: HashMap<Nid, NbtEntry> = s.ndb.index().nodes().iter().map(|n| (n.nid, *n)).collect();
+    settle_filled(s, &tables, &mut nodes);
+
+    let orphans = find(s, monitor)?;
+    let more = orphaned(s, &orphans.tables, &orphans.subnodes, &tables);
+    let old_tables = tables.len();
+    tables.extend(more);
+
+    let mut used: HashSet<Bid> = HashSet::new();
+    let pairs = pair(&orphans.objects.iter().collect::<Vec<_>>(), &orphans.subnodes);
+    let sub_of = |o: &Object| pairs.get(&o.data).copied().unwrap_or(Bid::NONE);
+    let entry = |nid: Nid, o: &Object, parent: Nid| NbtEntry { nid, key_high: 0, data: o.data, sub: sub_of(o), parent };
+
+    // the store and its names: one each, the newest
+    for (shape, nid) in [(Shape::Store, Nid::MESSAGE_STORE), (Shape::NameMap, Nid::NAME_TO_ID_MAP)] {
+        if !nodes.contains_key(&nid)
+            && s.is_lost_range(nid)
+            && let Some(o) = orphans.objects.iter().filter(|o| o.shape == shape).max_by_key(|o| o.data)
+        {
+            nodes.insert(nid, entry(nid, o, Nid::NONE));
+            used.insert(o.data);
+        }
+    }
+    let top = top_folder(s, nodes.get(&Nid::MESSAGE_STORE));
+    find_owners(&mut tables, top);
+
+    // folders: rows without a node against objects without an id
+    let rows = folder_rows(&tables);
+    let mut wanted: Vec<(Nid, Option<Nid>, &Values)> = rows
+        .iter()
+        .filter(|(nid, _)| !nodes.contains_key(nid) && nid.nid_type() == NidType::NORMAL_FOLDER)
+        .map(|(n, (p, v))| (*n, *p, v))
+        .collect();
+    wanted.sort_by_key(|w| w.0);
+    let objects: Vec<&Object> = orphans.objects.iter().filter(|o| o.shape == Shape::Folder).collect();
+    let given = best_matches(&wanted.iter().map(|w| (w.0, w.2)).collect::<Vec<_>>(), &objects, &used);
+    for (nid, parent, row) in &wanted {
+        if let Some(o) = given.get(nid) {
+            used.insert(o.data);
+            nodes.insert(*nid, entry(*nid, o, parent.unwrap_or(Nid::NONE)));
+            out.origins.insert(*nid, Origin::Orphan);
+        } else {
+            let name = text_of(s, row, 0x3001);
+            out.folders.push(NamedFolder { nid: *nid, parent: *parent, name });
+        }
+    }
+    if !nodes.contains_key(&Nid::ROOT_FOLDER)
+        && let Some(o) = orphans.objects.iter().filter(|o| is_root_folder(o) && !used.contains(&o.data)).max_by_key(|o| o.data)
+    {
+        used.insert(o.data);
+        nodes.insert(Nid::ROOT_FOLDER, entry(Nid::ROOT_FOLDER, o, Nid::ROOT_FOLDER));
+    }
+    // tables whose folder is now known
+    for t in tables.iter().skip(old_tables) {
+        if let Some(owner) = t.owner {
+            let nid = owner.with_type(t.kind.nid_type());
+            let newer = nodes.get(&nid).is_none_or(|n| s.filled.contains(&nid) && n.data < t.data);
+            if newer && s.is_lost_range(nid) {
+                nodes.insert(nid, NbtEntry { nid, key_high: 0, data: t.data, sub: t.sub, parent: Nid::NONE });
+            }
+        }
+    }
+    link_messages(s, &tables, &orphans.objects, &pairs, &mut nodes, &mut used, &mut out);
+
+    let facts = s.ndb.index().facts.clone();
+    let blocks = s.ndb.index().blocks().to_vec();
+    s.ndb = s.ndb.with_index(Index::new(nodes.into_values().collect(), blocks, facts));
+    Ok(out)
+}
+
+/// Looks again at the nodes that an older generation gave: one whose folder's current table does not list it was deleted, and one
+/// that the table lists and that seemed deleted was not.
+fn settle_filled(s: &mut Salvage, tables: &[Table], nodes: &mut HashMap<Nid, NbtEntry>) {
+    let mut lists: HashMap<(Nid, NidType), HashSet<Nid>> = HashMap::new();
+    for t in tables.iter().filter(|t| t.is_current && t.is_whole) {
+        if let Some(owner) = t.owner {
+            lists.insert((owner, t.kind.nid_type()), t.rows.iter().map(|r| r.0).collect());
+        }
+    }
+    let says = |n: &NbtEntry| -> Option<bool> {
+        let kind = match n.nid.nid_type() {
+            NidType::NORMAL_MESSAGE => NidType::CONTENTS_TABLE,
+            NidType::ASSOC_MESSAGE => NidType::ASSOC_CONTENTS_TABLE,
+            NidType::NORMAL_FOLDER | NidType::SEARCH_FOLDER => NidType::HIERARCHY_TABLE,
+            _ => return None,
+        };
+        lists.get(&(n.parent, kind)).map(|ids| ids.contains(&n.nid))
+    };
+    let gone: Vec<NbtEntry> =
+        s.filled.iter().filter_map(|nid| nodes.get(nid)).filter(|n| n.nid != Nid::ROOT_FOLDER && says(n) == Some(false)).copied().collect();
+    for n in gone {
+        nodes.remove(&n.nid);
+        s.filled.remove(&n.nid);
+        s.older.push(OlderNode { entry: n, page: Bid::NONE, in_lost_range: true });
+    }
+    // newest first
+    let mut back = Vec::new();
+    for o in s.older.iter().filter(|o| o.in_lost_range && !o.page.is_none()) {
+        if !nodes.contains_key(&o.entry.nid) && says(&o.entry) == Some(true) {
+            nodes.insert(o.entry.nid, o.entry);
+            back.push(o.entry);
+        }
+    }
+    for n in back {
+        s.filled.insert(n.nid);
+        s.older.retain(|o| o.entry != n);
+    }
+}
+
+/// Gives each row the object that it describes best; each object goes to one row, newer ones first.
+fn best_matches<'o>(rows: &[(Nid, &Values)], objects: &[&'o Object], used: &HashSet<Bid>) -> HashMap<Nid, &'o Object> {
+    // only objects that share a telling value with a row are compared
+    let mut by_value: HashMap<(u16, &[u8]), Vec<usize>> = HashMap::new();
+    for (i, o) in objects.iter().enumerate().filter(|(_, o)| !used.contains(&o.data)) {
+        for (id, v) in
+            o.values.iter().filter(|(id, _)| matches!(**id, 0x0037 | 0x3001 | 0x0039 | 0x0E06 | 0x300B | 0x3008 | 0x0E08 | 0x001A))
+        {
+            by_value.entry((*id, v.as_slice())).or_default().push(i);
+        }
+    }
+    let mut scored: Vec<(i32, Bid, Nid, usize)> = Vec::new();
+    for (nid, row) in rows {
+        let mut near: HashSet<usize> = HashSet::new();
+        for (id, v) in row.iter() {
+            if let Some(found) = by_value.get(&(*id, v.as_slice()))
+                && found.len() <= 256
+            {
+                near.extend(found);
+            }
+        }
+        for i in near {
+            if let Some(o) = objects.get(i)
+                && let Some(score) = likeness(row, &o.values)
+                && score >= LIKE
+            {
+                scored.push((score, o.data, *nid, i));
+            }
+        }
+    }
+    scored.sort_by(|a, b| (b.0, b.1, a.2).cmp(&(a.0, a.1, b.2)));
+    let mut out: HashMap<Nid, &Object> = HashMap::new();
+    let mut taken = HashSet::new();
+    for (_, data, nid, i) in scored {
+        if !out.contains_key(&nid)
+            && !taken.contains(&data)
+            && let Some(o) = objects.get(i)
+        {
+            taken.insert(data);
+            out.insert(nid, o);
+        }
+    }
+    out
+}
+
+/// What two states of one message have in common and two messages have not.
+fn identity(v: &Values) -> Option<Vec<Option<&Vec<u8>>>> {
+    let key: Vec<Option<&Vec<u8>>> = [0x300B, 0x3007, 0x0039, 0x0E06, 0x001A].iter().map(|id| v.get(id)).collect();
+    (v.contains_key(&0x300B) || (v.contains_key(&0x3007) && v.contains_key(&0x0037))).then_some(key)
+}
+
+/// Whether a node's sub-nodes have everything that an object refers to.
+fn subnodes_serve(s: &Salvage, n: &NbtEntry, o: &Object) -> bool {
+    let tree = s.ndb.subnode_tree(n.sub, Location::node(n.nid), &mut Ignore);
+    tree.is_ok_and(|t| o.needs.iter().all(|id| t.get(*id).is_some()))
+}
+
+/// Whether two objects can be states of one message: what never changes is equal.
+fn alike(a: &Values, b: &Values) -> bool {
+    [0x001A, 0x0037, 0x0039].iter().all(|id| a.get(id) == b.get(id))
+        && [0x300B, 0x3007].iter().any(|id| a.get(id).is_some() && a.get(id) == b.get(id))
+}
+
+#[allow(clippy::too_many_arguments)]
+fn link_messages(
+    s: &mut Salvage,
+    tables: &[Table],
+    objects: &[Object],
+    pairs: &HashMap<Bid, Bid>,
+    nodes: &mut HashMap<Nid, NbtEntry>,
+    used: &mut HashSet<Bid>,
+    out: &mut Links,
+) {
+    let entry = |nid: Nid, o: &Object, parent: Nid| NbtEntry {
+        nid,
+        key_high: 0,
+        data: o.data,
+        sub: pairs.get(&o.data).copied().unwrap_or(Bid::NONE),
+        parent,
+    };
+    for (kind, shape, nid_type) in
+        [(Kind::Contents, Shape::Message, NidType::NORMAL_MESSAGE), (Kind::Associated, Shape::Associated, NidType::ASSOC_MESSAGE)]
+    {
+        let present: Vec<(NbtEntry, Object)> = nodes
+            .values()
+            .filter(|n| n.nid.nid_type() == nid_type)
+            .filter_map(|n| object(&s.ndb, n.data, Location::node(n.nid)).map(|o| (*n, o)))
+            .collect();
+        let candidates: Vec<&Object> = objects.iter().filter(|o| o.shape == shape && !used.contains(&o.data)).collect();
+
+        let mut wanted: HashMap<Nid, (Option<Nid>, &Values, bool)> = HashMap::new();
+        let mut ordered: Vec<&Table> = tables.iter().filter(|t| t.kind == kind).collect();
+        ordered.sort_by_key(|t| (t.is_current, t.data));
+        for t in &ordered {
+            for (nid, row) in t.rows.iter().filter(|(n, _)| !nodes.contains_key(n)) {
+                wanted.insert(*nid, (t.owner, row, t.is_current));
+            }
+        }
+        let mut rows: Vec<(Nid, &Values)> = wanted.iter().map(|(n, w)| (*n, w.1)).collect();
+        rows.sort_by_key(|r| r.0);
+        // nodes of which an older leaf gave an older state: the row tells when there is a newer one
+        let mut described: HashMap<Nid, &Values> = HashMap::new();
+        for t in &ordered {
+            described.extend(t.rows.iter().filter(|(n, _)| s.filled.contains(n)).map(|(n, row)| (*n, row)));
+        }
+        for (n, o) in present.iter().filter(|(n, _)| s.filled.contains(&n.nid)) {
+            let Some(row) = described.get(&n.nid) else { continue };
+            let now = likeness(row, &o.values).unwrap_or(i32::MIN);
+            let newer = candidates.iter().filter(|c| c.data > o.data && !used.contains(&c.data) && alike(&c.values, &o.values));
+            let best = newer.filter_map(|c| likeness(row, &c.values).map(|l| (l, c.data, *c))).max_by_key(|(l, bid, _)| (*l, *bid));
+            if let Some((_, _, c)) = best.filter(|(l, _, _)| *l > now) {
+                used.insert(c.data);
+                let mut e = entry(n.nid, c, n.parent);
+                if e.sub.is_none() && !n.sub.is_none() && subnodes_serve(s, n, c) {
+                    // only the properties were written again
+                    e.sub = n.sub;
+                }
+                nodes.insert(n.nid, e);
+            }
+        }
+        let given = best_matches(&rows, &candidates, used);
+        for (nid, row) in rows {
+            let folder = wanted.get(&nid).and_then(|w| w.0).unwrap_or(Nid::NONE);
+            if let Some(o) = given.get(&nid) {
+                used.insert(o.data);
+                nodes.insert(nid, entry(nid, o, folder));
+                out.origins.insert(nid, Origin::Orphan);
+            } else if !folder.is_none() || s.is_lost_range(nid) {
+                out.lost.push(LostItem { nid, folder, subject: text_of(s, row, 0x0037) });
+            }
+        }
+        // what no row describes: deleted before, if every folder's table is there and misses nothing
+        let folders: HashSet<Nid> = nodes.keys().filter(|n| n.nid_type() == NidType::NORMAL_FOLDER).copied().collect();
+        let told: HashSet<Nid> = ordered.iter().filter(|t| t.is_current && t.is_whole).filter_map(|t| t.owner).collect();
+        let all_told = nodes.contains_key(&Nid::ROOT_FOLDER)
+            && folders.iter().all(|f| told.contains(f))
+            && out.lost.iter().all(|l| l.nid.nid_type() != nid_type);
+        if all_told {
+            continue;
+        }
+        let mut next = nodes.keys().filter(|n| n.nid_type() == nid_type).map(|n| n.index()).max().unwrap_or(0).max(0x1_0000);
+        next = next.max(out.lost.iter().map(|l| l.nid.index()).max().unwrap_or(0));
+        // older states of messages that are there, and of one another, are left out; equal copies are not
+        let mut seen: HashMap<Vec<Option<&Vec<u8>>>, u64> = HashMap::new();
+        let taken = present.iter().map(|(_, o)| o).chain(objects.iter().filter(|o| used.contains(&o.data)));
+        for (key, time) in taken.filter_map(|o| Some((identity(&o.values)?, number(&o.values, 0x3008)))) {
+            let slot = seen.entry(key).or_default();
+            *slot = (*slot).max(time.unwrap_or(0));
+        }
+        let mut left: Vec<&Object> = candidates.into_iter().filter(|o| !used.contains(&o.data)).collect();
+        left.sort_by_key(|o| std::cmp::Reverse((number(&o.values, 0x3008), o.data)));
+        left.retain(|o| {
+            let Some(key) = identity(&o.values) else { return true };
+            let time = number(&o.values, 0x3008).unwrap_or(0);
+            let newest = seen.get(&key).copied();
+            let older = newest.is_some_and(|t| time < t || (!o.needs.is_empty() && !pairs.contains_key(&o.data)));
+            seen.insert(key, newest.unwrap_or(0).max(time));
+            !older
+        });
+        left.sort_by_key(|o| o.data);
+        for o in left {
+            next = next.saturating_add(1);
+            let nid = Nid::new(nid_type, next);
+            nodes.insert(nid, entry(nid, o, Nid::NONE));
+            out.origins.insert(nid, Origin::Orphan);
+        }
+    }
+}
+
+/// Whether a folder's properties are those of the root folder: it has no name.
+fn is_root_folder(o: &Object) -> bool {
+    o.shape == Shape::Folder && o.values.get(&0x3001).is_none_or(Vec::is_empty) && number(&o.values, 0x360A).is_none_or(|v| v & 0xFF != 0)
+}
+
+/// The top folder of the store, as the store's properties name it.
+fn top_folder(s: &Salvage, store: Option<&NbtEntry>) -> Option<Nid> {
+    let n = store?;
+    let node = crate::ndb::Node::detached(&s.ndb, n.nid, n.data, n.sub, Location::node(n.nid));
+    let pc = PropertyContext::open(node, &mut Ignore).ok()??;
+    let id = pc.binary(0x35E0, &mut Ignore).ok()??;
+    array_at::<4>(&id, 20).map(|b| Nid(low32(u64::from(u32::from_le_bytes(b)))))
+}
+
+/// A text of a row, for people to read.
+fn text_of(s: &Salvage, row: &Values, id: u16) -> String {
+    let Some(bytes) = row.get(&id) else { return String::new() };
+    let text = if s.ndb.layout().is_ansi() { latin1(bytes) } else { utf16(bytes) };
+    let mut chars = text.chars();
+    if chars.next() == Some('\u{1}') { chars.skip(1).collect() } else { text }
+}

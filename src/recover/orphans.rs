@@ -1,0 +1,268 @@
+//! Orphans: block trees that nothing refers to, and what they are by their contents ([MS-PST] 2.3.1.2, 2.3.3, 2.3.4).
+//!
+//! A node's entry joins four things: its id, its data, its sub-nodes and its folder. Where no generation of the entry is left, data and
+//! sub-nodes are still there as two trees. What a property context is shows in its properties; which sub-nodes belong to it shows in
+//! the ids that it refers to, in the size that it says the message has, and in block ids that were given out at the same time.
+
+use super::salvage::Salvage;
+use crate::error::Result;
+use crate::finding::{Ignore, Location};
+use crate::format::bytes::{byte, wide};
+use crate::format::heap::ClientSig;
+use crate::format::ids::{Bid, HnidKind, Nid, NidType, PropType};
+use crate::ltp::PropertyContext;
+use crate::monitor::{Monitor, Phase, step};
+use crate::ndb::{DataTree, Ndb, Node, SubnodeTree};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Values by property id, as stored.
+pub(super) type Values = BTreeMap<u16, Vec<u8>>;
+
+/// Properties that are looked at to tell objects apart and to match them with table rows.
+pub(super) const TELLING: &[u16] = &[
+    0x0017, 0x001A, 0x0036, 0x0037, 0x0039, 0x0042, 0x0070, 0x0E03, 0x0E04, 0x0E06, 0x0E07, 0x0E08, 0x3001, 0x3007, 0x3008, 0x300B, 0x3602,
+    0x3603, 0x360A, 0x3613, 0x6800, 0x7003, 0x7006,
+];
+
+/// What an object is by its properties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Shape {
+    Message,
+    Associated,
+    Folder,
+    Store,
+    NameMap,
+    Other,
+}
+
+/// A property context.
+#[derive(Debug, Clone)]
+pub(super) struct Object {
+    pub(super) data: Bid,
+    pub(super) shape: Shape,
+    pub(super) values: Values,
+    /// Sub-nodes that its values are in.
+    pub(super) needs: Vec<Nid>,
+    /// Bytes of its data.
+    pub(super) bytes: u64,
+}
+
+/// A sub-node tree.
+#[derive(Debug, Clone)]
+pub(super) struct Subnodes {
+    pub(super) root: Bid,
+    pub(super) ids: Vec<Nid>,
+    /// Bytes of data in it, as a message's size counts them.
+    pub(super) bytes: u64,
+}
+
+/// Everything that nothing refers to, by kind.
+#[derive(Debug, Default)]
+pub(super) struct Orphans {
+    pub(super) objects: Vec<Object>,
+    pub(super) tables: Vec<Bid>,
+    pub(super) subnodes: Vec<Subnodes>,
+}
+
+/// Finds the roots that neither a node, current or older, nor a readable block refers to.
+pub(super) fn find(s: &Salvage, monitor: &dyn Monitor) -> Result<Orphans> {
+    let ndb = &s.ndb;
+    monitor.phase(Phase::Link, Some(wide(ndb.index().blocks().len())));
+    let older = s.older.iter().map(|o| &o.entry);
+    let mut referred: HashSet<Bid> = ndb.index().nodes().iter().chain(older).flat_map(|n| [n.data.masked(), n.sub.masked()]).collect();
+    for b in ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
+        super::blocks::for_each_reference(ndb, b, &mut |bid| {
+            referred.insert(bid.masked());
+        });
+    }
+    let mut out = Orphans::default();
+    for b in ndb.index().blocks() {
+        step(monitor, 1)?;
+        if referred.contains(&b.bid) {
+            continue;
+        }
+        let at = Location::block(b.ib, b.bid);
+        if b.bid.is_internal() {
+            let Ok(Some(data)) = ndb.block_at(b, &mut Ignore) else { continue };
+            if byte(&data, 0) == crate::format::block::BTYPE_SUBNODE {
+                out.subnodes.push(subnodes(ndb, b.bid, at)?);
+                continue;
+            }
+        }
+        match client(ndb, b.bid, at) {
+            Some(ClientSig::PROPERTY) => out.objects.extend(object(ndb, b.bid, at)),
+            Some(ClientSig::TABLE) => out.tables.push(b.bid),
+            _ => {}
+        }
+    }
+    Ok(out)
+}
+
+/// What kind of heap a data tree holds, if any.
+fn client(ndb: &Ndb, root: Bid, at: Location) -> Option<ClientSig> {
+    let tree = ndb.data_tree(root, at, &mut Ignore).ok()?;
+    let first = tree.leaf(ndb, 0, &mut Ignore).ok()?;
+    let cb = u16::try_from(first.len()).unwrap_or(u16::MAX);
+    super::detect::is_heap_head(&first, cb).then(|| ClientSig(byte(&first, 3)))
+}
+
+/// The property context on a data tree.
+pub(super) fn object(ndb: &Ndb, root: Bid, at: Location) -> Option<Object> {
+    let node = Node::detached(ndb, Nid::NONE, root, Bid::NONE, at);
+    let bytes = node.data(&mut Ignore).ok()?.len();
+    let pc = PropertyContext::open(node, &mut Ignore).ok()??;
+    let mut values = Values::new();
+    let mut needs = Vec::new();
+    for r in pc.records() {
+        let known = r.tag.prop_type().is_known() && !r.tag.prop_type().is_inline();
+        if known
+            && r.tag.prop_type() != PropType::OBJECT
+            && let HnidKind::Node(nid) = r.hnid().kind()
+        {
+            needs.push(nid);
+            continue;
+        }
+        if TELLING.contains(&r.tag.id())
+            && let Ok(Some(source)) = pc.source(r, &mut Ignore)
+            && let Ok(bytes) = source.bytes(4096, &mut Ignore)
+        {
+            values.insert(r.tag.id(), bytes.into_owned());
+        }
+    }
+    let shape = if pc.has(0x001A) && (pc.has(0x0E07) || pc.has(0x300B) || pc.has(0x0E08)) {
+        if pc.int(0x0E07).unwrap_or(0) & 0x40 != 0 { Shape::Associated } else { Shape::Message }
+    } else if pc.has(0x3602) && pc.has(0x3001) {
+        Shape::Folder
+    } else if pc.has(0x0FF9) && (pc.has(0x35DF) || pc.has(0x35E0) || pc.has(0x67FF)) {
+        Shape::Store
+    } else if pc.has(0x0001) && pc.has(0x0003) && pc.has(0x1000) {
+        Shape::NameMap
+    } else {
+        Shape::Other
+    };
+    Some(Object { data: root, shape, values, needs, bytes })
+}
+
+/// A sub-node tree with the size of what is in it.
+fn subnodes(ndb: &Ndb, root: Bid, at: Location) -> Result<Subnodes> {
+    let tree = SubnodeTree::load(ndb, root, at, &mut Ignore)?;
+    let ids = tree.iter().map(|e| e.nid).collect();
+    let mut bytes = 0u64;
+    let mut pending: Vec<(Bid, Bid, u16)> = tree.iter().filter(|e| counts(e.nid)).map(|e| (e.data, e.sub, 0)).collect();
+    let mut budget = 1_000_000usize;
+    while let Some((data, sub, depth)) = pending.pop() {
+        bytes = bytes.saturating_add(DataTree::load(ndb, data, at, &mut Ignore)?.len());
+        budget = budget.saturating_sub(1);
+        if !sub.is_none() && depth < ndb.limits().embedded_depth && budget > 0 {
+            let inner = SubnodeTree::load(ndb, sub, at, &mut Ignore)?;
+            pending.extend(inner.iter().filter(|e| counts(e.nid)).map(|e| (e.data, e.sub, depth.saturating_add(1))));
+        }
+    }
+    Ok(Subnodes { root, ids, bytes })
+}
+
+/// Whether a sub-node counts in its message's size.
+fn counts(nid: Nid) -> bool {
+    nid.nid_type() != NidType::REPLICATION_TABLE
+}
+
+/// A number among values.
+pub(super) fn number(values: &Values, id: u16) -> Option<u64> {
+    values.get(&id).map(|b| {
+        let mut n = [0u8; 8];
+        n.iter_mut().zip(b).for_each(|(to, from)| *to = *from);
+        u64::from_le_bytes(n)
+    })
+}
+
+/// Finds for each object the sub-node tree that belongs to it: one that has every sub-node that the object refers to. Of several the
+/// one that makes up the size that a message says it has, then the one whose id was given out nearest. Each belongs to one object.
+pub(super) fn pair(objects: &[&Object], trees: &[Subnodes]) -> HashMap<Bid, Bid> {
+    struct Pair {
+        rank: (bool, bool, bool, u64),
+        object: Bid,
+        tree: Bid,
+    }
+    let by_id: HashMap<Nid, Vec<usize>> = trees.iter().enumerate().fold(HashMap::new(), |mut map, (i, t)| {
+        for id in &t.ids {
+            map.entry(*id).or_insert_with(Vec::new).push(i);
+        }
+        map
+    });
+    // states of one message share sub-nodes: they are the newest's
+    let mut newest: HashMap<(&Vec<u8>, Option<&Vec<u8>>), Bid> = HashMap::new();
+    for o in objects {
+        if let Some(k) = o.values.get(&0x300B) {
+            let slot = newest.entry((k, o.values.get(&0x3007))).or_insert(o.data);
+            *slot = (*slot).max(o.data);
+        }
+    }
+    let is_newest = |o: &Object| o.values.get(&0x300B).is_none_or(|k| newest.get(&(k, o.values.get(&0x3007))) == Some(&o.data));
+    let mut pairs = Vec::new();
+    for o in objects {
+        let is_message = matches!(o.shape, Shape::Message | Shape::Associated);
+        let has_attachments = number(&o.values, 0x0E07).is_some_and(|f| f & 0x10 != 0);
+        // the rarest of the needed ids leads to few trees
+        let rarest = o.needs.iter().map(|n| by_id.get(n).map_or(&[][..], Vec::as_slice)).min_by_key(|t| t.len());
+        let nearest = || {
+            // nothing needed: trees whose ids were given out near
+            let at = trees.partition_point(|t| t.root < o.data);
+            let start = at.saturating_sub(64);
+            (start..at.saturating_add(64).min(trees.len())).collect::<Vec<_>>()
+        };
+        let candidates: Vec<usize> = rarest.map_or_else(nearest, <[usize]>::to_vec);
+        for t in candidates.into_iter().filter_map(|i| trees.get(i)) {
+            if !o.needs.iter().all(|n| t.ids.contains(n)) {
+                continue;
+            }
+            let of_message =
+                t.ids.iter().any(|n| matches!(n.nid_type(), NidType::ATTACHMENT | NidType::ATTACHMENT_TABLE | NidType::RECIPIENT_TABLE));
+            let attachments = t.ids.iter().any(|n| n.nid_type() == NidType::ATTACHMENT);
+            if if is_message { has_attachments != attachments } else { of_message } {
+                continue;
+            }
+            // values that nothing refers to belong to another object
+            let values = t.ids.iter().filter(|n| n.nid_type() == NidType::LTP).count();
+            let fits_size = is_message && number(&o.values, 0x0E08) == Some(o.bytes.saturating_add(t.bytes));
+            let distance = o.data.0.abs_diff(t.root.0);
+            // without any other sign only a near one is believed
+            if o.needs.is_empty() && ((!of_message && distance > 0x10) || (!fits_size && distance > 0x400)) {
+                continue;
+            }
+            let rank = (!fits_size, values != o.needs.len(), fits_size && !is_newest(o), distance);
+            pairs.push(Pair { rank, object: o.data, tree: t.root });
+        }
+    }
+    pairs.sort_by_key(|p| (p.rank, p.object, p.tree));
+    let (mut taken, mut out) = (HashSet::new(), HashMap::new());
+    for p in pairs {
+        if !taken.contains(&p.tree) && !out.contains_key(&p.object) {
+            taken.insert(p.tree);
+            out.insert(p.object, p.tree);
+        }
+    }
+    out
+}
+
+/// How well two sets of values agree: values that only one of them has say nothing. `None` where they cannot be of one object.
+pub(super) fn likeness(row: &Values, object: &Values) -> Option<i32> {
+    let mut score = 0i32;
+    for (id, a) in row {
+        let Some(b) = object.get(id) else {
+            // an absent text is an empty one
+            continue;
+        };
+        let weight = match *id {
+            0x0037 | 0x3001 | 0x0039 | 0x0E06 | 0x300B | 0x3007 | 0x6800 | 0x7006 => 6,
+            0x001A => 1,
+            0x0070 | 0x0042 | 0x0E03 | 0x0E04 | 0x3008 | 0x0E08 => 3,
+            _ => 1,
+        };
+        let equal = a == b || (a.iter().chain(b).all(|c| *c == 0));
+        if !equal && matches!(*id, 0x001A | 0x300B | 0x3001) {
+            return None;
+        }
+        score = if equal { score.saturating_add(weight) } else { score.saturating_sub(weight) };
+    }
+    (score > 0).then_some(score)
+}
