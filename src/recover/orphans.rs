@@ -226,7 +226,9 @@ pub(super) fn pair(objects: &[&Object], trees: &[Subnodes]) -> HashMap<Bid, Bid>
             let fits_size = is_message && number(&o.values, 0x0E08) == Some(o.bytes.saturating_add(t.bytes));
             let distance = o.data.0.abs_diff(t.root.0);
             // without any other sign only a near one is believed
-            if o.needs.is_empty() && ((!of_message && distance > 0x10) || (!fits_size && distance > 0x400)) {
+            if o.needs.is_empty()
+                && ((!of_message && (distance > 0x10 || (is_message && t.root > o.data))) || (!fits_size && distance > 0x400))
+            {
                 continue;
             }
             let rank = (!fits_size, values != o.needs.len(), fits_size && !is_newest(o), distance);
