@@ -10,7 +10,8 @@ use crate::format::layout::Variant;
 use crate::format::types::{FileTime, Guid};
 use crate::format::{bytes, tags};
 use crate::io::{MemoryStorage, Storage};
-use crate::write::{Attachment, Data, IPM_SUBTREE, Message, Named, NdbOptions, NewFolder, PropName, PstWriter, StoreOptions, Written};
+use crate::ltp::PropertyName;
+use crate::write::{Attachment, Data, IPM_SUBTREE, Message, Named, NdbOptions, NewFolder, PstWriter, StoreOptions, Written};
 
 /// A layout with an encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -273,12 +274,12 @@ fn many_recipients(rng: &mut Rng, n: u64) -> Message {
 /// Named properties, and several values of each width.
 fn values(rng: &mut Rng) -> Message {
     let set = Guid::new(0x1234_5678, 0x9ABC, 0xDEF0, [1, 2, 3, 4, 5, 6, 7, 8]);
-    let name = |n: &str| PropName::Text(set, n.to_owned());
+    let name = |n: &str| PropertyName::name(set, n);
     let mut message = Message::note("Values", "of every type")
         .sent(time(11))
         .named(Named::text(name("Colour"), "blue"))
-        .named(Named::text(PropName::Id(Guid::PSETID_COMMON, 0x8554), "16.0"))
-        .named(Named::new(PropName::Id(Guid::PSETID_COMMON, 0x8503), PropType::BOOLEAN, [1]))
+        .named(Named::text(PropertyName::number(Guid::PSETID_COMMON, 0x8554), "16.0"))
+        .named(Named::new(PropertyName::number(Guid::PSETID_COMMON, 0x8503), PropType::BOOLEAN, [1]))
         .named(Named::new(name("Float"), PropType::FLOATING64, 1.5f64.to_le_bytes()))
         .named(Named::new(name("Float32"), PropType::FLOATING32, 2.5f32.to_le_bytes()))
         .named(Named::new(name("Short"), PropType::INTEGER16, [7, 0]))
@@ -318,13 +319,13 @@ fn many_subnodes(pst: &mut PstWriter<'_>, rng: &mut Rng, n: u32) -> Result<Messa
     let set = Guid::com(0x00AB_CDEF);
     let message = Message::note("Many large values", "in many sub-nodes").sent(time(12));
     Ok((0..n).fold(message, |message, i| {
-        message.named(Named { name: PropName::Id(set, i), prop_type: PropType::BINARY, data: Data::Written(tree) })
+        message.named(Named { name: PropertyName::number(set, i), prop_type: PropType::BINARY, data: Data::Written(tree) })
     }))
 }
 
 /// An appointment, a contact, a task, a note and a journal entry.
 fn items(rng: &mut Rng) -> Vec<Message> {
-    let id = |set, id, t, bytes: Vec<u8>| Named::new(PropName::Id(set, id), t, bytes);
+    let id = |set, id, t, bytes: Vec<u8>| Named::new(PropertyName::number(set, id), t, bytes);
     let at = |minutes| time(minutes).0.to_le_bytes().to_vec();
     vec![
         Message::new("IPM.Appointment")
@@ -333,13 +334,13 @@ fn items(rng: &mut Rng) -> Vec<Message> {
             .named(id(Guid::PSETID_APPOINTMENT, 0x820D, PropType::TIME, at(600)))
             .named(id(Guid::PSETID_APPOINTMENT, 0x820E, PropType::TIME, at(660)))
             .named(id(Guid::PSETID_APPOINTMENT, 0x8205, PropType::INTEGER32, vec![2, 0, 0, 0]))
-            .named(Named::text(PropName::Id(Guid::PSETID_APPOINTMENT, 0x8208), "Room 5")),
+            .named(Named::text(PropertyName::number(Guid::PSETID_APPOINTMENT, 0x8208), "Room 5")),
         Message::new("IPM.Contact")
             .subject("Ann Example")
             .set(|p| {
                 p.set_str(tags::DISPLAY_NAME, "Ann Example");
             })
-            .named(Named::text(PropName::Id(Guid::PSETID_ADDRESS, 0x8083), "ann@example.com")),
+            .named(Named::text(PropertyName::number(Guid::PSETID_ADDRESS, 0x8083), "ann@example.com")),
         Message::new("IPM.Task").subject("Write the report").named(id(Guid::PSETID_TASK, 0x8105, PropType::TIME, at(5000))).named(id(
             Guid::PSETID_TASK,
             0x811C,
@@ -352,7 +353,7 @@ fn items(rng: &mut Rng) -> Vec<Message> {
             PropType::INTEGER32,
             vec![3, 0, 0, 0],
         )),
-        Message::new("IPM.Activity").subject("Call").named(Named::text(PropName::Id(Guid::PSETID_LOG, 0x8700), "Phone call")),
+        Message::new("IPM.Activity").subject("Call").named(Named::text(PropertyName::number(Guid::PSETID_LOG, 0x8700), "Phone call")),
     ]
 }
 

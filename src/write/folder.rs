@@ -7,13 +7,14 @@
 
 use super::message::Named;
 use super::pc::{Node, SubNodes};
-use super::props::Props;
+use super::props::{Data, Props};
 use super::rows::Rows;
 use super::store::PstWriter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{low32, wide};
 use crate::format::ids::{Nid, NidType, PropTag, PropType};
 use crate::format::tags;
+use crate::messaging::code_page::CodePage;
 
 /// A folder that is to be added, beyond its name.
 #[derive(Debug, Default)]
@@ -34,6 +35,8 @@ pub struct NewFolder {
     pub subnodes: SubNodes,
     /// Cells that only its row in the parent's table has.
     pub row_only: Vec<(PropTag, Vec<u8>)>,
+    /// Whether to write it as it is: texts stay of the type that they have.
+    pub verbatim: bool,
 }
 
 impl NewFolder {
@@ -62,9 +65,19 @@ pub(super) struct Folder {
     pub(super) hierarchy_columns: Vec<PropTag>,
     pub(super) subnodes: SubNodes,
     pub(super) row_only: Vec<(PropTag, Vec<u8>)>,
+    /// Made for what has lost its own folder.
+    pub(super) is_lost_and_found: bool,
 }
 
 impl Folder {
+    /// What it is called.
+    pub(super) fn name(&self, code_page: CodePage) -> Option<String> {
+        match self.props.get(tags::DISPLAY_NAME.id())? {
+            (t, Data::Bytes(b)) if t.prop_type() == PropType::STRING8 => Some(code_page.decode(b).0.into_owned()),
+            _ => self.props.str(tags::DISPLAY_NAME),
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.tables.is_some()
     }
@@ -99,7 +112,8 @@ impl PstWriter<'_> {
     /// [`ErrorKind::NotFound`] where there is no such parent, [`ErrorKind::Usage`] where the id is no folder's or taken,
     /// [`ErrorKind::TooLarge`] where there are no more ids.
     pub fn add_folder_with(&mut self, parent: Nid, name: &str, new: NewFolder) -> Result<Nid> {
-        let NewFolder { nid, mut props, named, hierarchy_columns, contents_columns, associated_columns, subnodes, row_only } = new;
+        let NewFolder { nid, mut props, named, hierarchy_columns, contents_columns, associated_columns, subnodes, row_only, verbatim } =
+            new;
         let nid = match nid {
             Some(nid) => nid,
             None => self.ndb.next_nid(NidType::NORMAL_FOLDER)?,
@@ -117,7 +131,7 @@ impl PstWriter<'_> {
         if !props.has(tags::DISPLAY_NAME.id()) {
             props.set_str(tags::DISPLAY_NAME, name);
         }
-        self.fit(&mut props, named)?;
+        self.fit(&mut props, named, verbatim)?;
         for tag in [tags::LTP_ROW_ID, tags::LTP_ROW_VER] {
             props.remove(tag.id());
         }
@@ -141,6 +155,7 @@ impl PstWriter<'_> {
             hierarchy_columns,
             subnodes,
             row_only,
+            is_lost_and_found: false,
         };
         self.folders.insert(nid, folder);
         Ok(nid)
@@ -156,7 +171,7 @@ impl PstWriter<'_> {
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such folder.
     pub fn set_folder_props(&mut self, folder: Nid, mut props: Props) -> Result<()> {
-        self.fit(&mut props, Vec::new())?;
+        self.fit(&mut props, Vec::new(), false)?;
         let Some(f) = self.folders.get_mut(&folder) else { return Err(Error::not_found(format!("folder {folder}"))) };
         for (tag, data) in props.iter() {
             f.props.put(tag, data.clone());

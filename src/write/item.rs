@@ -52,19 +52,20 @@ impl PstWriter<'_> {
         if depth > DEPTH_MAX {
             return Err(ErrorKind::Usage(format!("messages are embedded more than {DEPTH_MAX} deep")).into());
         }
-        let Message { mut props, named, recipients, attachments, mut subnodes, .. } = message;
-        self.fit(&mut props, named)?;
+        let Message { mut props, named, recipients, attachments, mut subnodes, verbatim, .. } = message;
+        self.fit(&mut props, named, verbatim)?;
         let has_attachments = !attachments.is_empty();
-        self.complete_message(&mut props, &recipients, has_attachments, place);
+        let shown: &[Recipient] = if verbatim { &[] } else { &recipients };
+        self.complete_message(&mut props, shown, has_attachments, place);
         if !recipients.is_empty() {
-            let table = self.write_recipients(recipients)?;
+            let table = self.write_recipients(recipients, verbatim)?;
             subnodes.add(Nid::RECIPIENT_TABLE, table);
         }
         if has_attachments {
             let columns = columns_for(self.ndb.layout().is_ansi(), ATTACHMENTS);
             let mut rows = Rows::new(columns);
             for attachment in attachments {
-                self.write_attachment(attachment, &mut subnodes, &mut rows, depth)?;
+                self.write_attachment(attachment, &mut subnodes, &mut rows, (depth, verbatim))?;
             }
             let table = rows.write(&mut self.ndb, TableKind::Plain, &mut |_, _| ())?;
             subnodes.add(Nid::ATTACHMENT_TABLE, table);
@@ -78,12 +79,12 @@ impl PstWriter<'_> {
     }
 
     /// Makes properties such as this file holds them: names become ids, texts are narrowed in ANSI files.
-    pub(super) fn fit(&mut self, props: &mut Props, named: Vec<Named>) -> Result<()> {
+    pub(super) fn fit(&mut self, props: &mut Props, named: Vec<Named>, verbatim: bool) -> Result<()> {
         for Named { name, prop_type, data } in named {
-            let id = self.names.id(&name)?;
+            let id = self.names.add(&name)?;
             props.put(PropTag::new(id, prop_type), data);
         }
-        if self.ndb.layout().is_ansi() {
+        if self.ndb.layout().is_ansi() && !verbatim {
             let lost = props.narrow(self.code_page);
             self.characters_lost = self.characters_lost.saturating_add(crate::format::bytes::wide(lost.len()));
         }
@@ -137,12 +138,12 @@ impl PstWriter<'_> {
         props.or(tags::SEARCH_KEY, || key.to_vec());
     }
 
-    fn write_recipients(&mut self, recipients: Vec<Recipient>) -> Result<super::pc::Node> {
+    fn write_recipients(&mut self, recipients: Vec<Recipient>, verbatim: bool) -> Result<super::pc::Node> {
         let ansi = self.ndb.layout().is_ansi();
         let mut columns = columns_for(ansi, RECIPIENTS);
         let mut fitted = Vec::with_capacity(recipients.len());
         for Recipient { mut props, row_id } in recipients {
-            self.fit(&mut props, Vec::new())?;
+            self.fit(&mut props, Vec::new(), verbatim)?;
             for (tag, _) in props.iter() {
                 if !columns.contains(&tag) && columns.len() < 200 {
                     columns.push(tag);
@@ -170,13 +171,19 @@ impl PstWriter<'_> {
         rows.write(&mut self.ndb, TableKind::Plain, &mut |_, _| ())
     }
 
-    fn write_attachment(&mut self, attachment: Attachment, message: &mut SubNodes, rows: &mut Rows, depth: u16) -> Result<()> {
+    fn write_attachment(
+        &mut self,
+        attachment: Attachment,
+        message: &mut SubNodes,
+        rows: &mut Rows,
+        (depth, verbatim): (u16, bool),
+    ) -> Result<()> {
         let Attachment { mut props, named, data, nid, mut subnodes } = attachment;
         let nid = match nid {
             Some(nid) => nid,
             None => self.ndb.next_nid(NidType::ATTACHMENT)?,
         };
-        self.fit(&mut props, named)?;
+        self.fit(&mut props, named, verbatim)?;
         let method = match data {
             AttachmentData::None => None,
             AttachmentData::Bytes(_) | AttachmentData::Reader(_) | AttachmentData::Written(_) => Some(1),
@@ -242,7 +249,7 @@ impl PstWriter<'_> {
     }
 
     /// Writes what a reader yields.
-    fn copy_reader(&mut self, reader: &mut dyn std::io::Read) -> Result<WrittenData> {
+    pub(super) fn copy_reader(&mut self, reader: &mut dyn std::io::Read) -> Result<WrittenData> {
         let mut data = DataWriter::new();
         let mut buffer = vec![0; 256 << 10];
         loop {

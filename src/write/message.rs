@@ -2,13 +2,13 @@
 //!
 //! Everything is a property in the end; the methods here set those that belong together.
 
-use super::names::PropName;
 use super::pc::{Node, SubNodes};
 use super::props::{Data, Props, utf16};
 use super::tree::WrittenData;
 use crate::format::ids::{Nid, PropTag, PropType};
 use crate::format::tags;
 use crate::format::types::{FileTime, Guid};
+use crate::ltp::PropertyName;
 use crate::messaging::rtf;
 use std::fmt;
 use std::io::Read;
@@ -17,7 +17,7 @@ use std::io::Read;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// The name.
-    pub name: PropName,
+    pub name: PropertyName,
     /// The type.
     pub prop_type: PropType,
     /// The value.
@@ -26,12 +26,12 @@ pub struct Named {
 
 impl Named {
     /// A text.
-    pub fn text(name: PropName, text: &str) -> Self {
+    pub fn text(name: PropertyName, text: &str) -> Self {
         Self { name, prop_type: PropType::STRING, data: Data::Bytes(utf16(text)) }
     }
 
     /// A value of any type, as the bytes that are stored.
-    pub fn new(name: PropName, prop_type: PropType, bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn new(name: PropertyName, prop_type: PropType, bytes: impl Into<Vec<u8>>) -> Self {
         Self { name, prop_type, data: Data::Bytes(bytes.into()) }
     }
 }
@@ -266,6 +266,8 @@ pub struct Message {
     pub subnodes: SubNodes,
     /// Cells that only its row in the folder's table has.
     pub row_only: Vec<(PropTag, Vec<u8>)>,
+    /// Whether to write it as it is: texts stay of the type that they have, and nothing is added but what every message must have.
+    pub verbatim: bool,
 }
 
 impl Message {

@@ -7,6 +7,7 @@
 //! A file is complete only when its header has been written, which is the last thing that happens: whatever stops a writer before
 //! leaves bytes that nobody takes for a store. [`AtomicFile`](crate::io::AtomicFile) gives a file its name only then.
 
+mod copy;
 mod folder;
 mod heap;
 mod item;
@@ -23,9 +24,9 @@ mod tc;
 pub mod templates;
 mod tree;
 
+pub use copy::{CopyOptions, CopyReport, copy};
 pub use folder::NewFolder;
 pub use message::{Attachment, AttachmentData, Message, Named, Recipient, RecipientKind, WrittenMessage};
-pub use names::{NameMap, PropName};
 pub use ndb::{NdbOptions, NdbWriter, Written};
 pub use pc::{Node, SubNodes};
 pub use props::{Data, Props};

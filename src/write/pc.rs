@@ -125,7 +125,7 @@ impl PcBuilder {
             }
             Data::Bytes(bytes) => bytes,
         };
-        if t.is_inline() {
+        if t.is_inline() || (!t.is_known() && bytes.len() <= 4) {
             let mut four = [0; 4];
             for (to, from) in four.iter_mut().zip(bytes) {
                 *to = *from;

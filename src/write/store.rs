@@ -5,10 +5,10 @@ use super::heap::HeapBuilder;
 use super::item::{FLAG_READ, Place, conversation_id, index_key};
 use super::keys::Keys;
 use super::message::Message;
-use super::names::NameMap;
+use super::names::seeded;
 use super::ndb::{NdbOptions, NdbWriter, Written};
 use super::pc::{Node, SubNodes};
-use super::props::Props;
+use super::props::{Data, Props};
 use super::rows::Rows;
 use super::tc::TableKind;
 use super::templates::{ASSOCIATED, CONTENTS, HIERARCHY, RECEIVE_FOLDER, SEARCH_CONTENTS, TEMPLATES, columns_for};
@@ -22,6 +22,7 @@ use crate::format::layout::Variant;
 use crate::format::tags;
 use crate::format::types::{FileTime, Guid};
 use crate::io::Storage;
+use crate::ltp::{NameMap, NameMapBuilder};
 use crate::messaging::code_page::CodePage;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::SystemTime;
@@ -59,6 +60,8 @@ pub struct StoreOptions {
     /// Whether rows of folders and messages bear the ids by which Outlook synchronises, and the map of them is filled. scanpst adds
     /// them where they are missing.
     pub item_ids: bool,
+    /// Whether the store's properties are written as they are set: texts stay of the type that they have.
+    pub verbatim: bool,
     /// Whether the folders are made that a new store has. Otherwise only the root folder is, unless it is added.
     pub folders: bool,
 }
@@ -75,6 +78,7 @@ impl StoreOptions {
             seed: None,
             time: None,
             item_ids: true,
+            verbatim: false,
             folders: true,
         }
     }
@@ -105,7 +109,7 @@ impl Default for StoreOptions {
 #[derive(Debug)]
 pub struct PstWriter<'a> {
     pub(super) ndb: NdbWriter<'a>,
-    pub(super) names: NameMap,
+    pub(super) names: NameMapBuilder,
     pub(super) keys: Keys,
     pub(super) code_page: CodePage,
     pub(super) now: FileTime,
@@ -136,7 +140,7 @@ impl<'a> PstWriter<'a> {
         let record_key = options.record_key.unwrap_or_else(|| Guid(keys.key()));
         let mut pst = Self {
             ndb: NdbWriter::new(storage, options.ndb.clone())?,
-            names: NameMap::seeded(),
+            names: seeded()?,
             code_page: options.code_page,
             now: options.time.unwrap_or_else(|| SystemTime::now().into()),
             characters_lost: 0,
@@ -216,13 +220,13 @@ impl<'a> PstWriter<'a> {
     }
 
     /// The names of named properties.
-    pub fn names(&mut self) -> &mut NameMap {
+    pub fn names(&mut self) -> &mut NameMapBuilder {
         &mut self.names
     }
 
     /// Replaces all names: for a copy, in which every id stays.
     pub fn set_names(&mut self, names: NameMap) {
-        self.names = names;
+        self.names = NameMapBuilder::from_map(names);
     }
 
     /// The layer beneath: to write data, properties and tables that will be parts of an object.
@@ -346,10 +350,10 @@ impl<'a> PstWriter<'a> {
             self.shared.insert(template, node);
             return Ok(node);
         }
-        if !self.options.item_ids || !matches!(nid_type, NidType::CONTENTS_TABLE | NidType::HIERARCHY_TABLE) {
+        if !matches!(nid_type, NidType::CONTENTS_TABLE | NidType::HIERARCHY_TABLE) {
             return rows.write(&mut self.ndb, kind, &mut |_, _| ());
         }
-        let (keys, replica) = (self.keys.clone(), self.replica());
+        let (keys, replica, draw) = (self.keys.clone(), self.replica(), self.options.item_ids);
         let (mut change, mut ids) = (self.change, std::mem::take(&mut self.ids));
         let node = rows.write(&mut self.ndb, kind, &mut |nid, cells| {
             // Search folders have no such ids.
@@ -357,6 +361,9 @@ impl<'a> PstWriter<'a> {
                 return;
             }
             let given = cells.iter().find(|(t, _)| *t == tags::REPL_ITEM_ID).and_then(|(_, b)| crate::format::bytes::array_at(b, 0));
+            if given.is_none() && !draw {
+                return;
+            }
             let id = given.unwrap_or_else(|| keys.key_of(nid.0.into()));
             ids.push((id, nid));
             if given.is_none() {
@@ -451,10 +458,10 @@ impl<'a> PstWriter<'a> {
     /// The nodes that are in every store besides its folders.
     fn write_special(&mut self) -> Result<()> {
         let mut store = std::mem::take(&mut self.store);
-        self.fit(&mut store, Vec::new())?;
+        self.fit(&mut store, Vec::new(), self.options.verbatim)?;
         let node = self.ndb.write_properties(&store, SubNodes::new())?;
         self.add_unless_raw(Nid::MESSAGE_STORE, node, Nid::NONE)?;
-        let names = self.names.to_props();
+        let names: Props = self.names.properties().into_iter().map(|(t, b)| (t, Data::Bytes(b))).collect();
         let node = self.ndb.write_properties(&names, SubNodes::new())?;
         self.add_unless_raw(Nid::NAME_TO_ID_MAP, node, Nid::NONE)?;
         self.write_receive_folders()?;

@@ -1,0 +1,207 @@
+//! Messages: recipients, attachments, embedded messages to any depth without recursion.
+
+use super::object::{row_only, without_row_only};
+use super::{Copier, Trouble};
+use crate::error::Result;
+use crate::format::bytes::low32;
+use crate::format::context::ObjectValue;
+use crate::format::ids::{Nid, NidType, PropTag};
+use crate::format::tags;
+use crate::ltp::{PropertyContext, TableContext};
+use crate::messaging::code_page::CodePage;
+use crate::ndb::Node;
+use crate::write::{Attachment, AttachmentData, Message, Props, Recipient, SubNodes};
+
+/// A message that is being read: its attachments come one after the other, and those with a message in them wait for it.
+struct Frame<'s> {
+    message: Message,
+    page: CodePage,
+    attachments: std::vec::IntoIter<Node<'s>>,
+    /// The attachment that waits for the message above this frame.
+    waiting: Option<Attachment>,
+}
+
+impl<'s> Copier<'s, '_> {
+    /// Copies a message of a folder. One whose properties are lost is made of its row.
+    pub(super) fn copy_message(&mut self, nid: Nid, folder: Nid, tables: &[Option<TableContext<'_>>; 2]) -> Result<()> {
+        let mut trouble = Trouble::default();
+        let is_associated = nid.nid_type() == NidType::ASSOC_MESSAGE;
+        let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
+        counts.expected = counts.expected.saturating_add(1);
+        let [contents, associated] = tables;
+        let table = if is_associated { associated } else { contents };
+        let row = table.as_ref().and_then(|t| t.row_by_id(nid.0, &mut Vec::new()).ok().flatten());
+        let mut row_trouble = Trouble::default();
+        let cells = match (table, &row) {
+            (Some(table), Some(row)) => self.read_row(table, row, &mut row_trouble)?,
+            _ => Props::new(),
+        };
+        let frame = match self.pst.ndb().node(nid) {
+            Some(node) => self.open(node, &mut trouble)?,
+            None => None,
+        };
+        let readable = frame.is_some();
+        let mut message = match frame {
+            Some(frame) => self.read_whole(frame, &mut trouble)?,
+            None if without_row_only(cells.clone()).is_empty() => {
+                let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
+                counts.lost = counts.lost.saturating_add(1);
+                self.settle(trouble);
+                return Ok(());
+            }
+            None => Message { props: without_row_only(cells.clone()), verbatim: true, ..Message::default() },
+        };
+        message.nid = Some(nid);
+        message.row_only = row_only(&cells);
+        if let Some(status) = message.props.bytes(tags::MESSAGE_STATUS).map(<[u8]>::to_vec)
+            && !message.row_only.iter().any(|(t, _)| *t == tags::MESSAGE_STATUS)
+        {
+            message.row_only.push((tags::MESSAGE_STATUS, status));
+        }
+        self.complete_times(&mut message.props, &cells);
+        if is_associated {
+            self.out.add_associated(folder, message)?;
+        } else {
+            self.out.add_message(folder, message)?;
+        }
+        let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
+        Self::count(counts, readable, &trouble);
+        self.settle(trouble);
+        Ok(())
+    }
+
+    /// Times that the format demands and the message lacks come from its row, or from when it was delivered or sent.
+    fn complete_times(&self, props: &mut Props, cells: &Props) {
+        let time = |props: &Props, tag: PropTag| props.bytes(tag).map(<[u8]>::to_vec);
+        for tag in [tags::CREATION_TIME, tags::LAST_MODIFICATION_TIME] {
+            if !props.has(tag.id()) {
+                let others = [tags::LAST_MODIFICATION_TIME, tags::CREATION_TIME, tags::MESSAGE_DELIVERY_TIME, tags::CLIENT_SUBMIT_TIME];
+                let found = time(cells, tag).or_else(|| others.iter().find_map(|t| time(props, *t)));
+                if let Some(bytes) = found {
+                    props.set(tag, bytes);
+                }
+            }
+        }
+    }
+
+    /// Opens a message: its properties, recipients and other sub-nodes; the attachments are still to be read.
+    fn open(&mut self, node: Node<'s>, trouble: &mut Trouble) -> Result<Option<Frame<'s>>> {
+        let Some(pc) = PropertyContext::open(node, &mut trouble.findings).ok().flatten() else {
+            trouble.value();
+            return Ok(None);
+        };
+        let page = self.page_of(&pc);
+        let mut message = Message { verbatim: true, ..Message::default() };
+        message.props = self.read_props(&pc, page, trouble)?;
+        let mut attachments = Vec::new();
+        if let Some(node) = pc.node() {
+            if let Ok(Some(table)) = node.subnode(Nid::RECIPIENT_TABLE, &mut trouble.findings) {
+                message.recipients = self.read_recipients(table, trouble)?;
+            }
+            let ids: Vec<Nid> = match node.subnodes(&mut trouble.findings) {
+                Ok(tree) => tree.iter().map(|e| e.nid).filter(|n| n.nid_type() == NidType::ATTACHMENT).collect(),
+                Err(_) => Vec::new(),
+            };
+            for nid in ids {
+                if let Ok(Some(sub)) = node.subnode(nid, &mut trouble.findings) {
+                    attachments.push(sub);
+                }
+            }
+        }
+        let mut known = vec![Nid::RECIPIENT_TABLE, Nid::ATTACHMENT_TABLE];
+        known.extend(attachments.iter().map(|a| a.nid));
+        message.subnodes = self.copy_unknown_subnodes(&pc, &known, trouble)?;
+        Ok(Some(Frame { message, page, attachments: attachments.into_iter(), waiting: None }))
+    }
+
+    /// Reads a message with everything in it; embedded ones are written as they are complete.
+    fn read_whole(&mut self, first: Frame<'s>, trouble: &mut Trouble) -> Result<Message> {
+        let mut stack = Vec::new();
+        let mut top = first;
+        let most = usize::from(self.pst.ndb().limits().embedded_depth);
+        loop {
+            if let Some(node) = top.attachments.next() {
+                let nid = node.nid;
+                let (attachment, inner) = self.read_attachment(node, top.page, trouble)?;
+                let Some(mut attachment) = attachment else { continue };
+                attachment.nid = Some(nid);
+                let inner = match inner {
+                    Some(_) if stack.len() >= most => {
+                        trouble.value();
+                        None
+                    }
+                    Some(inner) => self.open(inner, trouble)?,
+                    None => None,
+                };
+                match inner {
+                    Some(frame) => {
+                        top.waiting = Some(attachment);
+                        stack.push(std::mem::replace(&mut top, frame));
+                    }
+                    None => top.message.attachments.push(attachment),
+                }
+                continue;
+            }
+            let Some(below) = stack.pop() else { return Ok(top.message) };
+            let mut message = std::mem::replace(&mut top, below).message;
+            self.complete_times(&mut message.props, &Props::new());
+            let written = self.out.write_embedded(message)?;
+            if let Some(mut attachment) = top.waiting.take() {
+                attachment.data = AttachmentData::WrittenMessage(written);
+                top.message.attachments.push(attachment);
+            }
+        }
+    }
+
+    /// An attachment, and the message in it if there is one.
+    fn read_attachment(&mut self, node: Node<'s>, page: CodePage, trouble: &mut Trouble) -> Result<(Option<Attachment>, Option<Node<'s>>)> {
+        self.report.attachments.expected = self.report.attachments.expected.saturating_add(1);
+        let mut own = Trouble::default();
+        let Some(pc) = PropertyContext::open(node, &mut own.findings).ok().flatten() else {
+            self.report.attachments.lost = self.report.attachments.lost.saturating_add(1);
+            own.value();
+            trouble.findings.append(&mut own.findings);
+            trouble.value();
+            return Ok((None, None));
+        };
+        let mut attachment = Attachment::new(AttachmentData::None);
+        attachment.props = self.read_props(&pc, page, &mut own)?;
+        attachment.subnodes = SubNodes::new();
+        let object: Option<ObjectValue> = pc.object(tags::ATTACH_DATA_OBJECT.id(), &mut own.findings).ok().flatten();
+        let mut inner = None;
+        let mut known = Vec::new();
+        if let Some(object) = object {
+            known.push(object.nid);
+            match pc.subnode(object.nid, &mut own.findings) {
+                Ok(Some(sub)) if object.nid.nid_type() == NidType::NORMAL_MESSAGE => inner = Some(sub),
+                Ok(Some(sub)) => match self.copy_node(&sub, object.nid, &mut own)? {
+                    Some(node) => {
+                        let size = if object.size == 0 { low32(node.bytes) } else { object.size };
+                        attachment.data = AttachmentData::WrittenObject { nid: Some(object.nid), node, size };
+                    }
+                    None => own.value(),
+                },
+                _ => own.value(),
+            }
+        }
+        attachment.subnodes = self.copy_unknown_subnodes(&pc, &known, &mut own)?;
+        Self::count(&mut self.report.attachments, true, &own);
+        trouble.values = trouble.values.saturating_add(own.values);
+        trouble.findings.append(&mut own.findings);
+        Ok((Some(attachment), inner))
+    }
+
+    fn read_recipients(&mut self, node: Node<'_>, trouble: &mut Trouble) -> Result<Vec<Recipient>> {
+        let Some(table) = TableContext::open(node, &mut trouble.findings).ok().flatten() else {
+            trouble.value();
+            return Ok(Vec::new());
+        };
+        self.row_ids.clear();
+        let mut out = Vec::new();
+        for (id, props) in self.read_table(&table, trouble)? {
+            let row_id = (id != 0 && self.row_ids.insert(id)).then_some(id);
+            out.push(Recipient { props, row_id });
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,462 @@
+//! Copying a store: read tolerantly, written whole.
+//!
+//! Every object is read as far as it can be and written anew: properties, sub-nodes, tables. Ids of nodes stay, and so does the
+//! store's own, so that entry ids go on to be valid. Rows of tables follow from the objects. What cannot be read is accounted for; what
+//! is there and not understood is copied as it is, unless the target's variant cannot hold it, which is accounted for too.
+
+mod message;
+mod nodes;
+mod object;
+
+use super::folder::NewFolder;
+use super::ndb::NdbOptions;
+use super::props::Props;
+use super::store::{IPM_SUBTREE, PstWriter, StoreOptions};
+use super::tree::WrittenData;
+use crate::check::ItemCount;
+use crate::error::{ErrorKind, Result};
+use crate::finding::{Finding, Loss};
+use crate::format::bytes::wide;
+use crate::format::context::EntryId;
+use crate::format::crypt::CryptMethod;
+use crate::format::header::FileKind;
+use crate::format::ids::{Nid, NidType, PropTag, PropType};
+use crate::format::layout::Variant;
+use crate::format::tags;
+use crate::format::types::{FileTime, Guid};
+use crate::io::Storage;
+use crate::ltp::{NameMap, PropertyContext, TableContext};
+use crate::messaging::code_page::CodePage;
+use crate::messaging::{Properties, Pst};
+use crate::monitor::{Monitor, Phase, step};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Problems and dropped nodes that are listed one by one.
+const LISTED_MAX: usize = 1000;
+
+/// What the copy is to be like.
+#[derive(Debug, Clone)]
+pub struct CopyOptions {
+    /// Layout, kind, encoding, compression of the copy.
+    pub ndb: NdbOptions,
+    /// Code page of an ANSI copy's texts.
+    pub code_page: CodePage,
+    /// What the store is called, where its own name cannot be read.
+    pub display_name: String,
+    /// Whether rows get ids by which Outlook synchronises where they have none.
+    pub item_ids: bool,
+}
+
+impl CopyOptions {
+    /// A copy of the same variant, kind and encoding.
+    pub fn same(pst: &Pst) -> Self {
+        let (layout, header) = (pst.layout(), pst.header());
+        let crypt = header.crypt_method().unwrap_or(CryptMethod::Permute);
+        let kind = header.kind().unwrap_or(FileKind::Pst);
+        let ndb = NdbOptions { kind, crypt, ..NdbOptions::new(layout.variant) };
+        Self { ndb, code_page: pst.default_code_page(), display_name: "Outlook Data File".to_owned(), item_ids: false }
+    }
+
+    /// A copy of another variant, as Outlook would make a file of it.
+    pub fn to(pst: &Pst, variant: Variant) -> Self {
+        Self { ndb: NdbOptions::new(variant), ..Self::same(pst) }
+    }
+}
+
+/// What became of everything.
+#[derive(Debug, Clone, Default)]
+pub struct CopyReport {
+    /// Folders.
+    pub folders: ItemCount,
+    /// Messages.
+    pub messages: ItemCount,
+    /// Associated messages.
+    pub associated: ItemCount,
+    /// Attachments of messages.
+    pub attachments: ItemCount,
+    /// Values that could not be read, or not wholly.
+    pub values_lost: u64,
+    /// Texts of which characters are lost, because the target's code page does not have them or the source's bytes are none of its.
+    pub texts_lossy: u64,
+    /// Objects whose folder is not there; they are in a folder of their own.
+    pub rehomed: u64,
+    /// Nodes that are left out, and why; those that are made anew are not among them.
+    pub dropped: Vec<(Nid, &'static str)>,
+    /// What was wrong with what was read, the first of it.
+    pub problems: Vec<Finding>,
+    /// Bytes of the copy.
+    pub bytes: u64,
+}
+
+impl CopyReport {
+    /// Whether nothing that a person would miss is missing.
+    pub fn is_whole(&self) -> bool {
+        let counts = [self.folders, self.messages, self.associated, self.attachments];
+        counts.iter().all(|c| c.lost == 0 && c.partial == 0) && self.texts_lossy == 0
+    }
+
+    fn drop_node(&mut self, nid: Nid, why: &'static str) {
+        if self.dropped.len() < LISTED_MAX {
+            self.dropped.push((nid, why));
+        }
+    }
+}
+
+/// What happens to an object while it is read.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    findings: Vec<Finding>,
+    values: u64,
+}
+
+impl Trouble {
+    /// A value is not there or not whole.
+    fn value(&mut self) {
+        self.values = self.values.saturating_add(1);
+    }
+
+    fn is_lossy(&self) -> bool {
+        self.values > 0 || self.findings.iter().any(|f| matches!(f.loss, Loss::Partial | Loss::Item))
+    }
+}
+
+/// A copy under way.
+pub(super) struct Copier<'s, 'w> {
+    pst: &'s Pst,
+    out: PstWriter<'w>,
+    report: CopyReport,
+    /// Whether texts change their type, and to which.
+    widen: bool,
+    narrow: bool,
+    code_page: CodePage,
+    row_ids: BTreeSet<u32>,
+}
+
+/// Copies a store.
+///
+/// ```no_run
+/// use pstkit::Pst;
+/// use pstkit::io::AtomicFile;
+/// use pstkit::write::{CopyOptions, copy};
+///
+/// let pst = Pst::open("old.pst")?;
+/// let file = AtomicFile::create("compact.pst".as_ref(), false)?;
+/// let report = copy(&pst, file.storage()?, &CopyOptions::same(&pst), &())?;
+/// if report.is_whole() {
+///     file.commit()?;
+/// }
+/// # Ok::<(), pstkit::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] where the source is encrypted, [`ErrorKind::TooLarge`] where the variant cannot hold so much; errors of
+/// the medium; cancellation. The storage then holds no header.
+pub fn copy(pst: &Pst, storage: &dyn Storage, options: &CopyOptions, monitor: &dyn Monitor) -> Result<CopyReport> {
+    if pst.header().crypt_method() == Some(CryptMethod::Wip) {
+        return Err(ErrorKind::Unsupported("a file that is encrypted for Windows Information Protection".to_owned()).into());
+    }
+    let mut trouble = Trouble::default();
+    let context =
+        |nid, trouble: &mut Trouble| pst.ndb().node(nid).and_then(|node| PropertyContext::open(node, &mut trouble.findings).ok().flatten());
+    let store = context(Nid::MESSAGE_STORE, &mut trouble);
+    let binary = |tag: PropTag| store.as_ref().and_then(|pc| pc.binary(tag.id(), &mut Vec::new()).ok().flatten());
+    // Any of the store's own entry ids tells its key where the key itself is lost.
+    let own = binary(tags::RECORD_KEY).and_then(|b| Guid::decode(&b));
+    let key = own.or_else(|| binary(tags::IPM_SUBTREE_ENTRY_ID).and_then(|b| EntryId::decode(&b)).map(|id| id.uid));
+    let seed = key.map(|k| crate::format::bytes::le64(&k.0, 0) ^ crate::format::bytes::le64(&k.0, 8));
+    let (from_ansi, to_ansi) = (pst.layout().is_ansi(), options.ndb.layout.is_ansi());
+    let out = PstWriter::create(
+        storage,
+        StoreOptions {
+            ndb: options.ndb.clone(),
+            display_name: options.display_name.clone(),
+            record_key: key,
+            code_page: options.code_page,
+            seed: Some(seed.unwrap_or(1)),
+            time: Some(FileTime(0)),
+            item_ids: options.item_ids,
+            folders: false,
+            verbatim: true,
+            ..StoreOptions::new(options.ndb.layout.variant)
+        },
+    )?;
+    let mut copier = Copier {
+        pst,
+        out,
+        report: CopyReport::default(),
+        widen: from_ansi && !to_ansi,
+        narrow: to_ansi && !from_ansi,
+        code_page: options.code_page,
+        row_ids: BTreeSet::new(),
+    };
+    if let Some(names) = context(Nid::NAME_TO_ID_MAP, &mut trouble).and_then(|pc| NameMap::read(&pc, &mut trouble.findings).ok()) {
+        copier.out.set_names(names);
+    }
+    copier.keep_counters();
+    if let Some(store) = &store {
+        copier.copy_store(store, &mut trouble)?;
+    }
+    copier.settle(trouble);
+    monitor.phase(Phase::Write, Some(wide(pst.ndb().index().nodes().len())));
+    copier.copy_folders(monitor)?;
+    copier.copy_messages(monitor)?;
+    copier.copy_other_nodes(monitor)?;
+    copier.complete_store(options)?;
+    let Copier { out, mut report, .. } = copier;
+    report.texts_lossy = report.texts_lossy.saturating_add(out.characters_lost());
+    report.bytes = out.finish()?.header.root.file_eof.0;
+    Ok(report)
+}
+
+impl<'s> Copier<'s, '_> {
+    /// Ids that the source has given out are not given out again.
+    fn keep_counters(&mut self) {
+        let header = self.pst.header();
+        for t in 0..32u8 {
+            // A damaged counter must not use up all ids.
+            let index = header.high_water(NidType(t));
+            if index < 1 << 26 {
+                self.out.ndb().use_nid(Nid::new(NidType(t), index));
+            }
+        }
+        let nids: Vec<Nid> = self.pst.ndb().index().nodes().iter().map(|n| n.nid).collect();
+        nids.into_iter().for_each(|nid| self.out.ndb().use_nid(nid));
+        if header.unique < 1 << 30 {
+            self.out.ndb().use_unique(header.unique);
+        }
+    }
+
+    fn copy_store(&mut self, store: &PropertyContext<'_>, trouble: &mut Trouble) -> Result<()> {
+        let page = self.page_of(store);
+        let props = self.read_props(store, page, trouble)?;
+        let own: Vec<PropTag> = self.out.store_props().iter().map(|(t, _)| t).collect();
+        let replaced = self.out.store_props();
+        for (tag, data) in props.iter() {
+            replaced.put(tag, data.clone());
+        }
+        // What only a new store has is not added to one that lives without it.
+        for tag in own {
+            let needed = matches!(tag.id(), 0x0FF9 | 0x3001 | 0x67FF);
+            if !props.has(tag.id()) && !needed {
+                replaced.remove(tag.id());
+            }
+        }
+        Ok(())
+    }
+
+    /// Folders, each after its parent. One whose parent is not there, or that is its own ancestor, goes to a folder of its own.
+    fn copy_folders(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        let mut children: BTreeMap<Nid, Vec<Nid>> = BTreeMap::new();
+        let mut waiting: BTreeSet<Nid> = BTreeSet::new();
+        for n in self.pst.ndb().index().nodes().iter().filter(|n| n.nid.is_folder()) {
+            waiting.insert(n.nid);
+            if n.nid != Nid::ROOT_FOLDER {
+                children.entry(n.parent).or_default().push(n.nid);
+            }
+        }
+        let mut pending = vec![(Nid::ROOT_FOLDER, Nid::ROOT_FOLDER)];
+        if !waiting.contains(&Nid::ROOT_FOLDER) {
+            let new = NewFolder { nid: Some(Nid::ROOT_FOLDER), ..NewFolder::default() };
+            self.out.add_folder_with(Nid::ROOT_FOLDER, "", new)?;
+            pending = children.get(&Nid::ROOT_FOLDER).into_iter().flatten().rev().map(|c| (*c, Nid::ROOT_FOLDER)).collect();
+        }
+        loop {
+            while let Some((nid, parent)) = pending.pop() {
+                step(monitor, 1)?;
+                if !waiting.remove(&nid) {
+                    continue;
+                }
+                self.copy_folder(nid, parent)?;
+                pending.extend(children.get(&nid).into_iter().flatten().rev().map(|c| (*c, nid)));
+            }
+            // what is left hangs from nothing
+            let Some(lost) = waiting.iter().copied().find(|n| n.nid_type() == NidType::NORMAL_FOLDER).or_else(|| waiting.first().copied())
+            else {
+                return Ok(());
+            };
+            self.report.rehomed = self.report.rehomed.saturating_add(1);
+            let home = self.lost_and_found()?;
+            pending.push((lost, home));
+        }
+    }
+
+    /// The folder for what has lost its own.
+    fn lost_and_found(&mut self) -> Result<Nid> {
+        const NAME: &str = "Lost and Found";
+        let known = self.out.folders.iter().find(|(_, f)| f.is_lost_and_found).map(|(nid, _)| *nid);
+        if let Some(nid) = known {
+            return Ok(nid);
+        }
+        let parent = if self.out.folders.contains_key(&IPM_SUBTREE) { IPM_SUBTREE } else { Nid::ROOT_FOLDER };
+        let nid = self.out.add_folder(parent, NAME)?;
+        if let Some(f) = self.out.folders.get_mut(&nid) {
+            f.is_lost_and_found = true;
+        }
+        Ok(nid)
+    }
+
+    fn copy_folder(&mut self, nid: Nid, parent: Nid) -> Result<()> {
+        let mut trouble = Trouble::default();
+        let ndb = self.pst.ndb();
+        let Some(node) = ndb.node(nid) else { return Ok(()) };
+        self.report.folders.expected = self.report.folders.expected.saturating_add(1);
+        let context = PropertyContext::open(node, &mut trouble.findings).ok().flatten();
+        let mut new = NewFolder { nid: Some(nid), verbatim: true, ..NewFolder::default() };
+        if let Some(pc) = &context {
+            let page = self.page_of(pc);
+            new.props = self.read_props(pc, page, &mut trouble)?;
+            new.subnodes = self.copy_unknown_subnodes(pc, &[], &mut trouble)?;
+        } else {
+            trouble.value();
+        }
+        // its row tells what it is called if it cannot any more, and what only the row knows
+        let table =
+            ndb.node(parent.with_type(NidType::HIERARCHY_TABLE)).and_then(|n| TableContext::open(n, &mut Vec::new()).ok().flatten());
+        if let Some(table) = &table
+            && let Ok(Some(row)) = table.row_by_id(nid.0, &mut Vec::new())
+        {
+            let cells = self.read_row(table, &row, &mut trouble)?;
+            new.row_only = object::row_only(&cells);
+            if context.is_none() {
+                new.props = object::without_row_only(cells);
+            }
+        }
+        let columns = |this: &mut Self, t| this.extra_columns(nid.with_type(t));
+        new.hierarchy_columns = columns(self, NidType::HIERARCHY_TABLE);
+        new.contents_columns = columns(self, NidType::CONTENTS_TABLE);
+        new.associated_columns = columns(self, NidType::ASSOC_CONTENTS_TABLE);
+        let name = format!("Folder {nid}");
+        self.out.add_folder_with(parent, &name, new)?;
+        Self::count(&mut self.report.folders, context.is_some(), &trouble);
+        self.settle(trouble);
+        Ok(())
+    }
+
+    /// Columns of a table beyond those of the template, in the order in which they were created.
+    fn extra_columns(&self, nid: Nid) -> Vec<PropTag> {
+        let table = self.pst.ndb().node(nid).and_then(|n| TableContext::open(n, &mut Vec::new()).ok().flatten());
+        let Some(table) = table else { return Vec::new() };
+        let mut columns: Vec<_> = table.columns().to_vec();
+        columns.sort_by_key(|c| c.bit);
+        columns.iter().map(|c| self.fit_tag(c.tag)).filter(|t| t.prop_type().is_known()).collect()
+    }
+
+    fn copy_messages(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        let mut by_folder: BTreeMap<Nid, Vec<Nid>> = BTreeMap::new();
+        for n in self.pst.ndb().index().nodes().iter().filter(|n| n.nid.is_message()) {
+            by_folder.entry(n.parent).or_default().push(n.nid);
+        }
+        for (parent, messages) in by_folder {
+            let known = self.out.folders.get(&parent).is_some_and(|f| !f.is_search());
+            let folder = if known { parent } else { self.lost_and_found()? };
+            let rows = self.table_rows(parent)?;
+            for nid in messages {
+                step(monitor, 1)?;
+                if !known {
+                    self.report.rehomed = self.report.rehomed.saturating_add(1);
+                }
+                self.copy_message(nid, folder, &rows)?;
+            }
+            if !self.out.folders.get(&folder).is_some_and(|f| f.is_lost_and_found) {
+                self.out.close_folder(folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a folder's two tables, where each can be looked up.
+    fn table_rows(&self, folder: Nid) -> Result<[Option<TableContext<'s>>; 2]> {
+        let pst = self.pst;
+        let open = |t| pst.ndb().node(folder.with_type(t)).and_then(|n| TableContext::open(n, &mut Vec::new()).ok().flatten());
+        Ok([open(NidType::CONTENTS_TABLE), open(NidType::ASSOC_CONTENTS_TABLE)])
+    }
+
+    /// What every store must have and this one lacks: folders that a PST's entry ids name.
+    fn complete_store(&mut self, options: &CopyOptions) -> Result<()> {
+        if options.ndb.kind != FileKind::Pst {
+            return Ok(());
+        }
+        let mut names: HashMap<String, Nid> = HashMap::new();
+        for (nid, f) in &self.out.folders {
+            if nid.nid_type() == NidType::NORMAL_FOLDER
+                && let Some(name) = f.name(self.code_page)
+            {
+                names.entry(name).or_insert(*nid);
+            }
+        }
+        let mut top = None;
+        for (tag, name, others) in [
+            (
+                tags::IPM_SUBTREE_ENTRY_ID,
+                "Top of Outlook data file",
+                &["IPM_SUBTREE", "Top of Personal Folders", "Top of Information Store"][..],
+            ),
+            (tags::IPM_WASTEBASKET_ENTRY_ID, "Deleted Items", &[]),
+            (tags::FINDER_ENTRY_ID, "Search Root", &["Finder"]),
+        ] {
+            let stored = self.out.store_props().bytes(tag).and_then(EntryId::decode).map(|id| id.nid);
+            let found = stored.filter(|nid| self.out.folders.contains_key(nid));
+            let found = found.or_else(|| std::iter::once(&name).chain(others).find_map(|n| names.get(*n).copied()));
+            let nid = match found {
+                Some(nid) => nid,
+                None => {
+                    let parent = if tag == tags::IPM_WASTEBASKET_ENTRY_ID { top.unwrap_or(Nid::ROOT_FOLDER) } else { Nid::ROOT_FOLDER };
+                    self.out.add_folder_with(parent, name, NewFolder::default())?
+                }
+            };
+            if stored != Some(nid) {
+                let id = self.out.entry_id(nid);
+                self.out.store_props().set(tag, id);
+            }
+            top = top.or(Some(nid));
+        }
+        let store = self.out.store_props();
+        if !store.has(tags::VALID_FOLDER_MASK.id()) {
+            store.set_i32(tags::VALID_FOLDER_MASK, 0x89);
+        }
+        Ok(())
+    }
+
+    fn count(count: &mut ItemCount, readable: bool, trouble: &Trouble) {
+        let slot = if !readable || trouble.is_lossy() { &mut count.partial } else { &mut count.ok };
+        *slot = slot.saturating_add(1);
+    }
+
+    /// Takes over what was wrong with an object.
+    fn settle(&mut self, trouble: Trouble) {
+        self.report.values_lost = self.report.values_lost.saturating_add(trouble.values);
+        let room = LISTED_MAX.saturating_sub(self.report.problems.len());
+        self.report.problems.extend(trouble.findings.into_iter().take(room));
+    }
+
+    /// The code page of an object's texts.
+    fn page_of(&self, pc: &PropertyContext<'_>) -> CodePage {
+        let node = pc.node().cloned();
+        node.and_then(|n| Properties::open(self.pst, n).ok()).map_or(self.code_page, |p| p.code_page())
+    }
+
+    /// A tag as the copy has it.
+    fn fit_tag(&self, tag: PropTag) -> PropTag {
+        match tag.prop_type() {
+            PropType::STRING8 if self.widen => tag.with_type(PropType::STRING),
+            PropType::MULTI_STRING8 if self.widen => tag.with_type(PropType::MULTI_STRING),
+            PropType::STRING if self.narrow => tag.with_type(PropType::STRING8),
+            PropType::MULTI_STRING if self.narrow => tag.with_type(PropType::MULTI_STRING8),
+            _ => tag,
+        }
+    }
+
+    /// Makes texts such as the copy has them.
+    fn fit_props(&mut self, props: &mut Props, page: CodePage) {
+        let lossy = match (self.widen, self.narrow) {
+            (true, _) => props.widen(page),
+            (_, true) => props.narrow(self.code_page),
+            _ => return,
+        };
+        self.report.texts_lossy = self.report.texts_lossy.saturating_add(wide(lossy.len()));
+    }
+
+    fn write_stream(&mut self, reader: &mut dyn std::io::Read) -> Result<WrittenData> {
+        self.out.copy_reader(reader)
+    }
+}

@@ -1,0 +1,169 @@
+//! All other nodes: tables, lists and queues of the store, and what nobody knows.
+
+use super::{Copier, Trouble};
+use crate::error::Result;
+use crate::finding::Ignore;
+use crate::format::bytes::{byte, le32, wide};
+use crate::format::heap::{ClientSig, HN_SIGNATURE};
+use crate::format::ids::{Nid, NidType};
+use crate::format::tags;
+use crate::ltp::{PropertyContext, TableContext};
+use crate::monitor::{Monitor, step};
+use crate::ndb::Node;
+use crate::write::templates::{TEMPLATES, columns_for};
+use crate::write::{Cell, Data, Node as Written, SubNodes, TableBuilder, TableKind};
+
+impl Copier<'_, '_> {
+    /// Everything that is not a folder, a message, or made anew.
+    pub(super) fn copy_other_nodes(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        let ndb = self.pst.ndb();
+        for entry in ndb.index().nodes() {
+            let nid = entry.nid;
+            let folder = |t| self.out.folders.contains_key(&nid.with_type(t));
+            let t = nid.nid_type();
+            let made =
+                matches!(nid, Nid::MESSAGE_STORE | Nid::NAME_TO_ID_MAP | Nid::ID_MAP | Nid::MESSAGE_INDEX | Nid::MESSAGE_INDEX_QUEUE)
+                    || nid.is_folder()
+                    || nid.is_message()
+                    || (matches!(t, NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE)
+                        && folder(NidType::NORMAL_FOLDER));
+            if made {
+                continue;
+            }
+            step(monitor, 1)?;
+            let template = TEMPLATES.iter().any(|(n, _)| *n == nid);
+            let stray = match t {
+                NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE => !template,
+                _ => false,
+            };
+            if stray {
+                self.report.drop_node(nid, "a table of a folder that is not there");
+                continue;
+            }
+            let Some(node) = ndb.node(nid) else { continue };
+            let mut trouble = Trouble::default();
+            let written =
+                if nid == Nid::SEARCH_ACTIVITY_LIST { self.copy_search_list(&node)? } else { self.copy_node(&node, nid, &mut trouble)? };
+            match written {
+                Some(written) => self.out.add_raw_node(nid, written, entry.parent)?,
+                None => self.report.drop_node(nid, "cannot be read, or not in this variant"),
+            }
+            self.settle(trouble);
+        }
+        Ok(())
+    }
+
+    /// The list of search folders, without those that are not there.
+    fn copy_search_list(&mut self, node: &Node<'_>) -> Result<Option<Written>> {
+        let bytes = node.data(&mut Ignore)?.read_all(node.ndb, 1 << 20, &mut Ignore).map(|b| b.into_owned()).unwrap_or_default();
+        let listed = bytes.chunks_exact(4).filter(|c| self.out.folders.contains_key(&Nid(le32(c, 0))));
+        let kept: Vec<u8> = listed.flatten().copied().collect();
+        let tree = self.out.ndb().write_data(&kept)?;
+        Ok(Some(Written { data: tree.bid, bytes: tree.bytes, ..Written::default() }))
+    }
+
+    /// Copies a node or sub-node of whatever kind; `None` where it cannot be read, or the copy's variant cannot hold it.
+    pub(super) fn copy_node(&mut self, node: &Node<'_>, nid: Nid, trouble: &mut Trouble) -> Result<Option<Written>> {
+        let Ok(tree) = node.data(&mut trouble.findings) else { return Ok(None) };
+        let first = tree.leaf(node.ndb, 0, &mut Ignore).unwrap_or_default();
+        let is_heap = byte(&first, 2) == HN_SIGNATURE && !matches!(nid.nid_type(), NidType::OBJECT_DATA | NidType::LTP);
+        match ClientSig(byte(&first, 3)) {
+            ClientSig::PROPERTY if is_heap => {
+                let Some(pc) = PropertyContext::open(node.clone(), &mut trouble.findings).ok().flatten() else { return Ok(None) };
+                let page = self.page_of(&pc);
+                let props = self.read_props(&pc, page, trouble)?;
+                let subs = SubNodes::new();
+                return self.out.ndb().write_properties(&props, subs).map(Some);
+            }
+            ClientSig::TABLE if is_heap => return self.copy_table(node, nid, trouble),
+            _ => {}
+        }
+        // Heaps that only Outlook understands keep their form where the other variant's is the same.
+        let (from, to) = (self.pst.layout(), self.out.ndb().layout());
+        let same = from.hid_index_bits == to.hid_index_bits
+            && (from.block_data_max() == to.block_data_max() || (tree.leaf_count() <= 1 && tree.len() <= wide(to.block_data_max())));
+        if is_heap && !same {
+            return Ok(None);
+        }
+        self.copy_raw(node.clone(), trouble).map(Some)
+    }
+
+    /// Copies bytes and sub-nodes as they are.
+    fn copy_raw(&mut self, root: Node<'_>, trouble: &mut Trouble) -> Result<Written> {
+        struct Level<'n> {
+            nid: Nid,
+            data: crate::write::WrittenData,
+            subs: SubNodes,
+            pending: std::vec::IntoIter<Node<'n>>,
+        }
+        let most = usize::from(self.pst.ndb().limits().embedded_depth);
+        let mut stack: Vec<Level<'_>> = Vec::new();
+        let mut next = Some(root);
+        loop {
+            if let Some(node) = next.take() {
+                let mut reader = match node.data(&mut trouble.findings) {
+                    Ok(tree) => tree.reader(node.ndb),
+                    Err(_) => crate::ndb::DataTree::default().reader(node.ndb),
+                };
+                let data = self.write_stream(&mut reader)?;
+                if !reader.problems().is_empty() {
+                    trouble.value();
+                }
+                let ids: Vec<Nid> = match node.subnodes(&mut trouble.findings) {
+                    Ok(tree) if stack.len() < most => tree.iter().map(|e| e.nid).collect(),
+                    _ => Vec::new(),
+                };
+                let pending: Vec<Node<'_>> = ids.into_iter().filter_map(|nid| node.subnode(nid, &mut Ignore).ok().flatten()).collect();
+                stack.push(Level { nid: node.nid, data, subs: SubNodes::new(), pending: pending.into_iter() });
+            }
+            let Some(top) = stack.last_mut() else { return Ok(Written::default()) };
+            next = top.pending.next();
+            if next.is_none()
+                && let Some(done) = stack.pop()
+            {
+                let written = done.subs.finish(self.out.ndb(), done.data)?;
+                match stack.last_mut() {
+                    Some(below) => below.subs.add(done.nid, written),
+                    None => return Ok(written),
+                }
+            }
+        }
+    }
+
+    /// Copies a table with its rows and all its columns; a template also gets the columns that it must have.
+    fn copy_table(&mut self, node: &Node<'_>, nid: Nid, trouble: &mut Trouble) -> Result<Option<Written>> {
+        let Some(table) = TableContext::open(node.clone(), &mut trouble.findings).ok().flatten() else { return Ok(None) };
+        let mut columns: Vec<_> = table.columns().to_vec();
+        columns.sort_by_key(|c| c.bit);
+        let mut created: Vec<_> = columns.iter().map(|c| self.fit_tag(c.tag)).collect();
+        let ansi = self.out.ndb().layout().is_ansi();
+        if let Some((_, required)) = TEMPLATES.iter().find(|(n, _)| *n == nid) {
+            let missing: Vec<_> = columns_for(ansi, required).into_iter().filter(|t| !created.contains(t)).collect();
+            created.extend(missing);
+        }
+        let mut rows = self.read_table(&table, trouble)?;
+        rows.sort_by_key(|(id, _)| *id);
+        rows.dedup_by_key(|(id, _)| *id);
+        if nid == Nid::RECEIVE_FOLDER_TABLE {
+            let folders = &self.out.folders;
+            rows.retain(|(_, p)| p.i32(tags::RECEIVE_FOLDER_NID).is_some_and(|n| folders.contains_key(&Nid(n.cast_unsigned()))));
+            if rows.is_empty() {
+                return Ok(None);
+            }
+        }
+        let mut builder = TableBuilder::new(self.out.ndb(), TableKind::of(nid), &created, rows.len())?;
+        for (id, props) in &rows {
+            let cells: Vec<_> = props
+                .iter()
+                .filter_map(|(t, d)| match d {
+                    Data::Bytes(b) => Some((t, Cell::Bytes(b))),
+                    Data::Written(tree) => Some((t, Cell::Written(*tree))),
+                    Data::Object { .. } => None,
+                })
+                .collect();
+            let version = self.out.ndb().next_unique();
+            builder.push(self.out.ndb(), *id, version, &cells)?;
+        }
+        builder.finish(self.out.ndb()).map(Some)
+    }
+}

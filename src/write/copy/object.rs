@@ -1,0 +1,170 @@
+//! Reading what objects consist of: properties and rows, as far as they can be read.
+
+use super::{Copier, Trouble};
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::format::bytes::{index, wide};
+use crate::format::ids::{HnidKind, Nid, PropTag, PropType};
+use crate::format::tags;
+use crate::ltp::tc::Row;
+use crate::ltp::value::ValueSource;
+use crate::ltp::{PropertyContext, TableContext};
+use crate::messaging::code_page::CodePage;
+use crate::write::{Data, Props, SubNodes};
+
+/// Values of more bytes are not held in memory, unless they have to be converted.
+const STREAM_FROM: u64 = 256 << 10;
+
+/// Whether a property stands in rows of folders' tables only.
+fn is_row_only(tag: PropTag) -> bool {
+    matches!(tag.id(), 0x0E17 | 0x0E30..=0x0E3E)
+}
+
+/// What of a row's cells only rows have.
+pub(super) fn row_only(cells: &Props) -> Vec<(PropTag, Vec<u8>)> {
+    let known = cells.iter().filter(|(t, _)| is_row_only(*t));
+    known.filter_map(|(t, d)| if let Data::Bytes(b) = d { Some((t, b.clone())) } else { None }).collect()
+}
+
+/// The rest of a row's cells: what is left of an object whose properties are lost.
+pub(super) fn without_row_only(cells: Props) -> Props {
+    let structural = [tags::LTP_ROW_ID, tags::LTP_ROW_VER, tags::CONVERSATION_ID];
+    cells.iter().filter(|(t, _)| !is_row_only(*t) && !structural.contains(t)).map(|(t, d)| (t, d.clone())).collect()
+}
+
+impl Copier<'_, '_> {
+    /// All properties of a context but objects, whose sub-nodes are the caller's.
+    pub(super) fn read_props(&mut self, pc: &PropertyContext<'_>, page: CodePage, trouble: &mut Trouble) -> Result<Props> {
+        let mut props = Props::new();
+        for record in pc.records() {
+            let t = record.tag.prop_type();
+            if t == PropType::OBJECT {
+                continue;
+            }
+            match pc.source(record, &mut trouble.findings) {
+                Ok(Some(source)) => {
+                    let data = self.read_value(record.tag, source, trouble)?;
+                    match data {
+                        Some(data) => {
+                            props.put(record.tag, data);
+                        }
+                        None => trouble.value(),
+                    }
+                }
+                Ok(None) => trouble.value(),
+                Err(e) if e.is_cancelled() => return Err(e),
+                Err(_) => trouble.value(),
+            }
+        }
+        self.fit_props(&mut props, page);
+        Ok(props)
+    }
+
+    fn read_value(&mut self, tag: PropTag, source: ValueSource<'_, '_>, trouble: &mut Trouble) -> Result<Option<Data>> {
+        let t = tag.prop_type();
+        let is_text = matches!(t, PropType::STRING | PropType::STRING8 | PropType::MULTI_STRING | PropType::MULTI_STRING8);
+        let converts = is_text && (self.widen || self.narrow);
+        if source.len() > STREAM_FROM && !converts {
+            let mut reader = source.reader();
+            let tree = self.write_stream(&mut reader)?;
+            let problems: Vec<Finding> = reader.problems().to_vec();
+            if !problems.is_empty() {
+                trouble.value();
+            }
+            trouble.findings.extend(problems);
+            return Ok(Some(Data::Written(tree)));
+        }
+        let before = trouble.findings.len();
+        let Ok(bytes) = source.bytes(self.pst.ndb().limits().value_bytes, &mut trouble.findings) else { return Ok(None) };
+        if trouble.findings.len() > before {
+            trouble.value();
+        }
+        let mut bytes = bytes.into_owned();
+        if !t.is_multi()
+            && let Some(size) = t.fixed_size()
+            && bytes.len() != size
+        {
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            bytes.resize(size, 0);
+        }
+        Ok(Some(Data::Bytes(bytes)))
+    }
+
+    /// The cells of a row.
+    pub(super) fn read_row(&mut self, table: &TableContext<'_>, row: &Row<'_, '_>, trouble: &mut Trouble) -> Result<Props> {
+        let mut props = Props::new();
+        let mut page = self.code_page;
+        for column in table.columns() {
+            if row.cell(column).is_none() {
+                continue;
+            }
+            match row.source(column, &mut trouble.findings) {
+                Ok(Some(source)) => match self.read_value(column.tag, source, trouble)? {
+                    Some(data) => {
+                        props.put(column.tag, data);
+                    }
+                    None => trouble.value(),
+                },
+                Ok(None) => trouble.value(),
+                Err(e) if e.is_cancelled() => return Err(e),
+                Err(_) => trouble.value(),
+            }
+        }
+        if self.widen {
+            page = self.pst.default_code_page();
+        }
+        self.fit_props(&mut props, page);
+        Ok(props)
+    }
+
+    /// Copies the sub-nodes of an object that no property names and that are not `known`.
+    pub(super) fn copy_unknown_subnodes(&mut self, pc: &PropertyContext<'_>, known: &[Nid], trouble: &mut Trouble) -> Result<SubNodes> {
+        let mut subs = SubNodes::new();
+        let Some(node) = pc.node() else { return Ok(subs) };
+        let named: Vec<Nid> = pc
+            .records()
+            .iter()
+            .filter(|r| !r.tag.prop_type().is_inline())
+            .filter_map(|r| if let HnidKind::Node(nid) = r.hnid().kind() { Some(nid) } else { None })
+            .collect();
+        let Ok(tree) = node.subnodes(&mut trouble.findings) else {
+            trouble.value();
+            return Ok(subs);
+        };
+        let entries: Vec<Nid> = tree.iter().map(|e| e.nid).collect();
+        for nid in entries {
+            // values that no property names any more are nobody's
+            if named.contains(&nid) || known.contains(&nid) || nid.nid_type() == crate::format::ids::NidType::LTP {
+                continue;
+            }
+            if let Ok(Some(sub)) = node.subnode(nid, &mut trouble.findings)
+                && let Some(written) = self.copy_node(&sub, nid, trouble)?
+            {
+                subs.add(nid, written);
+            }
+        }
+        Ok(subs)
+    }
+
+    /// Rows of a recipient table or the like.
+    pub(super) fn read_table(&mut self, table: &TableContext<'_>, trouble: &mut Trouble) -> Result<Vec<(u32, Props)>> {
+        let mut out = Vec::new();
+        let mut rows = table.rows();
+        let expected = table.row_count();
+        while let Ok(Some(row)) = rows.next(&mut trouble.findings) {
+            let mut props = self.read_row(table, &row, trouble)?;
+            let id = row.id();
+            for tag in [tags::LTP_ROW_ID, tags::LTP_ROW_VER] {
+                props.remove(tag.id());
+            }
+            out.push((id, props));
+        }
+        if wide(out.len()) < u64::from(expected) {
+            trouble.value();
+        }
+        debug_assert!(out.len() <= index(expected.into()));
+        Ok(out)
+    }
+}
