@@ -37,7 +37,9 @@ pub const DELETED_ITEMS: Nid = Nid(0x8062);
 pub const COMMON_VIEWS: Nid = Nid(0x8082);
 /// The search folder that every store of Outlook's has.
 const SPAM_SEARCH_FOLDER: Nid = Nid(0x2223);
-/// Bytes of a bucket of the message index that fit into one heap item.
+/// A search folder of Outlook 2007's that has no queue, no criteria, and no place in the list of searches.
+const OLD_SEARCH_FOLDER: Nid = Nid(0x723);
+/// Messages in a bucket of the message index: what fits into one heap item.
 const BUCKET_MAX: usize = 895;
 
 /// What a new store is like.
@@ -402,7 +404,7 @@ impl<'a> PstWriter<'a> {
     /// The tables without rows that new folders and messages are modelled on.
     fn write_templates(&mut self) -> Result<()> {
         let ansi = self.ndb.layout().is_ansi();
-        for (nid, columns) in TEMPLATES {
+        for (nid, columns) in TEMPLATES.iter().filter(|(nid, _)| !self.raw.contains(nid)).collect::<Vec<_>>() {
             let rows = Rows::new(columns_for(ansi, columns));
             let node = rows.write(&mut self.ndb, TableKind::of(*nid), &mut |_, _| ())?;
             self.shared.insert(*nid, node);
@@ -422,9 +424,16 @@ impl<'a> PstWriter<'a> {
         folder.complete();
         let pc = self.ndb.write_properties(&folder.props, std::mem::take(&mut folder.subnodes))?;
         self.add_unless_raw(nid, pc, folder.parent)?;
+        if nid == OLD_SEARCH_FOLDER {
+            self.folders.insert(nid, folder);
+            return Ok(());
+        }
         if folder.is_search() {
-            let table = self.write_rows(&Rows::new(columns_for(ansi, SEARCH_CONTENTS)), NidType::SEARCH_CONTENTS_TABLE, nid)?;
-            self.add_unless_raw(nid.with_type(NidType::SEARCH_CONTENTS_TABLE), table, Nid::NONE)?;
+            let table_nid = nid.with_type(NidType::SEARCH_CONTENTS_TABLE);
+            if !self.raw.contains(&table_nid) {
+                let table = self.write_rows(&Rows::new(columns_for(ansi, SEARCH_CONTENTS)), NidType::SEARCH_CONTENTS_TABLE, nid)?;
+                self.ndb.add_node(table_nid, table.data, table.sub, Nid::NONE)?;
+            }
             self.add_unless_raw(nid.with_type(NidType::SEARCH_UPDATE_QUEUE), Node::default(), Nid::NONE)?;
             let criteria_nid = nid.with_type(NidType::SEARCH_CRITERIA_OBJECT);
             if !self.raw.contains(&criteria_nid) {
@@ -466,8 +475,12 @@ impl<'a> PstWriter<'a> {
         self.add_unless_raw(Nid::NAME_TO_ID_MAP, node, Nid::NONE)?;
         self.write_receive_folders()?;
 
-        let searches: Vec<u8> =
-            self.folders.keys().filter(|n| n.nid_type() == NidType::SEARCH_FOLDER).flat_map(|n| n.0.to_le_bytes()).collect();
+        let searches: Vec<u8> = self
+            .folders
+            .keys()
+            .filter(|n| n.nid_type() == NidType::SEARCH_FOLDER && **n != OLD_SEARCH_FOLDER)
+            .flat_map(|n| n.0.to_le_bytes())
+            .collect();
         if !self.raw.contains(&Nid::SEARCH_ACTIVITY_LIST) {
             let tree = self.ndb.write_data(&searches)?;
             self.ndb.add_node(Nid::SEARCH_ACTIVITY_LIST, tree.bid, Bid::NONE, Nid::NONE)?;
