@@ -5,6 +5,7 @@
 mod check_corpus;
 mod corpus;
 mod damage;
+mod empty;
 mod hostile;
 mod ltp;
 mod ndb;

@@ -108,3 +108,26 @@ fn real_files_compact_without_loss() {
         println!("{} {} to {}, dropped {:?}", file.file, before.verdict, after.verdict, report.dropped);
     }
 }
+
+#[test]
+fn real_files_convert_to_every_variant() {
+    for file in corpus::files().into_iter().filter(corpus::Expected::is_whole) {
+        let pst = Pst::open(&file.path).unwrap();
+        for to in [Variant::Ansi, Variant::Unicode, Variant::Unicode4k] {
+            let (bytes, report) = copied(&pst, &CopyOptions::to(&pst, to));
+            let what = format!("{} to {to}", file.file);
+            let back = Pst::from_bytes(bytes.clone()).unwrap();
+            if report.is_whole() {
+                assert_eq!(digests(&pst), digests(&back), "{what}");
+            } else {
+                assert!(report.texts_lossy > 0 && report.messages.lost + report.messages.partial == 0, "{what}: {report:?}");
+                assert_eq!(digests(&pst).len(), digests(&back).len(), "{what}");
+            }
+            let after = self::report(bytes);
+            let shown: Vec<String> =
+                after.findings.iter().filter(|f| f.severity > Severity::Notice).take(9).map(ToString::to_string).collect();
+            assert!(after.verdict <= Verdict::Minor, "{what}: {shown:#?}");
+            println!("{what}: {}, {} texts lossy, dropped {:?}", after.verdict, report.texts_lossy, report.dropped);
+        }
+    }
+}
