@@ -9,6 +9,7 @@ use crate::format::header::{HEADER_MAX, Header, describe_foreign, wip_error};
 use crate::format::layout::Layout;
 use crate::io::{FileSource, ReadAt};
 use crate::limits::Limits;
+use crate::ltp::NameMap;
 use crate::ndb::Ndb;
 use std::fs::File;
 use std::path::Path;
@@ -97,6 +98,7 @@ pub struct Pst {
     ndb: Ndb,
     options: OpenOptions,
     header_problems: Vec<Finding>,
+    pub(crate) names: OnceLock<NameMap>,
     pub(crate) default_code_page: OnceLock<CodePage>,
 }
 
@@ -181,7 +183,7 @@ impl Pst {
     }
 
     fn with_options(ndb: Ndb, options: OpenOptions) -> Self {
-        Self { ndb, options, header_problems: Vec::new(), default_code_page: OnceLock::new() }
+        Self { ndb, options, header_problems: Vec::new(), names: OnceLock::new(), default_code_page: OnceLock::new() }
     }
 
     /// The layer of nodes and blocks.

@@ -6,9 +6,11 @@ use super::message::Message;
 use super::object::{Properties, State};
 use super::open::Pst;
 use crate::error::Result;
+use crate::finding::Ignore;
 use crate::format::context::EntryId;
 use crate::format::ids::{Nid, NidType, PropTag};
 use crate::format::tags;
+use crate::ltp::{NameMap, PropertyContext};
 use std::collections::HashMap;
 
 /// The message store object.
@@ -70,6 +72,15 @@ impl Pst {
         self.require_readable()?;
         let node = self.ndb().node(Nid::MESSAGE_STORE).ok_or_else(|| Properties::missing(Nid::MESSAGE_STORE, "message store"))?;
         Ok(Store { properties: Properties::open(self, node)? })
+    }
+
+    /// The named-property map; empty where the file has none.
+    pub fn names(&self) -> &NameMap {
+        self.names.get_or_init(|| {
+            let node = self.ndb().node(Nid::NAME_TO_ID_MAP);
+            let context = node.and_then(|n| PropertyContext::open(n, &mut Ignore).ok().flatten());
+            context.and_then(|c| NameMap::read(&c, &mut Ignore).ok()).unwrap_or_default()
+        })
     }
 
     /// The root folder, from which every folder can be reached.

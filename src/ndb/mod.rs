@@ -7,6 +7,7 @@
 pub mod btree;
 pub mod data;
 pub mod index;
+pub mod refs;
 pub mod scan;
 pub mod space;
 pub mod subnode;

@@ -12,11 +12,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::block::{SiEntry, SlEntry, SubnodeBlock, deflate, seal_block};
 use crate::format::bytes::{index, low16, wide};
 use crate::format::crypt::CryptMethod;
-use crate::format::header::{FileKind, Header};
+use crate::format::header::{AMAP_VALID, FileKind, Header};
 use crate::format::ids::{Bid, Bref, Ib, Nid, NidType};
 use crate::format::layout::{Layout, UNICODE, Variant};
 use crate::format::page::{BbtEntry, BtEntry, BtPageBuilder, NbtEntry, PageType, TreeEntry};
 use crate::io::Storage;
+use crate::ndb::Ndb;
+use crate::ndb::refs::each_reference;
+use crate::ndb::space::SpaceMap;
+use std::collections::HashSet;
 
 /// What a new file is like beneath its messages.
 #[derive(Debug, Clone)]
@@ -93,8 +97,14 @@ pub struct NdbWriter<'a> {
     space: Space<'a>,
     options: NdbOptions,
     header: Header,
+    /// Blocks that were there before, sorted by id; their reference counts are made anew.
+    old: Vec<BbtEntry>,
+    /// Ordinal of the first block that is written.
+    first: u64,
     blocks: Vec<BlockFact>,
     nodes: Vec<NbtEntry>,
+    /// What was there before, if the writer adds to a file.
+    added_to: Option<u64>,
 }
 
 impl std::fmt::Debug for NdbWriter<'_> {
@@ -115,7 +125,83 @@ impl<'a> NdbWriter<'a> {
         storage.set_len(0).map_err(ErrorKind::Io)?;
         let mut header = Header::new(options.layout, options.kind, options.crypt);
         header.unique = 2;
-        Ok(Self { storage, space: Space::new(storage, options.layout)?, header, options, blocks: Vec::new(), nodes: Vec::new() })
+        Ok(Self {
+            storage,
+            space: Space::new(storage, options.layout)?,
+            header,
+            options,
+            old: Vec::new(),
+            first: 1,
+            blocks: Vec::new(),
+            nodes: Vec::new(),
+            added_to: None,
+        })
+    }
+
+    /// Adds to a file: new blocks and pages go behind its end, `blocks` stay where they are and may be referred to. Nothing that the
+    /// file's old header reaches is overwritten but its map pages, and those and the header come last.
+    ///
+    /// The nodes are all given anew, with [`keep_node`](Self::keep_node) for those that stay.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] where the file cannot grow.
+    pub fn append(storage: &'a dyn Storage, header: Header, crypt: CryptMethod, mut blocks: Vec<BbtEntry>) -> Result<Self> {
+        let layout = header.layout;
+        let options = NdbOptions { layout, kind: header.kind().unwrap_or(FileKind::Pst), crypt, compress: layout.compresses() };
+        blocks.sort_by_key(|b| b.bid);
+        for b in &mut blocks {
+            b.refs = 1;
+        }
+        let highest = blocks.last().map_or(0, |b| b.bid.0 >> 2);
+        let first = highest.saturating_add(1).max(header.bid_next_block.0 >> 2).max(1);
+        let sections = layout.amap_count(storage.len());
+        Ok(Self {
+            storage,
+            space: Space::behind(storage, layout, sections)?,
+            header,
+            options,
+            old: blocks,
+            first,
+            blocks: Vec::new(),
+            nodes: Vec::new(),
+            added_to: Some(storage.len()),
+        })
+    }
+
+    /// Keeps a node of the file that is added to, with all blocks that its trees refer to; `seen` is one set for all nodes of the file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] where a block gets more references than can be counted.
+    pub fn keep_node(&mut self, ndb: &Ndb, node: &NbtEntry, seen: &mut HashSet<Bid>) -> Result<()> {
+        for root in [node.data, node.sub] {
+            self.keep_below(ndb, root, seen)?;
+            if self.fact_of_old(root.masked()).is_some() {
+                self.refer(root.masked())?;
+            }
+        }
+        self.use_nid(node.nid);
+        self.nodes.push(NbtEntry { key_high: 0, data: node.data.masked(), sub: node.sub.masked(), ..*node });
+        Ok(())
+    }
+
+    /// Keeps all blocks beneath a root of the file that is added to; the reference to the root itself counts where it is made.
+    ///
+    /// # Errors
+    /// As [`keep_node`](Self::keep_node).
+    pub fn keep_below(&mut self, ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>) -> Result<()> {
+        let mut at_root = true;
+        let mut all = Ok(());
+        each_reference(ndb, root, seen, &mut |bid| {
+            let is_root = std::mem::take(&mut at_root);
+            if !is_root && all.is_ok() && self.fact_of_old(bid).is_some() {
+                all = self.refer(bid);
+            }
+        })?;
+        all
+    }
+
+    fn fact_of_old(&self, bid: Bid) -> Option<usize> {
+        self.old.binary_search_by_key(&bid, |b| b.bid).ok()
     }
 
     /// Layout of the file.
@@ -159,7 +245,7 @@ impl<'a> NdbWriter<'a> {
     }
 
     fn next_bid(&self, internal: bool) -> Result<Bid> {
-        let ordinal = wide(self.blocks.len()).saturating_add(1);
+        let ordinal = wide(self.blocks.len()).saturating_add(self.first);
         let bid = Bid(ordinal.saturating_mul(4) | if internal { 2 } else { 0 });
         if self.options.layout.is_ansi() && bid.0 > u64::from(u32::MAX - 8) {
             return Err(ErrorKind::TooLarge("an ANSI file has no more ids for blocks".to_owned()).into());
@@ -168,7 +254,7 @@ impl<'a> NdbWriter<'a> {
     }
 
     fn fact(&self, bid: Bid) -> Option<(usize, BlockFact)> {
-        let i = index((bid.0 >> 2).checked_sub(1)?);
+        let i = index((bid.0 >> 2).checked_sub(self.first)?);
         let fact = *self.blocks.get(i)?;
         (fact.internal == bid.is_internal() && bid.masked() == bid).then_some((i, fact))
     }
@@ -176,6 +262,10 @@ impl<'a> NdbWriter<'a> {
     /// Counts one more reference to a block. [`add_node`](Self::add_node) and the trees do it by themselves.
     pub(super) fn refer(&mut self, bid: Bid) -> Result<()> {
         if bid.is_none() {
+            return Ok(());
+        }
+        if let Some(old) = self.fact_of_old(bid).and_then(|i| self.old.get_mut(i)) {
+            old.refs = old.refs.saturating_add(1);
             return Ok(());
         }
         let Some((i, fact)) = self.fact(bid) else {
@@ -342,19 +432,35 @@ impl<'a> NdbWriter<'a> {
             return Err(ErrorKind::Usage(format!("node {twice} is there twice")).into());
         }
         let blocks = std::mem::take(&mut self.blocks);
-        let next_ordinal = wide(blocks.len()).saturating_add(1);
-        let entries = blocks.iter().enumerate().map(|(i, b)| BbtEntry {
-            bid: Bid(wide(i).saturating_add(1).saturating_mul(4) | if b.internal { 2 } else { 0 }),
+        let next_ordinal = wide(blocks.len()).saturating_add(self.first);
+        let first = self.first;
+        let new = blocks.iter().enumerate().map(|(i, b)| BbtEntry {
+            bid: Bid(wide(i).saturating_add(first).saturating_mul(4) | if b.internal { 2 } else { 0 }),
             ib: Ib(b.ib),
             cb: b.cb,
             cb_inflated: b.cb_inflated,
             refs: b.refs,
         });
+        // what nothing refers to any more is given up with the trees that named it
+        let kept: Vec<BbtEntry> = std::mem::take(&mut self.old).into_iter().filter(|b| b.refs > 1).collect();
         self.header.root.nbt = self.write_tree(nodes.iter().copied())?;
-        self.header.root.bbt = self.write_tree(entries)?;
+        self.header.root.bbt = self.write_tree(kept.iter().copied().chain(new))?;
         let orphans = blocks.iter().filter(|b| b.refs <= 1).count();
         self.header.orphans = u32::try_from(orphans).unwrap_or(u32::MAX);
         self.header.bid_next_block = Bid(next_ordinal.saturating_mul(4));
+        if let Some(len) = self.added_to {
+            let layout = self.options.layout;
+            let mut in_use = SpaceMap::new(layout, layout.amap_at(layout.amap_count(len)));
+            for b in &kept {
+                in_use.mark(b.ib.0, b.size_on_disk(layout));
+            }
+            self.space.write_old_maps(&in_use)?;
+            self.header.unique = self.header.unique.saturating_add(1);
+            let legacy = if layout.has_pmaps { 0xFF } else { 0 };
+            self.header.free_map = [legacy; 128];
+            self.header.free_page_map = [legacy; 128];
+            self.header.root.amap_valid = AMAP_VALID;
+        }
 
         let totals = self.space.finish(self.header.bid_next_page)?;
         self.header.root.file_eof = totals.file_eof;
@@ -366,7 +472,7 @@ impl<'a> NdbWriter<'a> {
         self.storage.sync().map_err(ErrorKind::Io)?;
         self.storage.write_all_at(&bytes, 0).map_err(|e| Error::io_at(e, 0))?;
         self.storage.sync().map_err(ErrorKind::Io)?;
-        Ok(Written { header: self.header, nodes: wide(nodes.len()), blocks: wide(blocks.len()) })
+        Ok(Written { header: self.header, nodes: wide(nodes.len()), blocks: wide(blocks.len()).saturating_add(wide(kept.len())) })
     }
 
     /// Loads a B-tree from its leaves up ([MS-PST] 2.2.2.7.7).

@@ -15,6 +15,7 @@ use crate::format::layout::Layout;
 use crate::format::maps::{DList, DListEntry, encode_map};
 use crate::format::page::PageType;
 use crate::io::Storage;
+use crate::ndb::space::SpaceMap;
 
 /// Bytes that are collected before they are written, at the least.
 const FLUSH_AT: usize = 2 << 20;
@@ -47,11 +48,16 @@ pub(super) struct SpaceTotals {
 
 impl<'a> Space<'a> {
     pub(super) fn new(storage: &'a dyn Storage, layout: &'static Layout) -> Result<Self> {
-        let at = layout.amap_at(0);
+        Self::behind(storage, layout, 0)
+    }
+
+    /// Space behind the first `sections` sections, which stay as they are.
+    pub(super) fn behind(storage: &'a dyn Storage, layout: &'static Layout, sections: u64) -> Result<Self> {
+        let at = layout.amap_at(sections);
         let mut space = Self {
             storage,
             layout,
-            section: 0,
+            section: sections,
             cursor: at,
             bits: vec![0; layout.bitmap_len],
             buf: Vec::with_capacity(FLUSH_AT.saturating_mul(2)),
@@ -108,20 +114,29 @@ impl<'a> Space<'a> {
         }
         self.bits.fill(0);
         self.buf.resize(self.buf.len().saturating_add(layout.page_size), 0);
-        let pmap_at = Ib(at.saturating_add(layout.page()));
-        if layout.has_pmap(self.section) {
-            self.buf.extend(encode_map(layout, PageType::PMAP, pmap_at, &[], 0xFF)?);
-        }
-        let third = Ib(pmap_at.0.saturating_add(layout.page()));
-        for (has, page_type) in [(layout.has_fmap(self.section), PageType::FMAP), (layout.has_fpmap(self.section), PageType::FPMAP)] {
-            if has {
-                self.buf.extend(encode_map(layout, page_type, third, &[], 0xFF)?);
-            }
-        }
+        let others = self.other_maps(self.section)?;
+        self.buf.extend(others);
         let maps = layout.map_pages(self.section).saturating_mul(layout.page());
         self.mark(at, maps);
         self.cursor = at.saturating_add(maps);
         Ok(())
+    }
+
+    /// The map pages that follow a section's AMap; they never change.
+    fn other_maps(&self, section: u64) -> Result<Vec<u8>> {
+        let layout = self.layout;
+        let mut pages = Vec::new();
+        let pmap_at = Ib(layout.amap_at(section).saturating_add(layout.page()));
+        if layout.has_pmap(section) {
+            pages.extend(encode_map(layout, PageType::PMAP, pmap_at, &[], 0xFF)?);
+        }
+        let third = Ib(pmap_at.0.saturating_add(layout.page()));
+        for (has, page_type) in [(layout.has_fmap(section), PageType::FMAP), (layout.has_fpmap(section), PageType::FPMAP)] {
+            if has {
+                pages.extend(encode_map(layout, page_type, third, &[], 0xFF)?);
+            }
+        }
+        Ok(pages)
     }
 
     /// Ends the section: its map is written, its free slots are counted.
@@ -182,6 +197,23 @@ impl<'a> Space<'a> {
             self.buf_at = self.buf_at.saturating_add(wide(self.buf.len()));
             self.buf.clear();
         }
+        Ok(())
+    }
+
+    /// Writes the maps of sections that were there before, anew.
+    pub(super) fn write_old_maps(&mut self, old: &SpaceMap) -> Result<()> {
+        let layout = self.layout;
+        for j in 0..old.sections() {
+            let at = layout.amap_at(j);
+            let bits = old.section(j);
+            let free: u64 = bits.iter().map(|b| u64::from(b.count_zeros())).sum();
+            self.free_slots = self.free_slots.saturating_add(free);
+            self.density.push(DListEntry { ordinal: low32(j), free: low16(free.min(0xFFF)) });
+            let mut pages = encode_map(layout, PageType::AMAP, Ib(at), bits, 0)?;
+            pages.extend(self.other_maps(j)?);
+            self.storage.write_all_at(&pages, at).map_err(|e| Error::io_at(e, at))?;
+        }
+        self.thin_density();
         Ok(())
     }
 
