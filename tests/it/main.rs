@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::string_slice, missing_docs, unreachable_pub)]
 
 mod append;
+mod acceptance;
 mod check_corpus;
 mod corpus;
 mod damage;
@@ -10,6 +11,7 @@ mod empty;
 mod hostile;
 mod ltp;
 mod ndb;
+mod random_store;
 mod read;
 mod recover;
 mod support;

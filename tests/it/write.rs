@@ -5,11 +5,13 @@ use pstkit::Pst;
 use pstkit::check::{CheckOptions, Report, Verdict, check};
 use pstkit::export::items::Items;
 use pstkit::format::layout::Variant;
-use pstkit::io::MemoryStorage;
+use pstkit::io::{AtomicFile, MemoryStorage, ReadAt, Storage};
+use pstkit::monitor::Monitor;
 use pstkit::rules::Severity;
 use pstkit::testkit::{MailShape, VARIETIES, mail, small};
 use pstkit::write::{CopyOptions, CopyReport, copy};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub fn report(bytes: Vec<u8>) -> Report {
     check(Arc::new(bytes), &CheckOptions::default(), &()).unwrap()
@@ -129,5 +131,82 @@ fn real_files_convert_to_every_variant() {
             assert!(after.verdict <= Verdict::Minor, "{what}: {shown:#?}");
             println!("{what}: {}, {} texts lossy, dropped {:?}", after.verdict, report.texts_lossy, report.dropped);
         }
+    }
+}
+
+/// A storage on which the n-th operation fails.
+struct Failing<'a> {
+    inner: &'a dyn Storage,
+    left: AtomicU32,
+}
+
+impl Failing<'_> {
+    fn step(&self) -> std::io::Result<()> {
+        let failed = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_err();
+        if failed { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl ReadAt for Failing<'_> {
+    fn len(&self) -> u64 {
+        self.inner.len()
+    }
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
+        self.inner.read_exact_at(buf, offset)
+    }
+}
+
+impl Storage for Failing<'_> {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> std::io::Result<()> {
+        self.step()?;
+        self.inner.write_all_at(buf, offset)
+    }
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.step()?;
+        self.inner.set_len(len)
+    }
+    fn sync(&self) -> std::io::Result<()> {
+        self.step()?;
+        self.inner.sync()
+    }
+}
+
+/// Stops at the n-th question.
+struct Stop(AtomicU32);
+
+impl Monitor for Stop {
+    fn cancelled(&self) -> bool {
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_err()
+    }
+}
+
+#[test]
+fn a_full_disk_or_a_cancellation_leaves_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.pst");
+    let pst = Pst::from_bytes(small(VARIETIES[0], 2).unwrap()).unwrap();
+    let run = |writes: u32, steps: u32| {
+        let file = AtomicFile::create(&path, false).unwrap();
+        let failing = Failing { inner: file.storage().unwrap(), left: AtomicU32::new(writes) };
+        let result = copy(&pst, &failing, &CopyOptions::same(&pst), &Stop(AtomicU32::new(steps))).map(|_| ());
+        match result {
+            Ok(()) => file.commit(),
+            Err(e) => {
+                drop(file);
+                Err(e)
+            }
+        }
+    };
+    let operations = (0..).find(|n| run(*n, u32::MAX).is_ok()).unwrap();
+    assert!(operations >= 6, "{operations}");
+    assert_clean("the one that ended", &report(std::fs::read(&path).unwrap()));
+    std::fs::remove_file(&path).unwrap();
+    for n in 0..operations {
+        assert!(run(n, u32::MAX).is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "operation {n}");
+    }
+    for n in [0, 1, 20, 100] {
+        assert!(run(u32::MAX, n).unwrap_err().is_cancelled());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "step {n}");
     }
 }
