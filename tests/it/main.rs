@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 #![allow(clippy::cast_possible_truncation, clippy::string_slice, missing_docs, unreachable_pub)]
 
-mod append;
 mod acceptance;
+mod append;
 mod check_corpus;
 mod corpus;
 mod damage;

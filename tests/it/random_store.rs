@@ -94,7 +94,7 @@ fn build(mail: &Mail) -> Message {
     }
 }
 
-fn compare(pst: &Pst, want: &Mail, got: &Read<'_>) {
+fn compare(want: &Mail, got: &Read<'_>) {
     assert_eq!(got.subject().unwrap().unwrap_or_default(), want.subject);
     assert_eq!(got.text().unwrap(), want.text);
     assert_eq!(got.html().unwrap(), want.html.as_ref().map(|h| h.clone().into_bytes()));
@@ -112,7 +112,7 @@ fn compare(pst: &Pst, want: &Mail, got: &Read<'_>) {
         assert!(data == *bytes);
     }
     if let Some(inner) = &want.inner {
-        compare(pst, inner, &attachments.last().unwrap().embedded().unwrap().unwrap());
+        compare(inner, &attachments.last().unwrap().embedded().unwrap().unwrap());
     }
 }
 
@@ -141,7 +141,7 @@ proptest! {
         for (nid, want) in nids.iter().zip(&mails) {
             let got = back.message(*nid).unwrap();
             prop_assert_eq!((got.parent(), got.is_associated()), (folders[want.folder], want.associated));
-            compare(&back, want, &got);
+            compare(want, &got);
         }
         for folder in back.folders() {
             let (messages, _) = folder.counts();
