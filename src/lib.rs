@@ -105,6 +105,7 @@ pub mod messaging;
 pub mod monitor;
 pub mod ndb;
 pub mod recover;
+pub mod repair;
 pub mod rules;
 #[cfg(any(test, feature = "testkit"))]
 #[doc(hidden)]

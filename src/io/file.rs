@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[cfg(unix)]
 fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
@@ -149,7 +150,7 @@ impl Storage for FileStorage {
 /// and dropping it removes it.
 #[derive(Debug)]
 pub struct AtomicFile {
-    storage: Option<FileStorage>,
+    storage: Option<Arc<FileStorage>>,
     temporary: PathBuf,
     path: PathBuf,
     replace: bool,
@@ -168,7 +169,7 @@ impl AtomicFile {
         name.push(format!(".{}.part", std::process::id()));
         let temporary = path.with_file_name(name);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary).map_err(ErrorKind::Io)?;
-        Ok(Self { storage: Some(FileStorage::new(file)), temporary, path: path.to_owned(), replace })
+        Ok(Self { storage: Some(Arc::new(FileStorage::new(file))), temporary, path: path.to_owned(), replace })
     }
 
     /// The storage to write to.
@@ -176,7 +177,15 @@ impl AtomicFile {
     /// # Errors
     /// After [`commit`](Self::commit).
     pub fn storage(&self) -> Result<&FileStorage> {
-        self.storage.as_ref().ok_or_else(|| ErrorKind::Usage("the file is complete already".to_owned()).into())
+        self.storage.as_deref().ok_or_else(|| ErrorKind::Usage("the file is complete already".to_owned()).into())
+    }
+
+    /// The same to share: what is written can be read again before it gets its name.
+    ///
+    /// # Errors
+    /// After [`commit`](Self::commit).
+    pub fn shared(&self) -> Result<Arc<FileStorage>> {
+        self.storage.clone().ok_or_else(|| ErrorKind::Usage("the file is complete already".to_owned()).into())
     }
 
     /// Brings everything to the medium and gives the file its name.

@@ -129,7 +129,7 @@ pub fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, monitor: &dyn 
                 continue;
             }
             let agrees = trailer_agrees(ndb, &e);
-            if (agrees || (!is_torn && is_possible(ndb, &e))) && !taken.hits(e.ib.0, e.size_on_disk(layout)) {
+            if (agrees || (!is_torn && is_possible(ndb, &e) && has_bytes(ndb, &e))) && !taken.hits(e.ib.0, e.size_on_disk(layout)) {
                 kept.insert(e.bid, e);
                 out.damaged.insert(e.bid);
                 if live {
@@ -160,6 +160,12 @@ fn is_possible(ndb: &Ndb, e: &BbtEntry) -> bool {
         && e.ib.0.is_multiple_of(layout.slot)
         && e.ib.0 >= layout.amap_first
         && e.ib.0 < ndb.len()
+}
+
+/// Whether any byte at an entry's place is not zero: otherwise nothing of the block is left.
+fn has_bytes(ndb: &Ndb, e: &BbtEntry) -> bool {
+    let n = index(u64::from(e.cb).min(ndb.len().saturating_sub(e.ib.0)));
+    ndb.bytes(e.ib.0, n).is_ok_and(|b| b.iter().any(|b| *b != 0))
 }
 
 /// Whether the trailer at the entry's place bears its id and size.

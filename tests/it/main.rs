@@ -14,5 +14,6 @@ mod ndb;
 mod random_store;
 mod read;
 mod recover;
+mod repair;
 mod support;
 mod write;

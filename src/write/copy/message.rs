@@ -12,6 +12,9 @@ use crate::messaging::code_page::CodePage;
 use crate::ndb::Node;
 use crate::write::{Attachment, AttachmentData, Message, Props, Recipient, SubNodes};
 
+/// Attachment method: a message.
+const EMBEDDED: i32 = 5;
+
 /// A message that is being read: its attachments come one after the other, and those with a message in them wait for it.
 struct Frame<'s> {
     message: Message,
@@ -183,6 +186,11 @@ impl<'s> Copier<'s, '_> {
                 },
                 _ => own.value(),
             }
+        }
+        let method = attachment.props.i32(tags::ATTACH_METHOD);
+        if inner.is_none() && matches!(attachment.data, AttachmentData::None) && method == Some(EMBEDDED) {
+            // of the message in it nothing is left: an attachment without data
+            attachment.props.set_i32(tags::ATTACH_METHOD, 0);
         }
         attachment.subnodes = self.copy_unknown_subnodes(&pc, &known, &mut own)?;
         Self::count(&mut self.report.attachments, true, &own);

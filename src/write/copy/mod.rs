@@ -162,7 +162,12 @@ pub fn copy(pst: &Pst, storage: &dyn Storage, options: &CopyOptions, monitor: &d
     let binary = |tag: PropTag| store.as_ref().and_then(|pc| pc.binary(tag.id(), &mut Vec::new()).ok().flatten());
     // Any of the store's own entry ids tells its key where the key itself is lost.
     let own = binary(tags::RECORD_KEY).and_then(|b| Guid::decode(&b));
-    let key = own.or_else(|| binary(tags::IPM_SUBTREE_ENTRY_ID).and_then(|b| EntryId::decode(&b)).map(|id| id.uid));
+    let ids = [tags::IPM_SUBTREE_ENTRY_ID, tags::IPM_WASTEBASKET_ENTRY_ID, tags::FINDER_ENTRY_ID, tags::COMMON_VIEWS_ENTRY_ID];
+    let told: Vec<Guid> = ids.into_iter().filter_map(|t| binary(t).and_then(|b| EntryId::decode(&b))).map(|id| id.uid).collect();
+    // a key that differs from the one that two or more entry ids bear is damaged itself
+    let votes = |k: &Guid| told.iter().filter(|t| *t == k).count();
+    let agreed = told.iter().copied().max_by_key(votes).filter(|k| votes(k) > 1);
+    let key = if trouble.findings.is_empty() { own } else { agreed.or(own) }.or(told.first().copied());
     let seed = key.map(|k| crate::format::bytes::le64(&k.0, 0) ^ crate::format::bytes::le64(&k.0, 8));
     let (from_ansi, to_ansi) = (pst.layout().is_ansi(), options.ndb.layout.is_ansi());
     let out = PstWriter::create(
@@ -234,6 +239,9 @@ impl<'s> Copier<'s, '_> {
         for (tag, data) in props.iter() {
             replaced.put(tag, data.clone());
         }
+        let key = self.out.record_key();
+        self.out.store_props().set(tags::RECORD_KEY, key.0);
+        let replaced = self.out.store_props();
         // What only a new store has is not added to one that lives without it.
         for tag in own {
             let needed = matches!(tag.id(), 0x0FF9 | 0x3001 | 0x67FF);
@@ -394,7 +402,9 @@ impl<'s> Copier<'s, '_> {
             (tags::IPM_WASTEBASKET_ENTRY_ID, "Deleted Items", &[]),
             (tags::FINDER_ENTRY_ID, "Search Root", &["Finder"]),
         ] {
-            let stored = self.out.store_props().bytes(tag).and_then(EntryId::decode).map(|id| id.nid);
+            let id = self.out.store_props().bytes(tag).and_then(EntryId::decode);
+            let own = id.as_ref().is_some_and(|id| id.uid == self.out.record_key());
+            let stored = id.map(|id| id.nid);
             let found = stored.filter(|nid| self.out.folders.contains_key(nid));
             let found = found.or_else(|| std::iter::once(&name).chain(others).find_map(|n| names.get(*n).copied()));
             let nid = match found {
@@ -404,7 +414,7 @@ impl<'s> Copier<'s, '_> {
                     self.out.add_folder_with(parent, name, NewFolder::default())?
                 }
             };
-            if stored != Some(nid) {
+            if stored != Some(nid) || !own {
                 let id = self.out.entry_id(nid);
                 self.out.store_props().set(tag, id);
             }

@@ -34,6 +34,9 @@ impl Copier<'_, '_> {
             let template = TEMPLATES.iter().any(|(n, _)| *n == nid);
             let stray = match t {
                 NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE => !template,
+                NidType::SEARCH_CONTENTS_TABLE | NidType::SEARCH_UPDATE_QUEUE | NidType::SEARCH_CRITERIA_OBJECT => {
+                    !template && !folder(NidType::SEARCH_FOLDER)
+                }
                 _ => false,
             };
             if stray {
@@ -66,6 +69,10 @@ impl Copier<'_, '_> {
     pub(super) fn copy_node(&mut self, node: &Node<'_>, nid: Nid, trouble: &mut Trouble) -> Result<Option<Written>> {
         let Ok(tree) = node.data(&mut trouble.findings) else { return Ok(None) };
         let first = tree.leaf(node.ndb, 0, &mut Ignore).unwrap_or_default();
+        if is_always_heap(nid) && byte(&first, 2) != HN_SIGNATURE {
+            trouble.value();
+            return Ok(None);
+        }
         let is_heap = byte(&first, 2) == HN_SIGNATURE && !matches!(nid.nid_type(), NidType::OBJECT_DATA | NidType::LTP);
         match ClientSig(byte(&first, 3)) {
             ClientSig::PROPERTY if is_heap => {
@@ -166,4 +173,23 @@ impl Copier<'_, '_> {
         }
         builder.finish(self.out.ndb()).map(Some)
     }
+}
+
+/// Whether a node of this type holds a heap wherever it holds anything.
+fn is_always_heap(nid: Nid) -> bool {
+    matches!(
+        nid.nid_type(),
+        NidType::SEARCH_CRITERIA_OBJECT
+            | NidType::RECEIVE_FOLDER_TABLE
+            | NidType::OUTGOING_QUEUE_TABLE
+            | NidType::HIERARCHY_TABLE
+            | NidType::CONTENTS_TABLE
+            | NidType::ASSOC_CONTENTS_TABLE
+            | NidType::SEARCH_CONTENTS_TABLE
+            | NidType::ATTACHMENT_TABLE
+            | NidType::RECIPIENT_TABLE
+            | NidType::REPLICATION_TABLE
+            | NidType::REPLICATION_TABLE_17
+            | NidType::REPLICATION_TABLE_18
+    )
 }

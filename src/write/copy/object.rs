@@ -2,12 +2,12 @@
 
 use super::{Copier, Trouble};
 use crate::error::Result;
-use crate::finding::Finding;
+use crate::finding::{Finding, Ignore, Location, Strict};
 use crate::format::bytes::{index, wide};
 use crate::format::ids::{HnidKind, Nid, PropTag, PropType};
 use crate::format::tags;
 use crate::ltp::tc::Row;
-use crate::ltp::value::ValueSource;
+use crate::ltp::value::{PropValue, ValueSource, latin1, verify_value};
 use crate::ltp::{PropertyContext, TableContext};
 use crate::messaging::code_page::CodePage;
 use crate::write::{Data, Props, SubNodes};
@@ -39,6 +39,11 @@ impl Copier<'_, '_> {
         for record in pc.records() {
             let t = record.tag.prop_type();
             if t == PropType::OBJECT {
+                continue;
+            }
+            if !t.is_known() && !trouble.findings.is_empty() {
+                // bytes of something else, in a damaged heap
+                trouble.value();
                 continue;
             }
             match pc.source(record, &mut trouble.findings) {
@@ -80,6 +85,13 @@ impl Copier<'_, '_> {
             trouble.value();
         }
         let mut bytes = bytes.into_owned();
+        if t.is_multi() && verify_value(t, &bytes, Location::NONE, &mut Strict).is_err() {
+            // what can be read of it
+            trouble.value();
+            let value = PropValue::decode(t, &bytes, &latin1, Location::NONE, &mut Ignore).ok().flatten();
+            let encoded = value.filter(|_| t != PropType::MULTI_STRING8).map(|v| v.encode());
+            return Ok(encoded.filter(|b| verify_value(t, b, Location::NONE, &mut Strict).is_ok()).map(Data::Bytes));
+        }
         if !t.is_multi()
             && let Some(size) = t.fixed_size()
             && bytes.len() != size
@@ -137,6 +149,12 @@ impl Copier<'_, '_> {
         for nid in entries {
             // values that no property names any more are nobody's
             if named.contains(&nid) || known.contains(&nid) || nid.nid_type() == crate::format::ids::NidType::LTP {
+                continue;
+            }
+            let known_type = nid.nid_type().name() != "unknown";
+            let there = tree.get(nid).is_some_and(|e| e.data.is_none() || self.pst.ndb().find_block(e.data).is_some());
+            if !trouble.findings.is_empty() && (!known_type || !there) {
+                trouble.value();
                 continue;
             }
             if let Ok(Some(sub)) = node.subnode(nid, &mut trouble.findings)

@@ -1,0 +1,67 @@
+//! The account of a repair: what was expected, and what became of it.
+
+use crate::check::ItemCount;
+
+/// Objects of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Count {
+    /// How many the file speaks of.
+    pub expected: u64,
+    /// How many are whole.
+    pub ok: u64,
+    /// How many are there in part.
+    pub partial: u64,
+    /// How many of these (whole or in part) no tree listed any more.
+    pub recovered: u64,
+    /// How many are gone.
+    pub lost: u64,
+}
+
+impl From<ItemCount> for Count {
+    fn from(c: ItemCount) -> Self {
+        Self { expected: c.expected, ok: c.ok, partial: c.partial, recovered: 0, lost: c.lost }
+    }
+}
+
+/// A message that is gone, as its folder's table has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct LostMessage {
+    /// Its node id.
+    pub nid: u32,
+    /// The folder's node id.
+    pub folder: u32,
+    /// Its subject.
+    pub subject: String,
+}
+
+/// What became of everything in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Account {
+    /// Folders.
+    pub folders: Count,
+    /// Messages.
+    pub messages: Count,
+    /// Associated messages: settings and views.
+    pub associated: Count,
+    /// Attachments.
+    pub attachments: Count,
+    /// Messages that are gone, by name.
+    pub lost: Vec<LostMessage>,
+    /// Objects that are under Lost and Found now.
+    pub rehomed: u64,
+    /// Values that are not whole.
+    pub values_lost: u64,
+    /// Nodes that were left out, and why.
+    pub dropped: Vec<(u32, String)>,
+}
+
+impl Account {
+    /// Whether content was lost, or is there in part only.
+    pub fn has_loss(&self) -> bool {
+        [self.folders, self.messages, self.associated, self.attachments].iter().any(|c| c.lost > 0 || c.partial > 0)
+            || !self.lost.is_empty()
+    }
+}

@@ -1,0 +1,13 @@
+//! Repair: what is wrong with a file is set right, without loss where none is needed, and accounted for.
+//!
+//! A [`Plan`] says beforehand what would be done and what each action may cost. It is applied to a new file ([`repair`]; the source is
+//! only read): everything that is readable is read, from a salvage where header or trees are broken, and written whole. The result is
+//! checked, and repaired again while that makes it better. A file with nothing to repair is copied byte for byte.
+
+mod account;
+pub mod plan;
+mod rebuild;
+
+pub use account::{Account, Count, LostMessage};
+pub use plan::{Action, Plan, Policy};
+pub use rebuild::{Outcome, repair};
