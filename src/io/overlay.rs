@@ -71,6 +71,20 @@ impl ReadAt for Overlay {
         self.changes.read().unwrap_or_else(PoisonError::into_inner).len
     }
 
+    fn slice(&self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
+        let end = offset.saturating_add(wide(len));
+        {
+            let c = self.changes.read().unwrap_or_else(PoisonError::into_inner);
+            let last = end.saturating_sub(1).checked_div(CHUNK).unwrap_or(0);
+            let first = offset.checked_div(CHUNK).unwrap_or(0);
+            if end > c.base_end || c.chunks.range(first..=last.max(first)).next().is_some() {
+                return Ok(None);
+            }
+        }
+        // What is not changed cannot become so while somebody holds `&self` of bytes: changes only ever go to the chunks.
+        self.base.slice(offset, len)
+    }
+
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let c = self.changes.read().unwrap_or_else(PoisonError::into_inner);
         if offset.checked_add(wide(buf.len())).is_none_or(|end| end > c.len) {
