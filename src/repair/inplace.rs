@@ -41,7 +41,8 @@ fn is_structural(report: &Report) -> bool {
     let mut any = false;
     for f in report.findings.iter().filter(|f| f.severity >= Severity::Warning && f.root.is_none()) {
         any = true;
-        let beneath = matches!(f.rule.fix, FixVerb::RewriteHeader | FixVerb::RebuildMaps | FixVerb::RebuildTree | FixVerb::RecountReferences);
+        let beneath =
+            matches!(f.rule.fix, FixVerb::RewriteHeader | FixVerb::RebuildMaps | FixVerb::RebuildTree | FixVerb::RecountReferences);
         if !beneath {
             return false;
         }
@@ -54,7 +55,6 @@ fn is_structural(report: &Report) -> bool {
 /// # Errors
 /// [`ErrorKind::TooLarge`] where the file cannot grow; errors of the media; cancellation.
 pub fn restructure(ndb: &Ndb, report: &Report, target: &Overlay, monitor: &dyn Monitor) -> Result<()> {
-    let layout = ndb.layout();
     let mut header: Header = ndb.header().clone();
     let kind = header.kind().unwrap_or(FileKind::Pst);
     header.magic_client = kind.magic();

@@ -5,9 +5,13 @@
 //! checked, and repaired again while that makes it better. A file with nothing to repair is copied byte for byte.
 
 mod account;
+mod inplace;
 pub mod plan;
 mod rebuild;
+mod undo;
 
 pub use account::{Account, Count, LostMessage};
+pub use inplace::{commit, repair_in_place, restructure};
 pub use plan::{Action, Plan, Policy};
 pub use rebuild::{Outcome, repair};
+pub use undo::{UndoRecord, undo};

@@ -8,7 +8,7 @@
 //! length; doing it twice is doing it once, so that an undo that was interrupted is just run again.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::bytes::{index, le32, u32_at, u64_at, wide};
+use crate::format::bytes::{index, le32, u32_at, u64_at};
 use crate::format::crc::crc;
 use crate::io::{AtomicFile, FileStorage, ReadAt, Storage};
 use std::path::Path;

@@ -6,6 +6,7 @@ mod acceptance;
 mod append;
 mod check_corpus;
 mod corpus;
+mod crash;
 mod damage;
 mod empty;
 mod hostile;
