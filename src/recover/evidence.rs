@@ -61,6 +61,8 @@ pub(super) struct Table {
     /// Whether the current tree lists it; else it may be an older state.
     pub(super) is_current: bool,
     pub(super) rows: Vec<(Nid, Values)>,
+    /// Whether nothing referred to it, so that it may be newer than what an older generation of the tree lists.
+    pub(super) is_found: bool,
     /// Whether all of it could be read.
     pub(super) is_whole: bool,
 }
@@ -99,7 +101,7 @@ pub(super) fn read(node: Node<'_>, kind: Option<Kind>) -> Option<Table> {
         }
         rows.push((id, values));
     }
-    Some(Table { data, sub, kind, owner: None, is_current: false, rows, is_whole: problems.is_empty() })
+    Some(Table { data, sub, kind, owner: None, is_current: false, is_found: false, rows, is_whole: problems.is_empty() })
 }
 
 /// The tables of all folders that the index has.
@@ -146,6 +148,7 @@ pub(super) fn orphaned(s: &Salvage, roots: &[Bid], subnodes: &[super::orphans::S
         if table.rows.is_empty() {
             continue;
         }
+        table.is_found = true;
         table.owner = owner_by_rows(s, &table);
         let newer = out.iter().chain(known.iter().filter(|k| k.is_current || k.data > table.data)).any(|t| is_same(t, &table));
         if !newer {
@@ -200,15 +203,21 @@ pub(super) fn folder_rows(tables: &[Table]) -> HashMap<Nid, (Option<Nid>, Values
 /// tables by the counts that folders have.
 pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
     let folders = folder_rows(tables);
-    let taken =
-        |tables: &[Table], kind: Kind| -> HashSet<Nid> { tables.iter().filter(|t| t.kind == kind).filter_map(|t| t.owner).collect() };
+    // an older state of a table leaves room for a newer one
+    let taken = |tables: &[Table], kind: Kind| -> HashSet<Nid> {
+        let settled = |t: &&Table| t.kind == kind && (t.is_current || t.is_found);
+        tables.iter().filter(settled).filter_map(|t| t.owner).collect()
+    };
     // the root's own table lists the top folder of the store
     let has_root = taken(tables, Kind::Hierarchy).contains(&Nid::ROOT_FOLDER);
+    let none_at_all = !tables.iter().any(|t| t.kind == Kind::Hierarchy && t.owner == Some(Nid::ROOT_FOLDER));
     if !has_root {
         let unknown = || tables.iter().enumerate().filter(|(_, t)| t.kind == Kind::Hierarchy && t.owner.is_none());
         let root = unknown()
             .find(|(_, t)| t.rows.iter().any(|(id, _)| Some(*id) == store_root || matches!(id.0, 0x2223 | 0x8022)))
-            .or_else(|| unknown().max_by_key(|(_, t)| t.rows.iter().filter(|(_, v)| number(v, 0x360A) == Some(1)).count()))
+            .or_else(|| {
+                unknown().filter(|_| none_at_all).max_by_key(|(_, t)| t.rows.iter().filter(|(_, v)| number(v, 0x360A) == Some(1)).count())
+            })
             .map(|(i, _)| i);
         if let Some(t) = root.and_then(|i| tables.get_mut(i)) {
             t.owner = Some(Nid::ROOT_FOLDER);
@@ -231,7 +240,11 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
                 // a folder gets its tables, and what is in it, after it was made: the nearest lower id is the likeliest
                 let unread_differs = kind == Kind::Contents && number(row, 0x3603).is_some_and(|n| n != wide(unread));
                 let distance = t.rows.iter().map(|r| u64::from(r.0.0.abs_diff(folder.0))).min().unwrap_or(u64::MAX >> 1);
-                pairs.push((distance.saturating_add(if unread_differs { 1 << 40 } else { 0 }), i, *folder));
+                let class_differs = kind == Kind::Contents && !classes_fit(row, &t.rows);
+                // a folder is made before what is in it
+                let older = kind == Kind::Hierarchy && t.rows.iter().any(|r| r.0 < *folder);
+                let doubt = u64::from(older) << 39 | u64::from(unread_differs) << 40 | u64::from(class_differs) << 41;
+                pairs.push((distance.saturating_add(doubt), i, *folder));
             }
         }
         pairs.sort_unstable();
@@ -245,4 +258,33 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
             }
         }
     }
+    // of what is left, the table with most folders is that of the store's top folder
+    let top = store_root.unwrap_or(Nid(0x8022));
+    if !taken(tables, Kind::Hierarchy).contains(&top) {
+        let left = tables.iter_mut().filter(|t| t.kind == Kind::Hierarchy && t.owner.is_none());
+        let most = left.filter(|t| t.rows.iter().all(|(id, _)| *id != top)).max_by_key(|t| t.rows.len());
+        if let Some(t) = most {
+            t.owner = Some(top);
+        }
+    }
+}
+
+/// Whether the class of a folder and the classes of messages go together.
+fn classes_fit(folder: &Values, rows: &[(Nid, Values)]) -> bool {
+    let text = |v: &Values, id: u16| -> String {
+        v.get(&id).map(|b| b.iter().filter(|c| **c != 0).map(|c| char::from(*c)).collect()).unwrap_or_default()
+    };
+    let class = text(folder, 0x3613);
+    let kinds: &[&str] = match class.as_str() {
+        "IPF.Appointment" => &["IPM.Appointment", "IPM.Schedule"],
+        "IPF.Contact" => &["IPM.Contact", "IPM.DistList", "IPM.AbchPerson"],
+        "IPF.Task" => &["IPM.Task"],
+        "IPF.StickyNote" => &["IPM.StickyNote"],
+        "IPF.Journal" => &["IPM.Activity"],
+        _ => {
+            let special = ["IPM.Appointment", "IPM.Contact", "IPM.DistList", "IPM.StickyNote", "IPM.Activity", "IPM.Task"];
+            return !rows.iter().any(|(_, v)| special.contains(&text(v, 0x001A).as_str()));
+        }
+    };
+    rows.iter().any(|(_, v)| kinds.iter().any(|k| text(v, 0x001A).starts_with(k)))
 }

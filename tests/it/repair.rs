@@ -57,6 +57,9 @@ fn every_intact_message_is_in_the_repaired_file() {
                     Some(there) if !there.is_empty() => {
                         let at = there.iter().position(|x| x == folder);
                         displaced += usize::from(at.is_none());
+                        if at.is_none() && std::env::var("PSTKIT_SHOW").is_ok() {
+                            println!("  {nid} was in {folder}, is in {there:?}");
+                        }
                         there.remove(at.unwrap_or(0));
                     }
                     _ => missing.push(*nid),
