@@ -300,7 +300,9 @@ fn values(rng: &mut Rng) -> Message {
         ("g", PropType::MULTI_GUID),
     ] {
         let width = t.fixed_size().unwrap_or(4);
-        message = message.named(Named::new(name(&format!("Multi{suffix}")), t, rng.bytes(width.saturating_mul(5))));
+        // small numbers: one reader takes the first for a count
+        let values: Vec<u8> = (1..=5u64).flat_map(|i| i.to_le_bytes().into_iter().chain([0; 8]).take(width)).collect();
+        message = message.named(Named::new(name(&format!("Multi{suffix}")), t, values));
     }
     let mut texts = crate::write::Props::new();
     texts.set_strs(PropTag::new(1, PropType::MULTI_STRING), &["one", "zwei", "três"]);
@@ -313,13 +315,18 @@ fn values(rng: &mut Rng) -> Message {
     message
 }
 
-/// So many large values that their sub-nodes need two levels; they share one block.
+/// So many large values that their sub-nodes need two levels; they share one block. Their numbers are no property ids: one reader
+/// takes any number for one.
 fn many_subnodes(pst: &mut PstWriter<'_>, rng: &mut Rng, n: u32) -> Result<Message> {
     let tree = pst.ndb().write_data(&rng.bytes(64))?;
     let set = Guid::com(0x00AB_CDEF);
     let message = Message::note("Many large values", "in many sub-nodes").sent(time(12));
     Ok((0..n).fold(message, |message, i| {
-        message.named(Named { name: PropertyName::number(set, i), prop_type: PropType::BINARY, data: Data::Written(tree) })
+        message.named(Named {
+            name: PropertyName::number(set, i.saturating_add(0xA000)),
+            prop_type: PropType::BINARY,
+            data: Data::Written(tree),
+        })
     }))
 }
 

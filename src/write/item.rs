@@ -57,6 +57,11 @@ impl PstWriter<'_> {
         let has_attachments = !attachments.is_empty();
         let shown: &[Recipient] = if verbatim { &[] } else { &recipients };
         self.complete_message(&mut props, shown, has_attachments, place);
+        if recipients.is_empty() && !verbatim {
+            // Outlook leaves it out; [MS-PST] 2.4.5.1 and one reader demand it
+            let table = self.empty_table(Nid::RECIPIENT_TABLE)?;
+            subnodes.add(Nid::RECIPIENT_TABLE, table);
+        }
         if !recipients.is_empty() {
             let table = self.write_recipients(recipients, verbatim)?;
             subnodes.add(Nid::RECIPIENT_TABLE, table);

@@ -56,7 +56,26 @@ type Convert<'c> = &'c dyn Fn(&[u8]) -> (Vec<u8>, bool);
 
 /// UTF-16LE bytes of a text.
 pub(super) fn utf16(text: &str) -> Vec<u8> {
-    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    if text.is_ascii() {
+        // by far the most, and worth a loop without branches
+        let mut out = vec![0; text.len().saturating_mul(2)];
+        for (pair, b) in out.chunks_exact_mut(2).zip(text.bytes()) {
+            if let Some(low) = pair.first_mut() {
+                *low = b;
+            }
+        }
+        return out;
+    }
+    let mut out = Vec::with_capacity(text.len().saturating_mul(2));
+    for unit in text.encode_utf16() {
+        out.extend_from_slice(&unit.to_le_bytes());
+    }
+    out
+}
+
+/// Whether UTF-16LE bytes are a text of ASCII only.
+pub(super) fn is_ascii16(bytes: &[u8]) -> bool {
+    bytes.len().is_multiple_of(2) && bytes.chunks_exact(2).all(|c| crate::format::bytes::le16(c, 0) < 0x80)
 }
 
 /// The text of UTF-16LE bytes; what is no text becomes U+FFFD.

@@ -8,7 +8,7 @@
 
 use super::ndb::NdbWriter;
 use super::pc::{Node, VALUE_IN_HEAP};
-use super::props::{Data, Props, from_utf16, utf16};
+use super::props::{Data, Props, from_utf16, is_ascii16, utf16};
 use super::tc::{Cell, TableBuilder, TableKind};
 use super::tree::WrittenData;
 use crate::error::{Error, ErrorKind, Result};
@@ -99,6 +99,11 @@ impl Rows {
         if !t.cell_is_hnid() {
             // a number may be stored wider or narrower than its type
             out.extend(bytes.iter().copied().chain(std::iter::repeat(0)).take(t.cell_size()));
+            return;
+        }
+        if t == PropType::STRING && is_ascii16(bytes) {
+            put_number(out, wide(bytes.len() / 2) << 2 | TEXT);
+            out.extend(bytes.iter().copied().step_by(2));
             return;
         }
         if t == PropType::STRING {

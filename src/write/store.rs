@@ -332,6 +332,20 @@ impl<'a> PstWriter<'a> {
         Ok(())
     }
 
+    /// A table without rows like a template, in the template's own blocks as long as these can be referred to.
+    pub(super) fn empty_table(&mut self, template: Nid) -> Result<Node> {
+        if let Some(node) = self.shared.get(&template)
+            && self.ndb.references(node.data) < 60_000
+        {
+            return Ok(*node);
+        }
+        let columns = TEMPLATES.iter().find(|(nid, _)| *nid == template).map(|(_, c)| *c).unwrap_or_default();
+        let rows = Rows::new(columns_for(self.ndb.layout().is_ansi(), columns));
+        let node = rows.write(&mut self.ndb, TableKind::of(template), &mut |_, _| ())?;
+        self.shared.insert(template, node);
+        Ok(node)
+    }
+
     /// Writes a table of a folder; an empty one with the template's columns shares the template's blocks.
     fn write_rows(&mut self, rows: &Rows, nid_type: NidType, folder: Nid) -> Result<Node> {
         let template = match nid_type {
@@ -343,14 +357,7 @@ impl<'a> PstWriter<'a> {
         let kind = TableKind::of(folder.with_type(nid_type));
         let columns = TEMPLATES.iter().find(|(nid, _)| *nid == template).map(|(_, c)| *c).unwrap_or_default();
         if rows.len() == 0 && rows.columns() == columns_for(self.ndb.layout().is_ansi(), columns) {
-            if let Some(node) = self.shared.get(&template)
-                && self.ndb.references(node.data) < 60_000
-            {
-                return Ok(*node);
-            }
-            let node = rows.write(&mut self.ndb, kind, &mut |_, _| ())?;
-            self.shared.insert(template, node);
-            return Ok(node);
+            return self.empty_table(template);
         }
         if !matches!(nid_type, NidType::CONTENTS_TABLE | NidType::HIERARCHY_TABLE) {
             return rows.write(&mut self.ndb, kind, &mut |_, _| ());
@@ -403,12 +410,11 @@ impl<'a> PstWriter<'a> {
 
     /// The tables without rows that new folders and messages are modelled on.
     fn write_templates(&mut self) -> Result<()> {
-        let ansi = self.ndb.layout().is_ansi();
-        for (nid, columns) in TEMPLATES.iter().filter(|(nid, _)| !self.raw.contains(nid)).collect::<Vec<_>>() {
-            let rows = Rows::new(columns_for(ansi, columns));
-            let node = rows.write(&mut self.ndb, TableKind::of(*nid), &mut |_, _| ())?;
-            self.shared.insert(*nid, node);
-            self.add_unless_raw(*nid, node, Nid::NONE)?;
+        for (nid, _) in TEMPLATES {
+            if !self.raw.contains(nid) {
+                let node = self.empty_table(*nid)?;
+                self.ndb.add_node(*nid, node.data, node.sub, Nid::NONE)?;
+            }
         }
         Ok(())
     }
