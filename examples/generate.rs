@@ -1,16 +1,23 @@
-//! Writes a generated store: `generate OUT VARIETY [SEED]`, or `generate OUT mail MEBIBYTES`.
+//! Writes generated stores: `generate OUT VARIETY [SEED]`, `generate OUT mail MEBIBYTES`, `generate DIR all [SEED]`, and
+//! `generate fixtures fixtures`, which makes the files of that folder.
 
 use pstkit::error::Result;
 use pstkit::io::AtomicFile;
-use pstkit::testkit::{MailShape, VARIETIES, mail, small_to};
+use pstkit::testkit::{MailShape, VARIETIES, mail, small_to, tiny};
 use std::path::Path;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [out, what, rest @ ..] = args.as_slice() else {
-        eprintln!("usage: generate OUT VARIETY [SEED] | generate OUT mail MEBIBYTES | generate DIR all [SEED]");
+        eprintln!("usage: generate OUT VARIETY [SEED] | generate OUT mail MEBIBYTES | generate DIR all [SEED] | generate DIR fixtures");
         std::process::exit(16);
     };
+    if what == "fixtures" {
+        for v in [VARIETIES[0], VARIETIES[3]] {
+            std::fs::write(Path::new(out).join(format!("{}.pst", v.name())), tiny(v, 1)?).map_err(pstkit::ErrorKind::Io)?;
+        }
+        return Ok(());
+    }
     let number = rest.first().and_then(|s| s.parse().ok()).unwrap_or(1);
     if what == "all" {
         for v in VARIETIES {

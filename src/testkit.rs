@@ -129,6 +129,24 @@ pub fn small(variety: Variety, seed: u64) -> Result<Vec<u8>> {
     Ok(memory.into_bytes())
 }
 
+/// A store of one allocation section, with a folder and some messages: for files that are kept.
+///
+/// # Errors
+/// None is known.
+pub fn tiny(variety: Variety, seed: u64) -> Result<Vec<u8>> {
+    let memory = MemoryStorage::default();
+    let mut rng = Rng::new(seed);
+    let mut pst = PstWriter::create(&memory, variety.options(seed))?;
+    let inbox = pst.add_folder(IPM_SUBTREE, "Inbox")?;
+    for i in 0..12 {
+        pst.add_message(inbox, plain(&mut rng, i))?;
+    }
+    pst.add_message(inbox, attachments(&mut rng, 12_000))?;
+    pst.add_message(inbox, embedded(&mut rng, 1))?;
+    pst.finish()?;
+    Ok(memory.into_bytes())
+}
+
 /// As [`small`], to a storage.
 ///
 /// # Errors

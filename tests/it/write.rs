@@ -8,7 +8,7 @@ use pstkit::format::layout::Variant;
 use pstkit::io::{AtomicFile, MemoryStorage, ReadAt, Storage};
 use pstkit::monitor::Monitor;
 use pstkit::rules::Severity;
-use pstkit::testkit::{MailShape, VARIETIES, mail, small};
+use pstkit::testkit::{MailShape, VARIETIES, mail, small, tiny};
 use pstkit::write::{CopyOptions, CopyReport, copy};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -208,5 +208,15 @@ fn a_full_disk_or_a_cancellation_leaves_no_file() {
     for n in [0, 1, 20, 100] {
         assert!(run(u32::MAX, n).unwrap_err().is_cancelled());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "step {n}");
+    }
+}
+
+#[test]
+fn the_files_of_fixtures_are_what_the_generator_makes() {
+    for v in [VARIETIES[0], VARIETIES[3]] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format!("{}.pst", v.name()));
+        let kept = std::fs::read(&path).unwrap();
+        assert!(kept == tiny(v, 1).unwrap(), "{}: run the example `generate fixtures fixtures`, if this is meant", path.display());
+        assert_clean(&v.name(), &report(kept));
     }
 }
