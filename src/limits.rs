@@ -16,6 +16,8 @@ pub struct Limits {
     pub value_bytes: u64,
     /// Bytes that a compressed body may inflate to.
     pub inflated_bytes: u64,
+    /// Rows of a table that are read.
+    pub table_rows: u32,
     /// Problems kept for one object.
     pub problems: usize,
 }
@@ -29,6 +31,7 @@ impl Default for Limits {
             folder_depth: 256,
             value_bytes: 64 << 20,
             inflated_bytes: 256 << 20,
+            table_rows: 1 << 22,
             problems: 1000,
         }
     }

@@ -6,6 +6,7 @@
 
 mod census;
 mod collect;
+mod naming;
 mod objects;
 mod pass_attachments;
 mod pass_folders;
@@ -78,6 +79,17 @@ impl<'a> Check<'a> {
     }
 }
 
+impl crate::messaging::Pst {
+    /// Checks the file. See [`check`].
+    ///
+    /// # Errors
+    /// As [`check`].
+    pub fn check(&self, options: &CheckOptions, monitor: &dyn Monitor) -> Result<Report> {
+        let ndb = self.ndb();
+        examine(Arc::clone(ndb.source()), options, *ndb.limits(), monitor).map(|o| o.report)
+    }
+}
+
 /// Checks a file and reports.
 ///
 /// # Errors
@@ -144,7 +156,7 @@ impl Check<'_> {
     fn contents(&mut self) -> Result<()> {
         let bytes = self.ndb.index().blocks().iter().map(|b| b.size_on_disk(self.ndb.layout())).fold(0, u64::saturating_add);
         self.begin(Phase::Sweep, bytes);
-        let index = self.ndb.with_index(self.ndb.index().clone());
+        let index = self.ndb.share();
         let counter = Counter::new(index.index());
         let structures = pass_sweep::run(self, &counter)?;
         self.done(Phase::Sweep, wide(index.index().blocks().len()));
@@ -194,7 +206,8 @@ impl Check<'_> {
             crypt: self.ndb.crypt(),
         };
         let items = Items { complete: self.causes.trees_whole(), ..self.items };
-        let (findings, counts) = self.out.finish();
+        let (mut findings, counts) = self.out.finish();
+        naming::name(&self.ndb, &mut findings);
         let verdict = verdict(&counts, &findings, &format);
         let source = Source { path: self.options.path.clone(), size: self.ndb.len() };
         let report =
@@ -234,11 +247,6 @@ fn foreign(options: &CheckOptions, size: u64, out: Collector<'_>) -> Outcome {
 /// Whether the messaging layer of such a file is known.
 fn has_messages(kind: Option<FileKind>) -> bool {
     kind != Some(FileKind::Pab)
-}
-
-/// Verifies the map of named properties.
-fn verify_name_map<'a>(objects: &objects::Objects<'a>, node: crate::ndb::Node<'a>, out: &mut Collector<'_>) -> Result<()> {
-    objects.properties(node, out).map(|_| ())
 }
 
 /// What is wrong with a compressed body, in words.

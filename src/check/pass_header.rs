@@ -140,7 +140,7 @@ pub(super) fn crypt(check: &mut Check<'_>, ndb: Ndb) -> Result<Ndb> {
     const METHODS: [CryptMethod; 3] = [CryptMethod::None, CryptMethod::Permute, CryptMethod::Cyclic];
     let mut votes = [0u32; 3];
     let mut looked = 0u32;
-    let plain = ndb.with_index(ndb.index().clone()).with_crypt(CryptMethod::None);
+    let plain = ndb.share().with_crypt(CryptMethod::None);
     for node in plain.index().nodes().iter().filter(|n| is_heap(n.nid.nid_type())) {
         let Some(bid) = first_leaf(&plain, node.data.masked()) else { continue };
         let Some(block) = plain.block(bid, &mut crate::finding::Ignore)? else { continue };

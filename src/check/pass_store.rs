@@ -5,11 +5,11 @@ use super::collect::Collector;
 use super::objects::Objects;
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
-use crate::format::bytes::{array_at, le32, wide};
+use crate::format::bytes::{le32, wide};
 use crate::format::context::EntryId;
 use crate::format::ids::{Nid, NidType, PropTag};
 use crate::format::tags;
-use crate::ltp::PropertyContext;
+use crate::ltp::{NameMap, PropertyContext};
 use crate::rules::{self, Severity};
 
 /// Bytes of a search update descriptor.
@@ -103,7 +103,11 @@ fn name_map(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
         return Ok(());
     };
     objects.look_for_bad_blocks(&node, out)?;
-    super::verify_name_map(objects, node, out)
+    if let Some(pc) = objects.properties(node, out)? {
+        NameMap::read(&pc, out)?;
+        NameMap::verify_buckets(&pc, out)?;
+    }
+    Ok(())
 }
 
 fn templates(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
@@ -243,10 +247,4 @@ fn activity(objects: &Objects<'_>, nid: Nid, bytes: &[u8], out: &mut Collector<'
         out.report(Finding::new(&rules::SEARCH_NOT_LISTED, Location::node(n.nid)).severity(Severity::Info))?;
     }
     Ok(())
-}
-
-/// The first 16 bytes of something.
-#[allow(dead_code, reason = "the index pass uses it")]
-pub(super) fn key_of(b: &[u8]) -> Option<[u8; 16]> {
-    array_at(b, 0)
 }

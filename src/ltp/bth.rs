@@ -9,6 +9,12 @@ use crate::format::ids::Hid;
 use crate::rules;
 use std::collections::HashSet;
 
+/// The most records of a tree that are read: above every table and map that the format can hold, below what a heap that repeats
+/// itself could make of a small file.
+const RECORDS_MAX: usize = 1 << 23;
+/// The most items of a tree that are read.
+const ITEMS_MAX: usize = 1 << 20;
+
 /// A B-tree on a heap: records with keys of 2, 4, 8 or 16 bytes.
 ///
 /// ```no_run
@@ -56,7 +62,7 @@ impl<'h, 'n> Bth<'h, 'n> {
         if !self.header.root.is_none() {
             pending.push(Pending { hid: self.header.root, levels: self.header.levels, first: None });
         }
-        Leaves { tree: *self, pending, seen: HashSet::new(), last: None, order_told: false, ordered: true }
+        Leaves { tree: *self, pending, seen: HashSet::new(), last: None, order_told: false, ordered: true, records: 0 }
     }
 
     /// Tells every record, key and data, in order.
@@ -132,6 +138,7 @@ pub struct Leaves<'h, 'n> {
     last: Option<u128>,
     order_told: bool,
     ordered: bool,
+    records: usize,
 }
 
 impl<'h, 'n> Leaves<'h, 'n> {
@@ -143,6 +150,13 @@ impl<'h, 'n> Leaves<'h, 'n> {
         let (heap, key) = (self.tree.heap, usize::from(self.tree.header.key));
         while let Some(Pending { hid, levels, first }) = self.pending.pop() {
             let at = self.tree.at.with_hid(hid);
+            // keys are unique, so that keys of two bytes bound the records
+            let most = if key == 2 { 1 << 17 } else { RECORDS_MAX };
+            if self.records > most || self.seen.len() > ITEMS_MAX {
+                sink.report(Finding::new(&rules::BTH_SHAPE, at).numbers(wide(self.records), wide(most)).loss(Loss::Partial))?;
+                self.pending.clear();
+                return Ok(None);
+            }
             // a tree that is one leaf needs no set
             if self.tree.header.levels > 0 && !self.seen.insert(hid) {
                 sink.report(Finding::new(&rules::BTH_SHAPE, at).loss(Loss::Partial))?;
@@ -164,6 +178,7 @@ impl<'h, 'n> Leaves<'h, 'n> {
             }
             if levels == 0 {
                 let leaf = item.part(0..whole);
+                self.records = self.records.saturating_add(whole.checked_div(size).unwrap_or_default());
                 self.check_order(&leaf, size, key, at, sink)?;
                 return Ok(Some(leaf));
             }
@@ -266,6 +281,17 @@ mod tests {
         tree.for_each(&mut findings, &mut |_, _| panic!("a record")).unwrap();
         assert_eq!(codes(&findings), ["PST-P019", "PST-P005"]);
         tree.get(&1u32.to_le_bytes(), &mut Vec::new()).unwrap(); // ends, whatever it finds
+    }
+
+    #[test]
+    fn a_tree_of_more_records_than_there_are_keys_ends() {
+        let heap = heap(&UNICODE, 2, 6, &vec![7; 8 * 150_000]);
+        let mut findings = Vec::new();
+        let mut records = 0;
+        let tree = Bth::open(&heap, heap.user_root(), &mut findings).unwrap().unwrap();
+        tree.for_each(&mut findings, &mut |_, _| records += 1).unwrap();
+        assert_eq!(codes(&findings), ["PST-P006", "PST-P019"]);
+        assert!(records < 140_000);
     }
 
     #[test]

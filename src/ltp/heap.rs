@@ -12,12 +12,13 @@ use crate::format::layout::Layout;
 use crate::ndb::{DataTree, Ndb, Node};
 use crate::rules;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Blocks of a large heap that stay in memory.
-const CACHED_BLOCKS: usize = 16;
+/// Bytes of a large heap's blocks that stay in memory.
+const CACHED_BYTES: usize = 1 << 20;
 
 /// The bytes of a heap item, or of a row; holds the block that it lies in.
 #[derive(Clone)]
@@ -115,8 +116,9 @@ enum Source<'n> {
 
 #[derive(Default)]
 struct Cache<'n> {
-    /// Most recently used last.
-    blocks: Vec<(u32, Block<'n>)>,
+    /// Blocks, and when each was used last.
+    blocks: HashMap<u32, (u64, Block<'n>)>,
+    clock: u64,
     /// Bit i: what is wrong with block i has been told.
     told: Vec<u64>,
 }
@@ -240,10 +242,7 @@ impl<'n> Heap<'n> {
     fn load(&self, more: &More<'n>, block: u32, sink: &mut dyn Sink) -> Result<Block<'n>> {
         let lock = || more.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let mut cache = lock();
-        if let Some(i) = cache.blocks.iter().position(|(n, _)| *n == block) {
-            let hit = cache.blocks.remove(i);
-            let found = hit.1.clone();
-            cache.blocks.push(hit);
+        if let Some(found) = cache.get(block) {
             return Ok(found);
         }
         let told = cache.tell(block);
@@ -257,11 +256,7 @@ impl<'n> Heap<'n> {
             false => PageMap::decode(self.layout, block, &data, last, self.at, sink)?,
         };
         let loaded = Block { data, map };
-        let mut cache = lock();
-        if cache.blocks.len() >= CACHED_BLOCKS {
-            cache.blocks.remove(0);
-        }
-        cache.blocks.push((block, loaded.clone()));
+        lock().put(block, loaded.clone(), CACHED_BYTES / self.layout.block_max.max(1));
         Ok(loaded)
     }
 
@@ -364,7 +359,23 @@ impl<'n> More<'n> {
     }
 }
 
-impl Cache<'_> {
+impl<'n> Cache<'n> {
+    fn get(&mut self, block: u32) -> Option<Block<'n>> {
+        self.clock = self.clock.wrapping_add(1);
+        let (used, found) = self.blocks.get_mut(&block)?;
+        *used = self.clock;
+        Some(found.clone())
+    }
+
+    /// Keeps a block; of more than `most`, the one that was not used for longest goes.
+    fn put(&mut self, block: u32, data: Block<'n>, most: usize) {
+        if self.blocks.len() >= most {
+            let oldest = self.blocks.iter().min_by_key(|(_, (used, _))| *used).map(|(n, _)| *n);
+            oldest.and_then(|n| self.blocks.remove(&n));
+        }
+        self.blocks.insert(block, (self.clock, data));
+    }
+
     /// Notes that a block is being told; says whether it was before.
     fn tell(&mut self, block: u32) -> bool {
         let (word, bit) = (index((block >> 6).into()), 1u64 << (block & 63));

@@ -100,7 +100,13 @@ impl<'n> TableContext<'n> {
         let column_heaps = with_heap.map(|c| ColumnHeap { nid: c.heap, tag: c.tag, heap: OnceLock::new() }).collect();
         let index = Self::read_index(&heap, &info, sink)?;
         let matrix = Self::find_rows(&heap, node.as_ref(), &info, sink)?;
-        Ok(Some(Self { node, heap, info, index, matrix, column_heaps }))
+        let table = Self { node, heap, info, index, matrix, column_heaps };
+        if let (rows, Some(most)) = (table.rows_stored(), table.node.as_ref().map(|n| u64::from(n.ndb.limits().table_rows)))
+            && rows > most
+        {
+            sink.report(Finding::new(&rules::TC_MATRIX, at).numbers(rows, most).loss(Loss::Partial))?;
+        }
+        Ok(Some(table))
     }
 
     /// TCINFO: at the heap's root, or, where that is damaged, wherever an item looks like it.
@@ -218,8 +224,14 @@ impl<'n> TableContext<'n> {
         self.info.columns.iter().find(|c| c.tag.id() == id)
     }
 
-    /// How many rows there is room for: whole rows in the bytes that hold them.
+    /// How many rows there are: whole rows in the bytes that hold them, at most as many as the
+    /// [limit](crate::limits::Limits::table_rows).
     pub fn row_count(&self) -> u32 {
+        let limit = self.node.as_ref().map_or(crate::limits::Limits::default().table_rows, |n| n.ndb.limits().table_rows);
+        low32(self.rows_stored().min(limit.into()))
+    }
+
+    fn rows_stored(&self) -> u64 {
         let size = self.info.row_size();
         let rows = |len: usize| len.checked_div(size).unwrap_or_default();
         let count = match &self.matrix {
@@ -230,7 +242,7 @@ impl<'n> TableContext<'n> {
                 full.saturating_mul(*per_leaf).saturating_add(last)
             }
         };
-        low32(wide(count).min(u32::MAX.into()))
+        wide(count)
     }
 
     /// A row by its number; `None` where there is none, or its block is missing (which is reported).

@@ -41,7 +41,7 @@ pub struct Ndb {
     header: Header,
     crypt: CryptMethod,
     limits: Limits,
-    index: OnceLock<Index>,
+    index: OnceLock<Arc<Index>>,
 }
 
 impl fmt::Debug for Ndb {
@@ -66,7 +66,17 @@ impl Ndb {
     #[must_use]
     pub fn with_index(&self, index: Index) -> Self {
         let ndb = Self::new(Arc::clone(&self.source), self.header.clone(), self.limits);
-        let _ = ndb.index.set(index);
+        let _ = ndb.index.set(Arc::new(index));
+        Self { crypt: self.crypt, ..ndb }
+    }
+
+    /// The same file once more; both share what has been read of the trees.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        let ndb = Self::new(Arc::clone(&self.source), self.header.clone(), self.limits);
+        if let Some(index) = self.index.get() {
+            let _ = ndb.index.set(Arc::clone(index));
+        }
         Self { crypt: self.crypt, ..ndb }
     }
 
@@ -115,7 +125,7 @@ impl Ndb {
     /// Both trees' leaves, read on first use; what is wrong with the trees is dropped here, and told by
     /// [`load_index`](Self::load_index).
     pub fn index(&self) -> &Index {
-        self.index.get_or_init(|| Index::load(self, &mut Ignore).unwrap_or_default())
+        self.index.get_or_init(|| Arc::new(Index::load(self, &mut Ignore).unwrap_or_default()))
     }
 
     /// Reads both trees and reports what is wrong with them.
@@ -125,7 +135,7 @@ impl Ndb {
     pub fn load_index(&self, sink: &mut dyn Sink) -> Result<&Index> {
         if self.index.get().is_none() {
             let index = Index::load(self, sink)?;
-            let _ = self.index.set(index);
+            let _ = self.index.set(Arc::new(index));
         }
         Ok(self.index())
     }

@@ -5,6 +5,7 @@
 mod acceptance;
 mod append;
 mod check_corpus;
+mod check_damage;
 mod corpus;
 mod crash;
 mod damage;
