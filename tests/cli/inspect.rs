@@ -44,6 +44,7 @@ fn show_decodes_the_header_maps_tree_pages_blocks_and_nodes() {
         ("@0x4200", &["DList", "ulCurrentPage"]),
         (&nbt, &["NBT", "cLevel", "btkey"]),
         ("0x21", &["node 0x21", "bidData", "data blocks", "property context", "3001001F", "PidTagDisplayName"]),
+        ("0x12d", &["table context", "rows", "row 0: id 0x", "PidTagDisplayName", "Search Root"]),
         ("bid:0x108", &["block 0x108", "trailer", "as it must be", "cRef"]),
         ("@0x211", &["rgbVersionEncoded", "header"]),
     ] {

@@ -7,3 +7,4 @@ mod check;
 mod inspect;
 mod support;
 mod usage;
+mod write;

@@ -6,6 +6,7 @@
 mod args;
 mod check;
 mod check_scanpst;
+mod create;
 mod explain;
 mod info;
 mod open;
@@ -66,6 +67,7 @@ fn run(cli: Cli) -> (Outcome, Context) {
         Command::Info(a) => info::run(&mut ctx, &a),
         Command::Check(a) => check::run(&mut ctx, &a),
         Command::Show(a) => show::run(&mut ctx, &a),
+        Command::Create(a) => create::run(&mut ctx, &a),
         Command::Explain(a) => explain::run(&mut ctx, &a),
     };
     let flushed = ctx.out.flush().map_err(Failure::from);

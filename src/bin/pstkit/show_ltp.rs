@@ -8,7 +8,7 @@ use pstkit::format::heap::{ClientSig, HnHeader};
 use pstkit::format::ids::{Nid, PropTag};
 use pstkit::format::tags;
 use pstkit::ltp::value::latin1;
-use pstkit::ltp::{Heap, PropValue, PropertyContext};
+use pstkit::ltp::{Heap, PropValue, PropertyContext, TableContext};
 use pstkit::ndb::Node;
 
 /// A property's name: the canonical one, or what the named-property map says.
@@ -87,14 +87,66 @@ pub(crate) fn add(node: &Node<'_>, args: &ShowArgs, view: &mut View, found: &mut
         part.table("items", &["hid", "bytes"], items, args.rows);
     }
     view.parts.push(part);
-    if client == ClientSig::PROPERTY {
-        properties(node, args, view, found)?;
+    match client {
+        ClientSig::PROPERTY => properties(node, args, view, found),
+        ClientSig::TABLE | ClientSig::GUST => table(node, args, view, found),
+        _ => Ok(()),
     }
+}
+
+/// Keeps what is not told yet: opening a context reports again what opening its heap has told.
+fn tell(found: &mut Vec<Finding>, again: Vec<Finding>) {
+    for f in again {
+        if !found.contains(&f) {
+            found.push(f);
+        }
+    }
+}
+
+fn table(node: &Node<'_>, args: &ShowArgs, view: &mut View, found: &mut Vec<Finding>) -> Result<(), Error> {
+    let mut again: Vec<Finding> = Vec::new();
+    let Some(table) = TableContext::open(node.clone(), &mut again)? else { return Ok(()) };
+    let mut part = View::new("table");
+    part.field("rows", table.row_count(), "");
+    part.field("row size", table.info().row_size(), "bytes");
+    let columns = table.columns().iter().map(|c| {
+        vec![
+            c.tag.to_string(),
+            c.tag.prop_type().name().to_owned(),
+            name(c.tag),
+            c.offset.to_string(),
+            c.size.to_string(),
+            c.bit.to_string(),
+        ]
+    });
+    part.table("columns", &["tag", "type", "name", "ibData", "cbData", "iBit"], columns, 1000);
+    let mut shown = Vec::new();
+    let mut rows = table.rows();
+    while shown.len() < args.rows
+        && let Some(row) = rows.next(&mut again)?
+    {
+        let mut view = View::new(format!("row {}: id {:#x}, version {:#x}", shown.len(), row.id(), row.version()));
+        for column in table.columns().iter().filter(|c| row.has(c.tag.id())) {
+            let text = match row.value_of(column, &latin1, &mut again) {
+                Ok(Some(value)) => value_text(&value),
+                Ok(None) => "missing".to_owned(),
+                Err(e) => format!("not shown: {e}"),
+            };
+            view.field(&column.tag.to_string(), text, name(column.tag));
+        }
+        shown.push(view);
+    }
+    let left = u64::from(table.row_count()).saturating_sub(u64::try_from(shown.len()).unwrap_or(0));
+    if left > 0 {
+        part.field("not shown", left, "rows (--rows)");
+    }
+    tell(found, again);
+    view.parts.push(part);
+    view.parts.append(&mut shown);
     Ok(())
 }
 
 fn properties(node: &Node<'_>, args: &ShowArgs, view: &mut View, found: &mut Vec<Finding>) -> Result<(), Error> {
-    // Opening reports again what opening the heap has told.
     let mut again: Vec<Finding> = Vec::new();
     let Some(pc) = PropertyContext::open(node.clone(), &mut again)? else { return Ok(()) };
     let mut rows = Vec::new();
@@ -106,7 +158,7 @@ fn properties(node: &Node<'_>, args: &ShowArgs, view: &mut View, found: &mut Vec
         };
         rows.push(vec![record.tag.to_string(), record.tag.prop_type().name().to_owned(), name_in(node, record.tag), text]);
     }
-    found.extend(again.into_iter().filter(|f| !found.contains(f)).collect::<Vec<_>>());
+    tell(found, again);
     let mut part = View::new("properties");
     part.table("properties", &["tag", "type", "name", "value"], rows, args.rows.max(1000));
     view.parts.push(part);
