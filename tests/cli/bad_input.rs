@@ -3,7 +3,7 @@
 use crate::support::{empty_store, file, lone_header, pstkit};
 
 /// Every command that reads a file, with what else it needs.
-const READERS: &[&[&str]] = &[&["info"], &["check"], &["show", "header"]];
+const READERS: &[&[&str]] = &[&["info"], &["ls"], &["items"], &["check"], &["show", "header"]];
 
 fn each_reader(path: &str, mut then: impl FnMut(&str, crate::support::Run)) {
     for words in READERS {

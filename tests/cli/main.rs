@@ -5,6 +5,7 @@
 mod bad_input;
 mod check;
 mod inspect;
+mod reading;
 mod support;
 mod usage;
 mod write;

@@ -65,3 +65,8 @@ pub fn lone_header() -> Vec<u8> {
     use pstkit::format::header::{FileKind, Header};
     Header::new(&pstkit::format::layout::UNICODE, FileKind::Pst, CryptMethod::Permute).encode().unwrap()
 }
+
+/// A small store with a bit of everything, made by the crate's own writer.
+pub fn made(variety: pstkit::testkit::Variety) -> (tempfile::TempDir, PathBuf) {
+    file(&format!("{}.pst", variety.name()), &pstkit::testkit::small(variety, 7).unwrap())
+}

@@ -4,7 +4,7 @@ use crate::support::{empty_store, file, lone_header, pstkit};
 use std::process::{Command, Stdio};
 
 /// Every command.
-const COMMANDS: &[&str] = &["info", "check", "show", "create", "explain"];
+const COMMANDS: &[&str] = &["info", "ls", "items", "check", "show", "create", "explain"];
 
 #[test]
 fn every_command_explains_itself_with_examples_and_exit_statuses() {

@@ -74,6 +74,8 @@ impl Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Info(InfoArgs),
+    Ls(LsArgs),
+    Items(ItemsArgs),
     Check(CheckArgs),
     Show(ShowArgs),
     Create(CreateArgs),
@@ -260,4 +262,52 @@ pub(crate) struct CreateArgs {
     /// Replace the file if it exists
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// List the folders, with counts
+///
+/// Works on damaged files too: where the trees are lost, lists what a search of the whole file brings back.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pstkit ls mail.pst
+  pstkit ls --json mail.pst        every folder: id, path, class, counts, state, problems
+
+Exit status: 0 everything was read, 4 something could not be read (standard error says what), 8 nothing could be read.")]
+pub(crate) struct LsArgs {
+    /// The file
+    pub(crate) file: PathBuf,
+}
+
+/// Where an item was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OriginArg {
+    /// In a folder
+    Normal,
+    /// In no folder that can be reached
+    Orphan,
+}
+
+/// List the messages: class, subject, sender, recipients, times, attachments, bodies, with digests
+///
+/// Each message and each associated message once, in the folder it lives in; search folders repeat nothing, embedded messages stand inside
+/// their attachment. content_sha256 is a digest of what a person would call the message: it is the same in a damaged, repaired, compacted
+/// and converted file.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pstkit items mail.pst
+  pstkit items --jsonl mail.pst | jq -r .subject
+  pstkit items --jsonl --folder 'Top of Personal Folders/Inbox' mail.pst
+
+Exit status: 0 everything was read, 4 something could not be read (standard error says what), 8 nothing could be read.")]
+pub(crate) struct ItemsArgs {
+    /// The file
+    pub(crate) file: PathBuf,
+    /// Only this folder and those in it, by its path as ls prints it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) folder: Option<String>,
+    /// Only items that were found so; may be repeated
+    #[arg(long, value_enum)]
+    pub(crate) origin: Vec<OriginArg>,
 }

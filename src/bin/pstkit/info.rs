@@ -5,6 +5,7 @@ use crate::args::InfoArgs;
 use crate::open::{self, Opened};
 use crate::render;
 use crate::status::{Failure, Outcome, Status};
+use pstkit::Pst;
 use pstkit::finding::Finding;
 use pstkit::format::context::NAMEID;
 use pstkit::format::crypt::CryptMethod;
@@ -13,11 +14,12 @@ use pstkit::format::ids::{Nid, NidType};
 use pstkit::format::page::PageType;
 use pstkit::format::tags;
 use pstkit::ltp::PropertyContext;
-use pstkit::ltp::value::latin1;
 use pstkit::ndb::Ndb;
+use pstkit::recover;
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 /// One of the two trees.
 #[derive(Serialize)]
@@ -68,6 +70,9 @@ struct Info {
     nbt: TreeInfo,
     bbt: TreeInfo,
     counts: Counts,
+    /// What a search of the whole file finds, where the trees are not whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched: Option<Counts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<StoreInfo>,
     /// What will limit a repair, in sentences.
@@ -98,7 +103,7 @@ fn encoding(method: Option<CryptMethod>, byte: u8) -> String {
     }
 }
 
-fn gather(path: &Path, opened: &Opened) -> (Info, Vec<Finding>) {
+fn gather(ctx: &Context, path: &Path, opened: &Opened) -> (Info, Vec<Finding>) {
     let ndb = &opened.ndb;
     let mut problems = opened.problems.clone();
     // Collecting never fails.
@@ -106,7 +111,6 @@ fn gather(path: &Path, opened: &Opened) -> (Info, Vec<Finding>) {
     let header = ndb.header();
     let root = &header.root;
     let index = ndb.index();
-    let kinds = |t: NidType| wide(index.nodes().iter().filter(|n| n.nid.nid_type() == t).count());
     let pages = |t| wide(index.pages(t).count());
     let facts = &index.facts;
     let store = store(ndb, &mut problems);
@@ -149,14 +153,8 @@ fn gather(path: &Path, opened: &Opened) -> (Info, Vec<Finding>) {
             pages_lost: wide(facts.bbt_lost.len()),
             entries: wide(index.blocks().len()),
         },
-        counts: Counts {
-            folders: kinds(NidType::NORMAL_FOLDER),
-            search_folders: kinds(NidType::SEARCH_FOLDER),
-            messages: kinds(NidType::NORMAL_MESSAGE),
-            associated: kinds(NidType::ASSOC_MESSAGE),
-            nodes: wide(index.nodes().len()),
-            blocks: wide(index.blocks().len()),
-        },
+        counts: counts(ndb),
+        searched: searched(ctx, ndb),
         store,
         limits: limits(path, opened),
         problems: problems.iter().map(ToString::to_string).collect(),
@@ -166,16 +164,37 @@ fn gather(path: &Path, opened: &Opened) -> (Info, Vec<Finding>) {
 
 /// Name, password and named properties, where the store object can be read.
 fn store(ndb: &Ndb, problems: &mut Vec<Finding>) -> Option<StoreInfo> {
-    if matches!(ndb.crypt(), CryptMethod::Wip) {
-        return None;
-    }
-    let pc = PropertyContext::open(ndb.node(Nid::MESSAGE_STORE)?, problems).ok()??;
-    let name = pc.string(tags::DISPLAY_NAME.id(), &latin1, problems).ok().flatten();
-    let password = pc.int(tags::PST_PASSWORD.id()).is_some_and(|crc| crc != 0);
-    let entries = ndb.node(Nid::NAME_TO_ID_MAP).and_then(|n| PropertyContext::open(n, problems).ok().flatten());
-    let stream = entries.and_then(|pc| pc.binary(tags::NAME_STREAM_ENTRY.id(), problems).ok().flatten());
+    let pst = Pst::from_ndb(ndb.with_index(ndb.index().clone()));
+    let store = pst.store().ok()?;
+    let name = store.name().ok().flatten();
+    let password = store.has_password().unwrap_or(false);
+    problems.extend(store.properties().problems());
+    let map = ndb.node(Nid::NAME_TO_ID_MAP).and_then(|n| PropertyContext::open(n, problems).ok().flatten());
+    let stream = map.and_then(|pc| pc.binary(tags::NAME_STREAM_ENTRY.id(), problems).ok().flatten());
     let named_properties = stream.map_or(0, |s| wide(s.len().checked_div(NAMEID).unwrap_or(0)));
     Some(StoreInfo { name, password, named_properties })
+}
+
+/// What a search of the whole file finds, where the trees are not whole.
+fn searched(ctx: &Context, ndb: &Ndb) -> Option<Counts> {
+    if ndb.index().facts.complete() && !ndb.index().nodes().is_empty() {
+        return None;
+    }
+    let found = recover::open(Arc::clone(ndb.source()), &recover::Options::default(), &ctx.progress).ok()?;
+    found.salvage.is_some().then(|| counts(&found.ndb))
+}
+
+fn counts(ndb: &Ndb) -> Counts {
+    let index = ndb.index();
+    let kinds = |t: NidType| wide(index.nodes().iter().filter(|n| n.nid.nid_type() == t).count());
+    Counts {
+        folders: kinds(NidType::NORMAL_FOLDER),
+        search_folders: kinds(NidType::SEARCH_FOLDER),
+        messages: kinds(NidType::NORMAL_MESSAGE),
+        associated: kinds(NidType::ASSOC_MESSAGE),
+        nodes: wide(index.nodes().len()),
+        blocks: wide(index.blocks().len()),
+    }
 }
 
 /// What will limit a repair, or reading.
@@ -185,7 +204,7 @@ fn limits(path: &Path, opened: &Opened) -> Vec<String> {
     let layout = ndb.layout();
     let mut out = Vec::new();
     if !opened.header_readable {
-        out.push("the header cannot be read; the variant is told from the first allocation map, and all other fields may be wrong: `pstkit repair` builds it again".to_owned());
+        out.push("the header cannot be read; the variant is told from what lies behind it, and all other fields may be wrong: `pstkit repair` builds it again".to_owned());
     }
     if header.crypt_method() == Some(CryptMethod::Wip) {
         out.push("encrypted by Windows Information Protection: the structure can be checked, the contents can be read only on a machine that holds the keys".to_owned());
@@ -285,6 +304,15 @@ fn text(ctx: &mut Context, i: &Info) -> Result<(), Failure> {
     let c = &i.counts;
     row("folders", format!("{} and {}", render::grouped(c.folders), render::count(c.search_folders, "search folder", "search folders")));
     row("messages", format!("{} and {} associated", render::grouped(c.messages), render::grouped(c.associated)));
+    if let Some(c) = &i.searched {
+        let what = format!(
+            "{} folders, {} messages, {} associated",
+            render::grouped(c.folders),
+            render::grouped(c.messages),
+            render::grouped(c.associated)
+        );
+        row("found by searching", what);
+    }
     writeln!(ctx.out, "{}", i.file)?;
     render::table(&mut ctx.out, 2, &[], &rows)?;
     if !i.limits.is_empty() {
@@ -317,7 +345,7 @@ pub(crate) fn run(ctx: &mut Context, args: &InfoArgs) -> Outcome {
                 continue;
             }
         };
-        let (info, problems) = gather(path, &opened);
+        let (info, problems) = gather(ctx, path, &opened);
         if ctx.global.machine() {
             ctx.json(&info)?;
         } else {

@@ -9,6 +9,8 @@ mod check_scanpst;
 mod create;
 mod explain;
 mod info;
+mod items;
+mod ls;
 mod open;
 mod progress;
 mod render;
@@ -65,6 +67,8 @@ fn run(cli: Cli) -> (Outcome, Context) {
     let mut ctx = Context { global: cli.global, out: BufWriter::with_capacity(64 << 10, io::stdout().lock()), progress };
     let outcome = match cli.command {
         Command::Info(a) => info::run(&mut ctx, &a),
+        Command::Ls(a) => ls::run(&mut ctx, &a),
+        Command::Items(a) => items::run(&mut ctx, &a),
         Command::Check(a) => check::run(&mut ctx, &a),
         Command::Show(a) => show::run(&mut ctx, &a),
         Command::Create(a) => create::run(&mut ctx, &a),

@@ -1,14 +1,18 @@
 //! Opening files: mapped or by position, whole or broken, and what a foreign file is.
 
+use crate::Context;
 use crate::args::Global;
 use crate::status::{Failure, Status};
+use pstkit::Pst;
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Ignore};
-use pstkit::format::header::{HEADER_MAX, Header, describe_foreign, probe_layout};
+use pstkit::format::header::{HEADER_MAX, Header, MAGIC, describe_foreign};
 use pstkit::format::layout::Layout;
 use pstkit::io::{FileSource, ReadAt};
 use pstkit::limits::Limits;
 use pstkit::ndb::Ndb;
+use pstkit::recover::{self, detect};
+use pstkit::rules::Severity;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,53 +45,97 @@ pub(crate) fn source(path: &Path, global: &Global) -> Result<Arc<dyn ReadAt>, Fa
     Ok(Arc::new(FileSource::new(file).map_err(fail)?))
 }
 
-/// Opens a file as far as possible; fails only where it is no data file at all, and says what it is instead.
+/// Opens a file as it stands, header and trees unmended; fails only where it is no data file at all, and says what it is instead.
 pub(crate) fn open(path: &Path, global: &Global) -> Result<Opened, Failure> {
     let source = source(path, global)?;
-    let len = source.len();
     let first = read_up_to(&*source, 0, HEADER_MAX).map_err(|e| Failure::of(path, e))?;
     let mut problems = Vec::new();
-    let (header, header_readable) = match Header::decode(&first, &mut problems) {
-        Ok(header) => (header, true),
-        Err(_) => match probe(&*source) {
-            Some(layout) => (Header::decode_as(layout, &first), false),
-            None => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let what = foreign(&first, len, &name);
-                return Err(Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", path.display())));
-            }
-        },
-    };
-    let ndb = Ndb::new(source, header, Limits::default());
-    Ok(Opened { ndb, problems, header_readable })
+    if let Ok(header) = Header::decode(&first, &mut problems) {
+        return Ok(Opened { ndb: Ndb::new(source, header, Limits::default()), problems, header_readable: true });
+    }
+    if !may_be_broken(&first, source.len(), path) {
+        return Err(not_a_data_file(path, global));
+    }
+    problems.clear();
+    match detect(&source, Limits::default(), &mut problems, &()) {
+        Ok(found) => Ok(Opened { ndb: found.ndb, problems, header_readable: false }),
+        Err(_) => Err(not_a_data_file(path, global)),
+    }
+}
+
+/// A file for reading: plainly where it is whole, else through what its pages and blocks say of themselves.
+pub(crate) struct Readable {
+    pub(crate) pst: Pst,
+    /// What was wrong with header and trees.
+    pub(crate) problems: Vec<Finding>,
+    /// Whether the trees had to be put together again.
+    pub(crate) salvaged: bool,
+}
+
+/// Opens a file for reading, whatever is left of it.
+pub(crate) fn readable(path: &Path, ctx: &Context) -> Result<Readable, Failure> {
+    let source = source(path, &ctx.global)?;
+    let first = read_up_to(&*source, 0, HEADER_MAX).map_err(|e| Failure::of(path, e))?;
+    if !first.starts_with(&MAGIC) && !may_be_broken(&first, source.len(), path) {
+        return Err(not_a_data_file(path, &ctx.global));
+    }
+    let found = recover::open(source, &recover::Options::default(), &ctx.progress).map_err(|e| match e.kind() {
+        ErrorKind::NotPst(_) => not_a_data_file(path, &ctx.global),
+        _ => Failure::of(path, e),
+    })?;
+    let pst = Pst::from_ndb(found.ndb);
+    pst.require_readable().map_err(|e| Failure::of(path, e))?;
+    Ok(Readable { pst, problems: found.problems, salvaged: found.salvage.is_some() })
+}
+
+/// Whether a file without a readable header may be a data file that lost it: files that are plainly something else are not searched.
+fn may_be_broken(first: &[u8], len: u64, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let what = describe_foreign(first, len, &name);
+    first.starts_with(&MAGIC) || what.contains("unknown kind") || what.contains("all zero")
+}
+
+fn not_a_data_file(path: &Path, global: &Global) -> Failure {
+    Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {}", path.display(), describe(path, global)))
 }
 
 /// What a file is that is no data file, with what to do.
 pub(crate) fn describe(path: &Path, global: &Global) -> String {
     let first = source(path, global).ok().and_then(|s| Some((read_up_to(&*s, 0, HEADER_MAX).ok()?, s.len())));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    first.map_or_else(|| "it cannot be read".to_owned(), |(first, len)| foreign(&first, len, &name))
-}
-
-fn foreign(first: &[u8], len: u64, name: &str) -> String {
-    if !first.starts_with(b"!BDN") {
-        return describe_foreign(first, len, name);
+    let Some((first, len)) = first else { return "it cannot be read".to_owned() };
+    if !first.starts_with(&MAGIC) {
+        return describe_foreign(&first, len, &name);
     }
     let version = first.get(10..12).and_then(|b| <[u8; 2]>::try_from(b).ok()).map(u16::from_le_bytes);
-    match version {
-        Some(v) if Layout::of_version(v).is_none() => {
-            format!("its first bytes are those of a data file, but its version {v} is unknown and no page after them tells the variant")
+    match version.map(|v| (v, Layout::of_version(v))) {
+        Some((v, None)) => {
+            format!("its first bytes are those of a data file, but its version {v} is unknown and nothing behind it tells the variant")
+        }
+        Some((_, Some(layout))) if first.len() >= layout.header_size => {
+            "its header is that of a data file, but no page and no block lies behind it: look for a complete copy".to_owned()
         }
         _ => format!("only the first {len} bytes of a data file: less than its header; look for a complete copy"),
     }
 }
 
-/// The variant, told from the first allocation map.
-fn probe(source: &dyn ReadAt) -> Option<&'static Layout> {
-    Layout::all().into_iter().find_map(|layout| {
-        let page = read_up_to(source, layout.amap_first, layout.page_size).ok()?;
-        probe_layout(&page, layout.amap_first)
-    })
+/// Says what was wrong with header and trees; whether anything was.
+pub(crate) fn say_damage(ctx: &Context, path: &Path, readable: &Readable) -> Status {
+    let worth: Vec<&Finding> = readable.problems.iter().filter(|f| f.severity >= Severity::Error).collect();
+    if worth.is_empty() && !readable.salvaged {
+        return Status::DONE;
+    }
+    if readable.salvaged {
+        ctx.note(format_args!(
+            "{}: header or trees are damaged; this is what a search of the whole file brought back. `pstkit check` tells the damage",
+            path.display()
+        ));
+    }
+    let most = if ctx.global.verbose { usize::MAX } else { 5 };
+    for f in worth.iter().take(most) {
+        ctx.note(format_args!("{}: {f}", path.display()));
+    }
+    Status::LEFT
 }
 
 /// The bytes at a place, as many as there are.

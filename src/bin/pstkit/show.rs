@@ -81,8 +81,7 @@ fn header(opened: &Opened, args: &ShowArgs) -> Result<Shown, pstkit::error::Erro
     view.hex("bytes", 0, &raw, args.hex);
     view.problems = problems(&opened.problems);
     if !opened.header_readable {
-        view.problems
-            .push("the header cannot be read: the variant is told from the first allocation map, the fields may be wrong".to_owned());
+        view.problems.push("the header cannot be read: the variant is told from what lies behind it, the fields may be wrong".to_owned());
     }
     Ok(Shown { view, raw })
 }

@@ -1,0 +1,149 @@
+//! `pstkit items`: the messages, one record each.
+
+use crate::Context;
+use crate::args::{ItemsArgs, OriginArg};
+use crate::status::{Failure, Outcome, Status};
+use crate::{open, render};
+use pstkit::error::ErrorKind;
+use pstkit::export::items::{Item, Origin};
+use pstkit::messaging::State;
+use pstkit::monitor::{Monitor as _, Phase};
+use pstkit::{Nid, NidType};
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+/// Which messages to list: their ids, paths and origins, in the order of node ids.
+fn choose<'p>(
+    ctx: &Context,
+    args: &ItemsArgs,
+    readable: &open::Readable,
+    paths: &'p HashMap<Nid, String>,
+) -> Result<Vec<(Nid, &'p str, Origin)>, Failure> {
+    let inside = |path: &str| {
+        args.folder.as_ref().is_none_or(|want| {
+            let want = want.trim_matches('/');
+            path == want || path.strip_prefix(want).is_some_and(|rest| rest.starts_with('/')) || want.is_empty()
+        })
+    };
+    if let Some(want) = &args.folder
+        && !paths.values().any(|p| inside(p))
+    {
+        let said = format!("{}: no folder {want}; `pstkit ls` lists them", args.file.display());
+        return Err(Failure::Said(Status::FAILED, said));
+    }
+    let nodes = readable.pst.ndb().index().nodes().iter().filter(|n| n.nid.is_message());
+    let all = nodes.map(|n| match paths.get(&n.parent) {
+        Some(path) => (n.nid, path.as_str(), Origin::Normal),
+        None => (n.nid, "", Origin::Orphan),
+    });
+    let wanted = |o: Origin| match o {
+        Origin::Normal => args.origin.contains(&OriginArg::Normal),
+        _ => args.origin.contains(&OriginArg::Orphan),
+    };
+    let chosen: Vec<_> = all.filter(|(_, path, o)| inside(path) && (args.origin.is_empty() || wanted(*o))).collect();
+    ctx.progress.phase(Phase::Items, u64::try_from(chosen.len()).ok());
+    Ok(chosen)
+}
+
+/// Writes items in the form that was asked for.
+enum Form {
+    Lines,
+    Document { first: bool },
+    Text,
+}
+
+impl Form {
+    fn begin(ctx: &mut Context) -> io::Result<Self> {
+        if ctx.global.jsonl {
+            Ok(Self::Lines)
+        } else if ctx.global.json {
+            ctx.out.write_all(b"{\"schema\":\"pstkit-items/1\",\"items\":[")?;
+            Ok(Self::Document { first: true })
+        } else {
+            Ok(Self::Text)
+        }
+    }
+
+    fn item(&mut self, ctx: &mut Context, item: &Item) -> io::Result<()> {
+        match self {
+            Self::Lines => {
+                serde_json::to_writer(&mut ctx.out, item)?;
+                ctx.out.write_all(b"\n")
+            }
+            Self::Document { first } => {
+                ctx.out.write_all(if *first { b"\n" } else { b",\n" })?;
+                *first = false;
+                serde_json::to_writer(&mut ctx.out, item).map_err(io::Error::from)
+            }
+            Self::Text => text(&mut ctx.out, item),
+        }
+    }
+
+    fn end(&self, ctx: &mut Context) -> io::Result<()> {
+        if matches!(self, Self::Document { .. }) {
+            ctx.out.write_all(b"\n]}\n")?;
+        }
+        ctx.out.flush()
+    }
+}
+
+/// A line for a person.
+fn text(out: &mut impl Write, item: &Item) -> io::Result<()> {
+    let time = item.received.as_deref().or(item.sent.as_deref()).unwrap_or("");
+    let day = time.get(..16).unwrap_or(time).replace('T', " ");
+    let from = item.from.as_ref().and_then(|p| p.name.as_deref().or(p.email.as_deref())).unwrap_or("");
+    let files = match item.attachments.len() {
+        0 => String::new(),
+        n => format!(" [{}]", render::count(u64::try_from(n).unwrap_or(0), "attachment", "attachments")),
+    };
+    let state = if item.state == State::Ok { String::new() } else { format!(" ({})", item.state) };
+    let (from, subject) = (render::cut(from, 24), render::cut(item.subject.as_deref().unwrap_or(""), 60));
+    writeln!(out, "{:#010x}  {day:16}  {from:24}  {subject}{files}{state}  in {}", item.nid, render::clean(&item.folder))
+}
+
+/// Problems that are said without `-v`.
+const SAID: u64 = 20;
+
+pub(crate) fn run(ctx: &mut Context, args: &ItemsArgs) -> Outcome {
+    let readable = open::readable(&args.file, ctx)?;
+    let mut status = open::say_damage(ctx, &args.file, &readable);
+    let paths = readable.pst.folder_paths();
+    let chosen = choose(ctx, args, &readable, &paths)?;
+    let mut form = Form::begin(ctx)?;
+    let mut bad = 0u64;
+    let mut say = |ctx: &Context, text: std::fmt::Arguments<'_>| {
+        bad = bad.saturating_add(1);
+        if bad <= SAID || ctx.global.verbose {
+            ctx.warn(format_args!("{}: {text}", args.file.display()));
+        } else if bad == SAID.saturating_add(1) {
+            ctx.warn(format_args!("{}: and more; -v tells all", args.file.display()));
+        }
+    };
+    for (nid, path, origin) in chosen {
+        if ctx.progress.cancelled() {
+            return Err(Failure::of(&args.file, ErrorKind::Cancelled.into()));
+        }
+        match readable.pst.message(nid).and_then(|m| Item::read(&m, path, origin)) {
+            Ok(item) => {
+                if item.state != State::Ok {
+                    status |= Status::LEFT;
+                    let first = item.problems.first().map_or("", String::as_str);
+                    let subject = render::cut(item.subject.as_deref().unwrap_or(""), 60);
+                    say(ctx, format_args!("{} {nid} \"{subject}\" {}: {first}", kind(nid), item.state));
+                }
+                form.item(ctx, &item)?;
+            }
+            Err(e) => {
+                status |= Status::LEFT;
+                say(ctx, format_args!("{} {nid}: {e}", kind(nid)));
+            }
+        }
+        ctx.progress.advance(1);
+    }
+    form.end(ctx)?;
+    Ok(status)
+}
+
+fn kind(nid: Nid) -> &'static str {
+    if nid.nid_type() == NidType::ASSOC_MESSAGE { "associated message" } else { "message" }
+}
