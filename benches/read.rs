@@ -6,7 +6,9 @@
 #[path = "../tests/it/support/walk.rs"]
 mod walk;
 
+use pstkit::io::AtomicFile;
 use pstkit::messaging::{OpenOptions, Pst};
+use pstkit::testkit::{MailShape, mail};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -33,8 +35,18 @@ fn main() {
             files.extend(Some(corpus.join(name)).filter(|p| p.exists()));
         }
     }
-    if files.is_empty() {
-        println!("skipped: no files given, and ../shared is not here");
+    let dir = tempfile::tempdir().unwrap();
+    if std::env::args().all(|a| a.starts_with("--") || !Path::new(&a).is_file() || a.contains("deps")) {
+        for (name, shape) in [("many.pst", MailShape::many_small()), ("big.pst", MailShape::attachments())] {
+            let file = AtomicFile::create(&dir.path().join(name), true).unwrap();
+            mail(file.storage().unwrap(), &shape).unwrap();
+            file.commit().unwrap();
+            files.push(dir.path().join(name));
+        }
+    }
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/target/release/pstkit-peers");
+    if !peers.exists() {
+        println!("no peer: build it with `cargo build --release --manifest-path benches/peers/Cargo.toml`");
     }
     println!("{:>12} {:>10} {:>10} {:>8} {:>9} {:>9}  file", "bytes", "raw MB/s", "walk MB/s", "ratio", "messages", "us/msg");
     for path in files {
@@ -63,5 +75,10 @@ fn main() {
             walked.as_secs_f64() * 1e6 / (messages.max(1)) as f64,
             path.file_name().unwrap().to_string_lossy()
         );
+        if let Ok(out) = std::process::Command::new(&peers).args(["--time", "--runs", "5"]).arg(&path).output() {
+            for line in String::from_utf8_lossy(&out.stdout).lines() {
+                println!("{:>12} {line}", "outlook-pst");
+            }
+        }
     }
 }

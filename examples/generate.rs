@@ -1,5 +1,5 @@
-//! Writes generated stores: `generate OUT VARIETY [SEED]`, `generate OUT mail MEBIBYTES`, `generate DIR all [SEED]`, and
-//! `generate fixtures fixtures`, which makes the files of that folder.
+//! Writes generated stores: `generate OUT VARIETY [SEED]`, `generate OUT mail MEBIBYTES`, `generate OUT many` (15,000 small
+//! messages), `generate OUT big` (900 with 200 KB attachments), `generate DIR all [SEED]`, and `generate fixtures fixtures`, which makes the files of that folder.
 
 use pstkit::error::Result;
 use pstkit::io::AtomicFile;
@@ -9,7 +9,7 @@ use std::path::Path;
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [out, what, rest @ ..] = args.as_slice() else {
-        eprintln!("usage: generate OUT VARIETY [SEED] | generate OUT mail MEBIBYTES | generate DIR all [SEED] | generate DIR fixtures");
+        eprintln!("usage: generate OUT VARIETY [SEED] | generate OUT mail MEBIBYTES | generate OUT many|big | generate DIR all [SEED] | generate DIR fixtures");
         std::process::exit(16);
     };
     if what == "fixtures" {
@@ -28,8 +28,14 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let file = AtomicFile::create(Path::new(out), true)?;
-    let written = if what == "mail" {
-        mail(file.storage()?, &MailShape::of_size(number << 20))?
+    let shape = match what.as_str() {
+        "mail" => Some(MailShape::of_size(number << 20)),
+        "many" => Some(MailShape::many_small()),
+        "big" => Some(MailShape::attachments()),
+        _ => None,
+    };
+    let written = if let Some(shape) = shape {
+        mail(file.storage()?, &shape)?
     } else {
         let Some(v) = VARIETIES.into_iter().find(|v| v.name() == *what) else {
             eprintln!("no such variety: {what}");
