@@ -48,7 +48,10 @@ fn main() {
     if !peers.exists() {
         println!("no peer: build it with `cargo build --release --manifest-path benches/peers/Cargo.toml`");
     }
-    println!("{:>12} {:>10} {:>10} {:>8} {:>9} {:>9}  file", "bytes", "raw MB/s", "walk MB/s", "ratio", "messages", "us/msg");
+    println!(
+        "{:>12} {:>10} {:>10} {:>8} {:>9} {:>9} {:>9}  file",
+        "bytes", "raw MB/s", "walk MB/s", "ratio", "messages", "us/msg", "2 threads"
+    );
     for path in files {
         let source = OpenOptions::new().source(&path).unwrap();
         let len = source.len();
@@ -65,14 +68,18 @@ fn main() {
         });
         let mut seen = walk::Seen::default();
         let walked = best(5, || seen = walk::everything(&Pst::open(&path).unwrap()));
+        let walked2 = best(5, || {
+            std::hint::black_box(walk::messages_on(&Pst::open(&path).unwrap(), 2));
+        });
         let mb = |d: Duration| len as f64 / 1e6 / d.as_secs_f64();
         let messages = seen.messages + seen.associated + seen.embedded;
         println!(
-            "{len:>12} {:>10.0} {:>10.0} {:>8.3} {messages:>9} {:>9.2}  {}",
+            "{len:>12} {:>10.0} {:>10.0} {:>8.3} {messages:>9} {:>9.2} {:>9.0}  {}",
             mb(raw),
             mb(walked),
             raw.as_secs_f64() / walked.as_secs_f64(),
             walked.as_secs_f64() * 1e6 / (messages.max(1)) as f64,
+            mb(walked2),
             path.file_name().unwrap().to_string_lossy()
         );
         if let Ok(out) = std::process::Command::new(&peers).args(["--time", "--runs", "5"]).arg(&path).output() {

@@ -9,7 +9,9 @@ use std::path::Path;
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [out, what, rest @ ..] = args.as_slice() else {
-        eprintln!("usage: generate OUT VARIETY [SEED] | generate OUT mail MEBIBYTES | generate OUT many|big | generate DIR all [SEED] | generate DIR fixtures");
+        eprintln!(
+            "usage: generate OUT VARIETY [SEED] | generate OUT mail MEBIBYTES | generate OUT many|big | generate DIR all [SEED] | generate DIR fixtures"
+        );
         std::process::exit(16);
     };
     if what == "fixtures" {

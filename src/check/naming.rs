@@ -38,9 +38,7 @@ pub(super) fn name(ndb: &Ndb, findings: &mut [Finding]) {
 fn folder_of(ndb: &Ndb, nid: Nid) -> Option<Nid> {
     match nid.nid_type() {
         NidType::NORMAL_FOLDER | NidType::SEARCH_FOLDER => Some(nid),
-        NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE => {
-            Some(nid.with_type(NidType::NORMAL_FOLDER))
-        }
+        NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE => Some(nid.with_type(NidType::NORMAL_FOLDER)),
         NidType::SEARCH_CONTENTS_TABLE | NidType::SEARCH_UPDATE_QUEUE | NidType::SEARCH_CRITERIA_OBJECT => {
             Some(nid.with_type(NidType::SEARCH_FOLDER))
         }

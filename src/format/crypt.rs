@@ -54,7 +54,15 @@ impl CryptMethod {
     /// Appends the decoded data of an external block to `out`.
     pub fn decode_into(self, data: &[u8], bid: Bid, out: &mut Vec<u8>) {
         match self {
-            Self::Permute => out.extend(data.iter().map(|b| look(&TABLE_I, *b))),
+            Self::Permute => {
+                // eight bytes a store: the stores would be what it waits for
+                let (words, rest) = data.as_chunks::<8>();
+                out.reserve(data.len());
+                for w in words {
+                    out.extend_from_slice(&w.map(|b| look(&TABLE_I, b)));
+                }
+                out.extend(rest.iter().map(|b| look(&TABLE_I, *b)));
+            }
             _ => {
                 let start = out.len();
                 out.extend_from_slice(data);

@@ -256,7 +256,7 @@ impl<'n> Heap<'n> {
             false => PageMap::decode(self.layout, block, &data, last, self.at, sink)?,
         };
         let loaded = Block { data, map };
-        lock().put(block, loaded.clone(), CACHED_BYTES / self.layout.block_max.max(1));
+        lock().put(block, loaded.clone(), CACHED_BYTES.checked_div(self.layout.block_max).unwrap_or(1));
         Ok(loaded)
     }
 

@@ -306,7 +306,7 @@ pub(crate) fn verify_len(prop_type: PropType, len: u64, at: Location, sink: &mut
 fn verify_utf16(bytes: &[u8], at: Location, sink: &mut dyn Sink) -> Result<()> {
     verify_len(PropType::STRING, wide(bytes.len()), at, sink)?;
     let units = || bytes.chunks_exact(2).map(|c| le16(c, 0));
-    if units().any(|u| u & 0xF800 == 0xD800) && char::decode_utf16(units()).any(|c| c.is_err()) {
+    if units().fold(false, |any, u| any | (u & 0xF800 == 0xD800)) && char::decode_utf16(units()).any(|c| c.is_err()) {
         sink.report(Finding::new(&rules::STRING_UTF16, at))?;
     }
     Ok(())
@@ -327,15 +327,13 @@ pub fn utf16(bytes: &[u8]) -> String {
         let end = last.saturating_add(1).saturating_mul(2);
         bytes.get(..end).unwrap_or_default()
     });
-    let mut ascii = Vec::with_capacity(bytes.len() / 2);
-    let mut high = 0u8;
-    for unit in bytes.chunks_exact(2) {
-        let (low, upper) = (byte(unit, 0), byte(unit, 1));
-        high |= upper | (low & 0x80);
-        ascii.push(low);
-    }
-    if high == 0
-        && let Ok(text) = String::from_utf8(ascii)
+    // Nearly all text is ASCII, and both loops below then run over many units at once.
+    let odd = bytes.chunks_exact(2).fold(0u8, |odd, c| match c {
+        [low, upper] => odd | upper | (low & 0x80),
+        _ => odd,
+    });
+    if odd == 0
+        && let Ok(text) = String::from_utf8(bytes.iter().step_by(2).copied().collect())
     {
         return text;
     }

@@ -72,12 +72,33 @@ pub fn everything(pst: &Pst) -> Seen {
         seen.not_ok += u64::from(folder.state() != State::Ok);
     }
     for m in pst.messages() {
-        if m.is_associated() {
-            seen.associated += 1;
-        } else {
-            seen.messages += 1;
-        }
-        message(m, &mut seen);
+        one(m, &mut seen);
     }
     seen
+}
+
+fn one(m: Message<'_>, seen: &mut Seen) {
+    if m.is_associated() {
+        seen.associated += 1;
+    } else {
+        seen.messages += 1;
+    }
+    message(m, seen);
+}
+
+/// Reads every message on several threads; how many there are.
+#[allow(dead_code, reason = "the bench asks for it")]
+pub fn messages_on(pst: &Pst, threads: usize) -> u64 {
+    let ids: Vec<_> = pst.ndb().index().nodes().iter().map(|n| n.nid).filter(|n| n.is_message()).collect();
+    std::thread::scope(|scope| {
+        let work = ids.chunks(ids.len().div_ceil(threads).max(1)).map(|part| {
+            scope.spawn(move || {
+                let mut seen = Seen::default();
+                part.iter().filter_map(|n| pst.message(*n).ok()).for_each(|m| one(m, &mut seen));
+                seen.messages + seen.associated
+            })
+        });
+        let running: Vec<_> = work.collect();
+        running.into_iter().map(|t| t.join().unwrap()).sum()
+    })
 }
