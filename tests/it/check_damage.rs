@@ -33,6 +33,10 @@ fn names(f: &Finding, hit: &[&Region], len: usize) -> bool {
     f.at.ib.is_some_and(|ib| ib.0 == len as u64 || hit.iter().any(|r| (r.start..r.start + r.len).contains(&(ib.0 as usize))))
 }
 
+fn bytes_equal(r: &Region, a: &[u8], b: &[u8]) -> bool {
+    a.get(r.start..r.start + r.len) == b.get(r.start..r.start + r.len)
+}
+
 const FILES: [&str; 6] = [
     "Empty.pst",
     "libyal__testdata/outlook.pst",
@@ -44,6 +48,7 @@ const FILES: [&str; 6] = [
 
 #[test]
 fn every_damage_is_found_and_the_first_cause_names_its_place() {
+    let mut wrong = Vec::new();
     for f in corpus::files().iter().filter(|f| FILES.iter().any(|name| f.file.ends_with(name))) {
         let healthy = Healthy::read(&f.path);
         let base = Base::new(healthy.bytes.clone());
@@ -51,18 +56,26 @@ fn every_damage_is_found_and_the_first_cause_names_its_place() {
         for Damaged { kind, bytes, .. } in healthy.damages() {
             let hit = hit(&base, &bytes);
             let len = bytes.len();
+            let damaged = bytes.clone();
             let r = run(bytes, &CheckOptions::default());
             if hit.is_empty() && len == base.bytes.len() {
                 // free space alone
                 assert_eq!(r.findings, before.findings, "{} {kind}", f.file);
                 continue;
             }
-            assert!(matches!(r.verdict, Verdict::Errors | Verdict::Fatal), "{} {kind}: {}", f.file, r.summary());
-            let first = r.findings.iter().find(|x| x.severity >= Severity::Error).unwrap();
-            assert!(names(first, &hit, len.min(base.bytes.len())), "{} {kind}: {first}", f.file);
-            assert_ne!(r.exit_status(Severity::Error) & 4, 0);
+            // Where no structure is left, nothing says that it was such a file.
+            let nothing_left = base.regions.iter().all(|x| !bytes_equal(x, &base.bytes, &damaged));
+            if r.verdict == Verdict::NotPst && nothing_left {
+                continue;
+            }
+            let first = r.findings.iter().find(|x| x.severity >= Severity::Error);
+            let named = first.is_some_and(|x| names(x, &hit, len.min(base.bytes.len())));
+            if !matches!(r.verdict, Verdict::Errors | Verdict::Fatal) || !named || r.exit_status(Severity::Error) & 4 == 0 {
+                wrong.push(format!("{} {kind}: {} {}", f.file, r.summary(), first.map_or(String::new(), ToString::to_string)));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
@@ -129,5 +142,5 @@ fn a_changed_byte_is_found_in_a_file_with_embedded_messages() {
 
 #[test]
 fn a_changed_byte_is_found_in_an_offline_file() {
-    sweep("pstextractortest@outlook.com.ost", step(40_009), &CheckOptions::default());
+    sweep("pstextractortest@outlook.com.ost", step(16_001), &CheckOptions::default());
 }
