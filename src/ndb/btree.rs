@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::finding::{Finding, Location, Sink};
 use crate::format::bytes::wide;
 use crate::format::ids::{Bref, Ib};
+use crate::format::layout::signature;
 use crate::format::page::{BtPage, PageType, TreeEntry};
 use crate::rules;
 use std::collections::HashSet;
@@ -94,6 +95,11 @@ pub fn walk<E: TreeEntry>(ndb: &Ndb, root: Bref, sink: &mut dyn Sink) -> Result<
         };
         if page.trailer.bid != v.bref.bid {
             sink.report(Finding::new(&rules::PAGE_BID, at).hex(page.trailer.bid.0, v.bref.bid.0))?;
+            if page.trailer.sig != signature(v.bref.ib, page.trailer.bid) {
+                // neither id nor signature: the bytes of another page
+                out.lost.push(lost);
+                continue;
+            }
         }
         let level_fits = match v.above {
             Some(above) => page.level.checked_add(1) == Some(above),

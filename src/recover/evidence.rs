@@ -12,6 +12,9 @@ use crate::monitor::{Monitor, step};
 use crate::ndb::Node;
 use std::collections::{HashMap, HashSet};
 
+/// Folders that are considered for a table.
+const LIKELY: usize = 32;
+
 /// What a table lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -126,11 +129,15 @@ pub(super) fn current(s: &Salvage, monitor: &dyn Monitor) -> Result<Vec<Table>> 
 
 /// Tables that nothing refers to, the newest of each only: tables that list the same objects are states of one table.
 pub(super) fn orphaned(s: &Salvage, roots: &[Bid], subnodes: &[super::orphans::Subnodes], known: &[Table]) -> Vec<Table> {
+    let mut states = States::default();
+    known.iter().for_each(|t| states.add(t));
     let mut out: Vec<Table> = Vec::new();
     for root in roots.iter().rev() {
         let at = Location { bid: Some(*root), ..Location::NONE };
         // large tables keep their rows in a sub-node: the nearest tree that makes them readable
-        let mut near: Vec<Bid> = subnodes.iter().map(|t| t.root).collect();
+        let here = subnodes.partition_point(|t| t.root < *root);
+        let around = subnodes.get(here.saturating_sub(8)..here.saturating_add(8).min(subnodes.len())).unwrap_or_default();
+        let mut near: Vec<Bid> = around.iter().map(|t| t.root).collect();
         near.sort_by_key(|b| b.0.abs_diff(root.0));
         let tries = std::iter::once(Bid::NONE).chain(near.into_iter().take(8));
         let mut best: Option<Table> = None;
@@ -150,26 +157,58 @@ pub(super) fn orphaned(s: &Salvage, roots: &[Bid], subnodes: &[super::orphans::S
         }
         table.is_found = true;
         table.owner = owner_by_rows(s, &table);
-        let newer = out.iter().chain(known.iter().filter(|k| k.is_current || k.data > table.data)).any(|t| is_same(t, &table));
-        if !newer {
+        if !states.has_newer(&table) {
+            states.add(&table);
             out.push(table);
         }
     }
     out
 }
 
-/// Whether two tables are states of one: the same kind, and most of the shorter one's rows in the other.
-fn is_same(a: &Table, b: &Table) -> bool {
-    if a.kind != b.kind || (a.owner.is_some() && b.owner.is_some() && a.owner != b.owner) {
-        return false;
+/// The tables so far, by what they list: to tell states of one table from different tables.
+#[derive(Default)]
+struct States {
+    /// Kind, folder, number of rows, root of the data; `None` for those that are current, or found and so newer than what follows.
+    tables: Vec<(Kind, Option<Nid>, usize, Option<Bid>)>,
+    listing: HashMap<Nid, Vec<usize>>,
+    owned: HashMap<(Kind, Nid), Vec<usize>>,
+}
+
+impl States {
+    fn add(&mut self, t: &Table) {
+        let n = self.tables.len();
+        let data = (!t.is_current && !t.is_found).then_some(t.data);
+        self.tables.push((t.kind, t.owner, t.rows.len(), data));
+        for (id, _) in &t.rows {
+            self.listing.entry(*id).or_default().push(n);
+        }
+        if let Some(owner) = t.owner {
+            self.owned.entry((t.kind, owner)).or_default().push(n);
+        }
     }
-    if a.owner.is_some() && a.owner == b.owner {
-        return true;
+
+    /// Whether a newer state of a table is known: one of the same folder, or one that has most of the rows.
+    fn has_newer(&self, t: &Table) -> bool {
+        let is_newer = |n: &usize| self.tables.get(*n).is_some_and(|k| k.3.is_none_or(|data| data > t.data));
+        if let Some(owner) = t.owner
+            && self.owned.get(&(t.kind, owner)).is_some_and(|all| all.iter().any(is_newer))
+        {
+            return true;
+        }
+        let mut shared: HashMap<usize, usize> = HashMap::new();
+        for n in t.rows.iter().filter_map(|(id, _)| self.listing.get(id)).flatten() {
+            let slot = shared.entry(*n).or_default();
+            *slot = slot.saturating_add(1);
+        }
+        shared.into_iter().any(|(n, count)| {
+            self.tables.get(n).is_some_and(|(kind, owner, rows, _)| {
+                *kind == t.kind
+                    && (owner.is_none() || t.owner.is_none() || *owner == t.owner)
+                    && count.saturating_mul(2) > t.rows.len().min(*rows)
+                    && is_newer(&n)
+            })
+        })
     }
-    let (short, long) = if a.rows.len() <= b.rows.len() { (a, b) } else { (b, a) };
-    let ids: HashSet<Nid> = long.rows.iter().map(|r| r.0).collect();
-    let shared = short.rows.iter().filter(|r| ids.contains(&r.0)).count();
-    !short.rows.is_empty() && shared.saturating_mul(2) > short.rows.len()
 }
 
 /// The folder that most of a table's objects are in, as the node B-tree has it.
@@ -225,6 +264,7 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
     }
     for kind in [Kind::Hierarchy, Kind::Contents] {
         let mut pairs: Vec<(u64, usize, Nid)> = Vec::new();
+        let mut own: Vec<(u64, usize, Nid)> = Vec::new();
         let have = taken(tables, kind);
         for (i, t) in tables.iter().enumerate().filter(|(_, t)| t.kind == kind && t.owner.is_none()) {
             let listed: HashSet<Nid> = t.rows.iter().map(|r| r.0).collect();
@@ -244,8 +284,11 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
                 // a folder is made before what is in it
                 let older = kind == Kind::Hierarchy && t.rows.iter().any(|r| r.0 < *folder);
                 let doubt = u64::from(older) << 39 | u64::from(unread_differs) << 40 | u64::from(class_differs) << 41;
-                pairs.push((distance.saturating_add(doubt), i, *folder));
+                own.push((distance.saturating_add(doubt), i, *folder));
             }
+            own.sort_unstable();
+            own.truncate(LIKELY);
+            pairs.append(&mut own);
         }
         pairs.sort_unstable();
         let mut used: HashSet<Nid> = HashSet::new();

@@ -172,10 +172,9 @@ fn settle_filled(s: &mut Salvage, tables: &[Table], nodes: &mut HashMap<Nid, Nbt
             back.push(o.entry);
         }
     }
-    for n in back {
-        s.filled.insert(n.nid);
-        s.older.retain(|o| o.entry != n);
-    }
+    let back: HashSet<(Nid, Bid)> = back.iter().map(|n| (n.nid, n.data)).collect();
+    s.filled.extend(back.iter().map(|b| b.0));
+    s.older.retain(|o| !back.contains(&(o.entry.nid, o.entry.data)));
 }
 
 /// Gives each row the object that it describes best; each object goes to one row, newer ones first.
@@ -284,11 +283,19 @@ fn link_messages(
             described.extend(t.rows.iter().filter(|(n, _)| s.filled.contains(n)).map(|(n, row)| (*n, row)));
         }
         for (n, o) in present.iter().filter(|(n, _)| s.filled.contains(&n.nid)) {
-            let Some(row) = described.get(&n.nid) else { continue };
-            let now = likeness(row, &o.values).unwrap_or(i32::MIN);
+            let none = Values::new();
+            let row = described.get(&n.nid).copied().unwrap_or(&none);
+            let like = |v: &Values| likeness(row, v).unwrap_or(0);
             let newer = candidates.iter().filter(|c| c.data > o.data && !used.contains(&c.data) && alike(&c.values, &o.values));
-            let best = newer.filter_map(|c| likeness(row, &c.values).map(|l| (l, c.data, *c))).max_by_key(|(l, bid, _)| (*l, *bid));
-            if let Some((_, _, c)) = best.filter(|(l, _, _)| *l > now) {
+            let best = newer.map(|c| (like(&c.values), c.data, *c)).max_by_key(|(l, bid, _)| (*l, *bid));
+            // where the row tells nothing, the time of the change does, or that there is none
+            let time = |v: &Values| number(v, 0x3008);
+            let is_later = |c: &Object| {
+                like(&c.values) == like(&o.values)
+                    && identity(&c.values) == identity(&o.values)
+                    && time(&c.values).is_none_or(|t| time(&o.values).is_some_and(|u| t > u))
+            };
+            if let Some((_, _, c)) = best.filter(|(l, _, c)| *l > like(&o.values) || is_later(c)) {
                 used.insert(c.data);
                 let mut e = entry(n.nid, c, n.parent);
                 if e.sub.is_none() && !n.sub.is_none() && subnodes_serve(s, n, c) {

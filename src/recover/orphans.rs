@@ -221,6 +221,10 @@ pub(super) fn pair(objects: &[&Object], trees: &[Subnodes]) -> HashMap<Bid, Bid>
             if if is_message { has_attachments != attachments } else { of_message } {
                 continue;
             }
+            // a message that makes up its size alone has nothing beneath it that counts
+            if is_message && o.needs.is_empty() && t.bytes > 0 && number(&o.values, 0x0E08) == Some(o.bytes) {
+                continue;
+            }
             // values that nothing refers to belong to another object
             let values = t.ids.iter().filter(|n| n.nid_type() == NidType::LTP).count();
             let fits_size = is_message && number(&o.values, 0x0E08) == Some(o.bytes.saturating_add(t.bytes));

@@ -192,6 +192,88 @@ impl Healthy {
             }),
             None,
         );
+        let ends = self.ndb.index().blocks().iter().map(|b| (b.ib.0 + b.size_on_disk(self.ndb.layout())) as usize);
+        let last = ends.max().unwrap();
+        for (kind, size, share) in [("1 % of sectors zero", 512, 100), ("2 % of 4 KiB zero", 4096, 50), ("5 % of 64 KiB zero", 65536, 20)] {
+            put(
+                kind,
+                with(&|b| {
+                    let mut r = Random::new(size as u64);
+                    for _ in 0..(last / size / share).max(1) {
+                        let at = r.below(last / size) * size;
+                        wipe(b, at, size);
+                    }
+                }),
+                None,
+            );
+        }
+        put(
+            "sectors swapped",
+            with(&|b| {
+                let mut r = Random::new(77);
+                for _ in 0..4 {
+                    let (x, y) = (0x4400 + r.below((last - 0x4400) / 512) * 512, 0x4400 + r.below((last - 0x4400) / 512) * 512);
+                    (0..512).for_each(|i| b.swap(x + i, y + i));
+                }
+            }),
+            None,
+        );
+        put(
+            "sectors repeated",
+            with(&|b| {
+                let mut r = Random::new(78);
+                for _ in 0..3 {
+                    let (x, y) = (0x4400 + r.below((last - 0x5400) / 512) * 512, 0x4400 + r.below((last - 0x5400) / 512) * 512);
+                    let from = b[x..x + 4096].to_vec();
+                    b[y..y + 4096].copy_from_slice(&from);
+                }
+            }),
+            None,
+        );
+        put(
+            "50 bits",
+            with(&|b| {
+                let mut r = Random::new(79);
+                for _ in 0..50 {
+                    let at = r.below(last);
+                    b[at] ^= 1 << r.below(8);
+                }
+            }),
+            None,
+        );
+        let layout = self.ndb.layout();
+        let header = |f: &dyn Fn(&mut Header)| {
+            with(&|b| {
+                let mut h = self.ndb.header().clone();
+                f(&mut h);
+                let bytes = h.encode().unwrap();
+                b[..bytes.len()].copy_from_slice(&bytes);
+            })
+        };
+        put("roots elsewhere", header(&|h| (h.root.nbt.ib.0, h.root.bbt.ib.0) = (0x4A00, 0x4C00)), None);
+        put("size too small", header(&|h| h.root.file_eof.0 /= 2), None);
+        put("size too large", header(&|h| h.root.file_eof.0 *= 3), None);
+        put("counters zero", header(&|h| (h.bid_next_block.0, h.bid_next_page.0, h.unique, h.nid_high_water) = (4, 1, 0, [0; 32])), None);
+        put("client magic", header(&|h| h.magic_client = *b"XX"), None);
+        put("unknown version", header(&|h| h.version = 99), None);
+        put(
+            "100,000 bytes of garbage behind",
+            with(&|b| {
+                let mut tail = vec![0; 100_000];
+                Random::new(80).fill(&mut tail);
+                b.extend(tail);
+            }),
+            None,
+        );
+        for (kind, bits) in [("a data tree block", 1u8), ("a sub-node block", 2)] {
+            let internal = self.ndb.index().blocks().iter().filter(|e| e.bid.is_internal());
+            let all: Vec<BbtEntry> =
+                internal.filter(|e| self.ndb.block_at(e, &mut Ignore).unwrap().is_some_and(|d| d[0] == bits)).copied().collect();
+            if let Some(e) = all.get(Random::new(81).below(all.len())) {
+                put(kind, with(&|b| wipe(b, e.ib.0 as usize, e.size_on_disk(layout) as usize)), None);
+            }
+        }
+        put("cut in the middle", self.bytes[..(0x4400 + last) / 2].to_vec(), None);
         let used = self.ndb.index().blocks().iter().map(|b| b.ib.0 as usize).max().unwrap();
         let middle = (0x4400 + used) / 2 / 512 * 512;
         for (kind, n) in [("64 bytes inserted", 64), ("100 bytes inserted", 100)] {

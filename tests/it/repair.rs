@@ -11,6 +11,9 @@ use pstkit::repair::{Policy, repair};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Tests that share the files.
+const PARTS: usize = 4;
+
 /// Digest and folder of every message.
 fn items(pst: &Pst) -> HashMap<Nid, (String, String)> {
     Items::new(pst).filter_map(Result::ok).map(|i| (Nid(i.nid), (i.content_sha256, i.folder))).collect()
@@ -29,13 +32,13 @@ fn repaired(bytes: &[u8]) -> Option<(Vec<u8>, pstkit::repair::Outcome)> {
     }
 }
 
-#[test]
-fn every_intact_message_is_in_the_repaired_file() {
+/// Every [`PARTS`]th file from the `part`th on, so that the parts run beside one another.
+fn every_intact_message_comes_back(part: usize) {
     let only = std::env::var("PSTKIT_FILES").unwrap_or_default();
     let kinds = std::env::var("PSTKIT_KINDS").unwrap_or_default();
     let go_on = std::env::var("PSTKIT_KEEP_GOING").is_ok();
     let mut failures = Vec::new();
-    for f in corpus::files().iter().filter(|f| f.is_whole() && f.file.contains(&only)) {
+    for f in corpus::files().iter().filter(|f| f.is_whole() && f.file.contains(&only)).skip(part).step_by(PARTS) {
         let healthy = Healthy::read(&f.path);
         let was = items(&Pst::from_ndb(Ndb::new(Arc::new(healthy.bytes.clone()), healthy.ndb.header().clone(), Default::default())));
         for d in healthy.damages().iter().filter(|d| d.kind.contains(&kinds)) {
@@ -103,4 +106,24 @@ fn every_intact_message_is_in_the_repaired_file() {
         }
     }
     assert!(failures.is_empty(), "{} failures: {failures:#?}", failures.len());
+}
+
+#[test]
+fn every_intact_message_is_in_the_repaired_file_1() {
+    every_intact_message_comes_back(0);
+}
+
+#[test]
+fn every_intact_message_is_in_the_repaired_file_2() {
+    every_intact_message_comes_back(1);
+}
+
+#[test]
+fn every_intact_message_is_in_the_repaired_file_3() {
+    every_intact_message_comes_back(2);
+}
+
+#[test]
+fn every_intact_message_is_in_the_repaired_file_4() {
+    every_intact_message_comes_back(3);
 }

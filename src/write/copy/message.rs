@@ -178,6 +178,7 @@ impl<'s> Copier<'s, '_> {
             match pc.subnode(object.nid, &mut own.findings) {
                 Ok(Some(sub)) if object.nid.nid_type() == NidType::NORMAL_MESSAGE => inner = Some(sub),
                 Ok(Some(sub)) => match self.copy_node(&sub, object.nid, &mut own)? {
+                    Some(node) if node.bytes == 0 && own.is_lossy() => own.value(),
                     Some(node) => {
                         let size = if object.size == 0 { low32(node.bytes) } else { object.size };
                         attachment.data = AttachmentData::WrittenObject { nid: Some(object.nid), node, size };
@@ -188,8 +189,9 @@ impl<'s> Copier<'s, '_> {
             }
         }
         let method = attachment.props.i32(tags::ATTACH_METHOD);
-        if inner.is_none() && matches!(attachment.data, AttachmentData::None) && method == Some(EMBEDDED) {
-            // of the message in it nothing is left: an attachment without data
+        let wants = method == Some(EMBEDDED) || (object.is_some() && own.is_lossy());
+        if inner.is_none() && matches!(attachment.data, AttachmentData::None) && wants {
+            // of the message or object in it nothing is left: an attachment without data
             attachment.props.set_i32(tags::ATTACH_METHOD, 0);
         }
         attachment.subnodes = self.copy_unknown_subnodes(&pc, &known, &mut own)?;
