@@ -76,8 +76,13 @@ pub(super) fn find(s: &Salvage, monitor: &dyn Monitor) -> Result<Orphans> {
         });
     }
     let mut out = Orphans::default();
+    // trees that share their blocks could make this take for ever
+    let mut budget = ndb.index().blocks().len().saturating_mul(32).saturating_add(1_000_000);
     for b in ndb.index().blocks() {
         step(monitor, 1)?;
+        if budget == 0 {
+            break;
+        }
         if referred.contains(&b.bid) {
             continue;
         }
@@ -85,11 +90,11 @@ pub(super) fn find(s: &Salvage, monitor: &dyn Monitor) -> Result<Orphans> {
         if b.bid.is_internal() {
             let Ok(Some(data)) = ndb.block_at(b, &mut Ignore) else { continue };
             if byte(&data, 0) == crate::format::block::BTYPE_SUBNODE {
-                out.subnodes.push(subnodes(ndb, b.bid, at)?);
+                out.subnodes.push(subnodes(ndb, b.bid, at, &mut budget)?);
                 continue;
             }
         }
-        match client(ndb, b.bid, at) {
+        match client(ndb, b.bid, at, &mut budget) {
             Some(ClientSig::PROPERTY) => out.objects.extend(object(ndb, b.bid, at)),
             Some(ClientSig::TABLE) => out.tables.push(b.bid),
             _ => {}
@@ -99,8 +104,9 @@ pub(super) fn find(s: &Salvage, monitor: &dyn Monitor) -> Result<Orphans> {
 }
 
 /// What kind of heap a data tree holds, if any.
-fn client(ndb: &Ndb, root: Bid, at: Location) -> Option<ClientSig> {
+fn client(ndb: &Ndb, root: Bid, at: Location, budget: &mut usize) -> Option<ClientSig> {
     let tree = ndb.data_tree(root, at, &mut Ignore).ok()?;
+    *budget = budget.saturating_sub(tree.leaf_count().saturating_add(1));
     let first = tree.leaf(ndb, 0, &mut Ignore).ok()?;
     let cb = u16::try_from(first.len()).unwrap_or(u16::MAX);
     super::detect::is_heap_head(&first, cb).then(|| ClientSig(byte(&first, 3)))
@@ -144,16 +150,19 @@ pub(super) fn object(ndb: &Ndb, root: Bid, at: Location) -> Option<Object> {
 }
 
 /// A sub-node tree with the size of what is in it.
-fn subnodes(ndb: &Ndb, root: Bid, at: Location) -> Result<Subnodes> {
+fn subnodes(ndb: &Ndb, root: Bid, at: Location, budget: &mut usize) -> Result<Subnodes> {
     let tree = SubnodeTree::load(ndb, root, at, &mut Ignore)?;
     let ids = tree.iter().map(|e| e.nid).collect();
     let mut bytes = 0u64;
     let mut pending: Vec<(Bid, Bid, u16)> = tree.iter().filter(|e| counts(e.nid)).map(|e| (e.data, e.sub, 0)).collect();
-    let mut budget = 1_000_000usize;
     while let Some((data, sub, depth)) = pending.pop() {
-        bytes = bytes.saturating_add(DataTree::load(ndb, data, at, &mut Ignore)?.len());
-        budget = budget.saturating_sub(1);
-        if !sub.is_none() && depth < ndb.limits().embedded_depth && budget > 0 {
+        let tree = DataTree::load(ndb, data, at, &mut Ignore)?;
+        bytes = bytes.saturating_add(tree.len());
+        *budget = budget.saturating_sub(tree.leaf_count().saturating_add(1));
+        if *budget == 0 {
+            break;
+        }
+        if !sub.is_none() && depth < ndb.limits().embedded_depth {
             let inner = SubnodeTree::load(ndb, sub, at, &mut Ignore)?;
             pending.extend(inner.iter().filter(|e| counts(e.nid)).map(|e| (e.data, e.sub, depth.saturating_add(1))));
         }

@@ -31,6 +31,8 @@ const WINDOW: u64 = 4 << 20;
 const WHOLE: usize = 4;
 /// Distances that are followed at all.
 const MOST: usize = 64;
+/// From this size on only the commonest distances are followed.
+const LARGE: u64 = 512 << 20;
 /// How far around a place that shows a rarer distance it is followed.
 const AROUND: u64 = 128 << 10;
 
@@ -197,7 +199,7 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
     {
         seen.insert(at, Seen { at, size, distance: 0 });
     }
-    for (rank, (distance, from)) in order.into_iter().enumerate().take(MOST) {
+    for (rank, (distance, from)) in order.into_iter().enumerate().take(if ndb.len() < LARGE { MOST } else { WHOLE }) {
         let moved = Moved::by(Arc::clone(ndb.source()), distance);
         let there = Ndb::new(Arc::new(moved), ndb.header().clone(), *ndb.limits()).with_crypt(ndb.crypt());
         let near = |here: u64| rank < WHOLE || from.iter().any(|f| f.abs_diff(here) < AROUND);
@@ -289,7 +291,12 @@ fn loose_pages(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Vec<Loose>> {
                     && let Some(page) = bytes.get(from..from.saturating_add(layout.page_size))
                 {
                     let t = PageTrailer::decode(layout, page);
-                    if t.crc == crc(page.get(..body).unwrap_or_default()) && !t.bid.is_none() && t.word == 1 {
+                    // what is cheap to see first: checksums at every byte would take long
+                    if looks_right(layout, page, &t)
+                        && t.crc == crc(page.get(..body).unwrap_or_default())
+                        && !t.bid.is_none()
+                        && t.word == 1
+                    {
                         out.push(Loose { from: start.saturating_add(wide(from)), page_type: t.page_type, bid: t.bid, sig: t.sig });
                     }
                 }
@@ -299,6 +306,17 @@ fn loose_pages(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Vec<Loose>> {
         start = start.saturating_add(WINDOW);
     }
     Ok(out)
+}
+
+/// Whether a page's counts, or its id for a map, can be right.
+fn looks_right(layout: &Layout, page: &[u8], t: &PageTrailer) -> bool {
+    if !t.page_type.is_signed() {
+        let within = layout.amap_of(t.bid.0).map(|j| t.bid.0.saturating_sub(layout.amap_at(j)));
+        return t.sig == 0 && within.is_some_and(|w| w <= layout.page().saturating_mul(2) && w.is_multiple_of(layout.page()));
+    }
+    let at = layout.bt_meta.saturating_add(layout.bt_count_width.saturating_mul(2));
+    let (stride, level) = (usize::from(byte(page, at)), byte(page, at.saturating_add(1)));
+    level <= 8 && [layout.nbt_entry, layout.bbt_entry, layout.bt_entry].contains(&stride)
 }
 
 /// Places by id, as pages name them.

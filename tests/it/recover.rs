@@ -1,7 +1,8 @@
 //! Salvage of damaged copies of real files, at the level of nodes and blocks.
 
 use crate::corpus;
-use crate::damage::{Healthy, blocks_of};
+use crate::damage::{Healthy, Random, blocks_of};
+use pstkit::error::ErrorKind;
 use pstkit::finding::{Ignore, Strict};
 use pstkit::format::ids::{Nid, NidType};
 use pstkit::format::page::NbtEntry;
@@ -59,6 +60,40 @@ fn every_intact_message_is_in_the_salvaged_index() {
                 healthy.ndb.index().blocks().len()
             );
             assert!(missing.is_empty(), "{} {}: {missing:?}", f.file, d.kind);
+        }
+    }
+}
+
+/// Files that are made to mislead: they end in an answer, and soon.
+#[test]
+fn misleading_files_are_answered() {
+    let mut random = Random::new(3);
+    let mut noise = vec![0; 4 << 20];
+    random.fill(&mut noise);
+    let mut files = vec![noise, vec![0; 4 << 20], vec![0x80; 4 << 20], vec![0x84; 4 << 20], vec![0xFF; 4 << 20], b"!BDN".to_vec()];
+    // the pages of a real file over and over, each in a wrong place
+    if let Some(f) = corpus::files().iter().find(|f| f.is_whole()) {
+        let healthy = Healthy::read(&f.path);
+        let pages: Vec<Vec<u8>> = healthy
+            .ndb
+            .index()
+            .facts
+            .pages
+            .iter()
+            .map(|p| healthy.ndb.bytes(p.bref.ib.0, healthy.ndb.layout().page_size).unwrap().into_owned())
+            .collect();
+        let mut copies = healthy.bytes.clone();
+        for i in 0..2000 {
+            copies.extend(&pages[i % pages.len()]);
+        }
+        files.push(copies);
+        files.push(pages.concat().repeat(300));
+    }
+    for bytes in files {
+        let (len, first) = (bytes.len(), bytes.first().copied());
+        match open(Arc::new(bytes), &Options { thorough: true, ..Options::default() }, &()) {
+            Ok(found) => assert!(found.ndb.index().nodes().len() < 1000, "{len} {first:?}"),
+            Err(e) => assert!(matches!(e.kind(), ErrorKind::NotPst(_)), "{len} {first:?}: {e}"),
         }
     }
 }
