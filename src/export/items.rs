@@ -13,24 +13,11 @@ use crate::format::types::FileTime;
 use crate::ltp::ValueReader;
 use crate::messaging::{Attachment, Message, Pst, Recipient, RecipientType, State, plain_subject};
 use crate::rules::{self, Severity};
+
+pub use crate::recover::Origin;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::BufRead;
-
-/// Where an item was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
-pub enum Origin {
-    /// In the node B-tree, in a folder.
-    #[default]
-    Normal,
-    /// A node that no folder reaches.
-    Orphan,
-    /// A node that only an older state of the file lists.
-    Deleted,
-    /// Put together from blocks that no tree lists.
-    Carved,
-}
 
 /// A name and an address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

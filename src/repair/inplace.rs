@@ -234,11 +234,3 @@ fn copy_to(source: &dyn ReadAt, path: &Path, monitor: &dyn Monitor) -> Result<()
     }
     file.commit()
 }
-
-/// Whether a file that is no undo record may be the old file itself, kept under the undo file's name beside its successor.
-pub(super) fn is_whole_undo(undo: &Path, target: &Path) -> bool {
-    let beside = undo.parent() == target.parent();
-    let named = undo.extension().is_some_and(|e| e == "undo");
-    let data = std::fs::metadata(undo).is_ok_and(|m| m.len() > 0);
-    beside && named && data
-}

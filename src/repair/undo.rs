@@ -123,7 +123,7 @@ pub fn undo(undo: &Path, target: &Path) -> Result<()> {
         record.apply(&FileStorage::open_exclusive(target)?)?;
         return std::fs::remove_file(undo).map_err(|e| Error::new(ErrorKind::Io(e)));
     }
-    if !super::inplace::is_whole_undo(undo, target) {
+    if !is_whole_undo(undo, target) {
         return Err(ErrorKind::Usage(format!("{} is no undo file", undo.display())).into());
     }
     // the file as it was stands under the undo file's name
@@ -131,6 +131,14 @@ pub fn undo(undo: &Path, target: &Path) -> Result<()> {
     std::fs::rename(undo, target).map_err(ErrorKind::Io)?;
     drop(held);
     Ok(())
+}
+
+/// Whether a file that is no undo record may be the old file itself, kept under the undo file's name beside its successor.
+fn is_whole_undo(undo: &Path, target: &Path) -> bool {
+    let beside = undo.parent() == target.parent();
+    let named = undo.extension().is_some_and(|e| e == "undo");
+    let data = std::fs::metadata(undo).is_ok_and(|m| m.len() > 0);
+    beside && named && data
 }
 
 #[cfg(test)]
