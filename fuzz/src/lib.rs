@@ -1,5 +1,9 @@
 //! What the fuzz targets share.
 
+pub mod image;
+
+use pstkit::Pst;
+use pstkit::export::items::Items;
 use pstkit::finding::Finding;
 use pstkit::format::layout::Layout;
 use pstkit::ndb::{Ndb, Node};
@@ -36,6 +40,19 @@ pub fn walk_nodes(ndb: &Ndb) {
                 // A file may name a node among its own sub-nodes; the budget ends that.
                 pending.extend(subs.iter().take(64).map(|e| Node::detached(ndb, e.nid, e.data, e.sub, at)));
             }
+        }
+    }
+}
+
+/// Reads every folder and message of a file.
+pub fn walk_items(pst: &Pst) {
+    for folder in pst.folders().take(1000) {
+        let _ = (folder.display_name(), folder.container_class(), folder.counts(), folder.hits(), folder.state());
+    }
+    for item in Items::new(pst).take(1000) {
+        // Tolerant reading answers damage with a state.
+        if let Ok(item) = item {
+            assert_eq!(item.content_sha256.len(), 64);
         }
     }
 }
