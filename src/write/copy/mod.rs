@@ -325,8 +325,16 @@ impl<'s> Copier<'s, '_> {
         {
             let cells = self.read_row(table, &row, &mut trouble)?;
             new.row_only = object::row_only(&cells);
+            let cells = object::without_row_only(cells);
             if context.is_none() {
-                new.props = object::without_row_only(cells);
+                new.props = cells;
+            } else {
+                // a name that is damaged in the folder itself
+                for tag in [tags::DISPLAY_NAME, tags::CONTAINER_CLASS] {
+                    if let Some((t, data)) = cells.get(tag.id()).filter(|_| !new.props.has(tag.id())) {
+                        new.props.put(t, data.clone());
+                    }
+                }
             }
         }
         let columns = |this: &mut Self, t| this.extra_columns(nid.with_type(t));
