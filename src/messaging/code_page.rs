@@ -1,7 +1,7 @@
 //! Code pages: how 8-bit text becomes characters, and back.
 //!
 //! Numbers are those of Windows, as PidTagInternetCodepage (0x3FDE), PidTagMessageCodepage (0x3FFD) and RTF (`\ansicpg`, `\cpg`)
-//! give them. Most pages are read by `encoding_rs`; what it lacks stands in [`super::oem_pages`] and [`super::shifted`].
+//! give them. Most pages are read by `encoding_rs`; what it lacks stands in `oem_pages` and `shifted`.
 //!
 //! Nothing here fails: a byte that a page does not define becomes U+FFFD, a character that it lacks becomes `?`, and a flag tells
 //! of either. No byte order mark and no trailing NUL is removed; callers know where those may stand.

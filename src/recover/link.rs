@@ -1,9 +1,9 @@
 //! Linking: nodes whose entry is lost in every generation get it back, from what they are and from the tables that list them.
 //!
 //! 1. Tables of folders, listed by the tree or not, say which objects each folder has, and in each row much of what the object says of
-//!    itself ([`evidence`](super::evidence)).
+//!    itself (`evidence`).
 //! 2. Property contexts that nothing refers to are told by their properties and joined with their sub-nodes
-//!    ([`orphans`](super::orphans)).
+//!    (`orphans`).
 //! 3. A row without a node and an object without an id that agree belong together: the row gives id and folder.
 //! 4. A message that no row describes gets a new id and no folder; repair puts it under Lost and Found. Older states of messages that
 //!    are there, and of one another, are left out.

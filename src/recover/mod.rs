@@ -1,8 +1,8 @@
 //! Recovery: reading a file whose header, trees or maps are gone, from what its pages and blocks say of themselves.
 //!
-//! [`detect`] tells what the file is and puts back in its place what was moved ([`shift`]); [`salvage`] makes an
+//! [`mod@detect`] tells what the file is and puts back in its place what was moved ([`shift`]); [`mod@salvage`] makes an
 //! [`Index`](crate::ndb::Index) out of readable leaves, older generations of tree pages and the scan of all trailers. What comes out
-//! is an [`Ndb`](crate::ndb::Ndb) like any other, so that every layer above reads a broken file as it reads a healthy one.
+//! is an [`Ndb`] like any other, so that every layer above reads a broken file as it reads a healthy one.
 
 pub mod blocks;
 pub mod detect;
