@@ -238,28 +238,31 @@ fn overlaps(seen: &BTreeMap<u64, Seen>, at: u64, size: u64) -> bool {
 
 /// Joins what was seen into stretches; each reaches to where the next begins, the first and last to the ends of the bytes at hand.
 fn pieces_of(seen: impl Iterator<Item = Seen>, len: u64) -> Option<Vec<Piece>> {
-    let mut runs: Vec<(u64, u64, i64)> = Vec::new();
+    let mut runs: Vec<(u64, u64, i64, usize)> = Vec::new();
     for s in seen {
         let end = s.at.saturating_add(s.size);
         match runs.last_mut() {
-            Some((_, e, d)) if *d == s.distance => *e = end,
-            _ => runs.push((s.at, end, s.distance)),
+            Some((_, e, d, n)) if *d == s.distance => {
+                *e = end;
+                *n = n.saturating_add(1);
+            }
+            _ => runs.push((s.at, end, s.distance, 1)),
         }
     }
-    if runs.iter().all(|(_, _, d)| *d == 0) {
+    if runs.iter().all(|r| r.2 == 0) {
         return None;
     }
     let mut out: Vec<Piece> = Vec::new();
-    for (i, (start, _, distance)) in runs.iter().enumerate() {
+    for (i, (start, _, distance, seen)) in runs.iter().enumerate() {
         let start = if i == 0 { distance.min(&0).unsigned_abs().min(*start) } else { *start };
-        // a short run between two of one other distance is a sector that strayed: the stretch around it goes on behind it
+        // a run between two of one other distance, or a single thing at the end, has strayed: the stretch around it goes on behind it
         let last = runs.len() == i.saturating_add(1);
         let end = runs.get(i.saturating_add(1)).map_or(u64::MAX, |next| next.0);
         let from = start.wrapping_add_signed(*distance);
         let most = len.saturating_sub(from);
         let own_end = runs.get(i).map_or(start, |r| r.1);
         let around = i.checked_sub(1).and_then(|n| runs.get(n)).zip(runs.get(i.saturating_add(1)));
-        let strays = around.is_some_and(|(a, b)| a.2 == b.2) || (last && own_end.saturating_sub(start) < AROUND && *distance != 0);
+        let strays = around.is_some_and(|(a, b)| a.2 == b.2) || (last && i > 0 && *seen == 1 && *distance != 0);
         let len_here = if strays { own_end.saturating_sub(start) } else { end.saturating_sub(start) }.min(most);
         out.push(Piece { at: start, len: len_here, from });
         if strays && let Some((before, _)) = around.or_else(|| i.checked_sub(1).and_then(|n| runs.get(n)).map(|b| (b, b))) {
