@@ -5,6 +5,7 @@
 use super::bytes::low16;
 use super::ids::Bid;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// How external blocks are encoded (bCryptMethod, [MS-PST] 2.2.2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,15 +55,7 @@ impl CryptMethod {
     /// Appends the decoded data of an external block to `out`.
     pub fn decode_into(self, data: &[u8], bid: Bid, out: &mut Vec<u8>) {
         match self {
-            Self::Permute => {
-                // eight bytes a store: the stores would be what it waits for
-                let (words, rest) = data.as_chunks::<8>();
-                out.reserve(data.len());
-                for w in words {
-                    out.extend_from_slice(&w.map(|b| look(&TABLE_I, b)));
-                }
-                out.extend(rest.iter().map(|b| look(&TABLE_I, *b)));
-            }
+            Self::Permute => permute_into(data, out),
             _ => {
                 let start = out.len();
                 out.extend_from_slice(data);
@@ -105,6 +98,42 @@ fn substitute(data: &mut [u8], table: &[u8; 256]) {
     for b in data {
         *b = look(table, *b);
     }
+}
+
+/// Table I for two bytes at a time: twice as fast as one at a time, where there is much to decode.
+static PAIRS: LazyLock<Box<[u16]>> = LazyLock::new(|| {
+    (0..=u16::MAX)
+        .map(|pair| {
+            let [low, high] = pair.to_le_bytes();
+            u16::from_le_bytes([look(&TABLE_I, low), look(&TABLE_I, high)])
+        })
+        .collect()
+});
+
+/// Appends the decoded data.
+fn permute_into(data: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start.saturating_add(data.len()), 0);
+    let (words, rest) = data.as_chunks::<8>();
+    let (to, to_rest) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<8>();
+    // a table of all pairs, or the compiler would check each look-up
+    if let Ok(pairs) = <&[u16; 65_536]>::try_from(&**PAIRS) {
+        for (to, word) in to.iter_mut().zip(words) {
+            let v = u64::from_le_bytes(*word);
+            let pair = |shift: u32| u64::from(look_pair(pairs, low16(v.wrapping_shr(shift)))).wrapping_shl(shift);
+            *to = (pair(0) | pair(16) | pair(32) | pair(48)).to_le_bytes();
+        }
+    }
+    for (to, byte) in to_rest.iter_mut().zip(rest) {
+        *to = look(&TABLE_I, *byte);
+    }
+}
+
+/// A table entry. A pair cannot be out of a table of all pairs, so no bound is checked.
+#[inline(always)]
+#[allow(clippy::indexing_slicing)]
+const fn look_pair(table: &[u16; 65_536], pair: u16) -> u16 {
+    table[pair as usize]
 }
 
 /// Encodes and decodes alike. The key is the block's id without its reserved bit.
