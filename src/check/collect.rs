@@ -25,6 +25,8 @@ pub(super) struct Causes {
     lost_nids: Vec<(u64, Option<u64>, Cause)>,
     /// Blocks that cannot be trusted or read, by id.
     bad_blocks: HashMap<u64, Cause>,
+    /// Bad blocks about which no finding could be listed any more.
+    unlisted: Vec<Bid>,
     /// The cause of everything that a truncated file lacks.
     pub truncated: Option<Cause>,
 }
@@ -49,6 +51,18 @@ impl Causes {
     pub(super) fn of_block(&self, bid: Bid) -> Option<Cause> {
         let bid = bid.masked().0;
         self.bad_blocks.get(&bid).copied().or_else(|| find(&self.lost_bids, bid))
+    }
+
+    /// A block is bad, and its finding was left out of the list.
+    pub(super) fn distrust(&mut self, bid: Bid) {
+        self.unlisted.push(bid.masked());
+    }
+
+    /// The blocks that are bad, ascending.
+    pub(super) fn suspects(&self) -> Vec<Bid> {
+        let mut all: Vec<Bid> = self.bad_blocks.keys().map(|bid| Bid(*bid)).chain(self.unlisted.iter().copied()).collect();
+        all.sort_unstable();
+        all
     }
 
     /// Whether a listed block is bad.

@@ -167,6 +167,7 @@ impl Check<'_> {
         pass_refs::compare(self)?;
         self.done(Phase::References, structures.count);
         self.blame();
+        self.ndb = self.ndb.share().verified(self.causes.suspects());
         if has_messages(self.ndb.header().kind()) && self.ndb.crypt() != CryptMethod::Wip {
             self.objects()?;
         }
@@ -212,7 +213,7 @@ impl Check<'_> {
         let source = Source { path: self.options.path.clone(), size: self.ndb.len() };
         let report =
             Report { source, format: Some(format), level: self.options.level, phases: self.phases, findings, counts, items, verdict };
-        Outcome { report, ndb: Some(self.ndb), census: self.census }
+        Outcome { report, ndb: Some(self.ndb.unverified()), census: self.census }
     }
 }
 

@@ -53,8 +53,9 @@ pub(super) fn run(check: &mut Check<'_>, counter: &Counter<'_>) -> Result<Struct
         },
     )?;
     for (bid, cause) in bad {
-        if let Some(cause) = cause {
-            check.causes.spoil(bid, cause);
+        match cause {
+            Some(cause) => check.causes.spoil(bid, cause),
+            None => check.causes.distrust(bid),
         }
     }
     Ok(all)

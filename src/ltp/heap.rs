@@ -12,7 +12,6 @@ use crate::format::layout::Layout;
 use crate::ndb::{DataTree, Ndb, Node};
 use crate::rules;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -116,8 +115,10 @@ enum Source<'n> {
 
 #[derive(Default)]
 struct Cache<'n> {
-    /// Blocks, and when each was used last.
-    blocks: HashMap<u32, (u64, Block<'n>)>,
+    /// Blocks with their numbers, and when each was used last.
+    blocks: Vec<(u32, u64, Block<'n>)>,
+    /// For each block, its place in `blocks` and 1.
+    places: Vec<u32>,
     clock: u64,
     /// Bit i: what is wrong with block i has been told.
     told: Vec<u64>,
@@ -362,18 +363,36 @@ impl<'n> More<'n> {
 impl<'n> Cache<'n> {
     fn get(&mut self, block: u32) -> Option<Block<'n>> {
         self.clock = self.clock.wrapping_add(1);
-        let (used, found) = self.blocks.get_mut(&block)?;
+        let place = self.places.get(index(block.into()))?.checked_sub(1)?;
+        let (_, used, found) = self.blocks.get_mut(index(place.into()))?;
         *used = self.clock;
         Some(found.clone())
     }
 
     /// Keeps a block; of more than `most`, the one that was not used for longest goes.
     fn put(&mut self, block: u32, data: Block<'n>, most: usize) {
-        if self.blocks.len() >= most {
-            let oldest = self.blocks.iter().min_by_key(|(_, (used, _))| *used).map(|(n, _)| *n);
-            oldest.and_then(|n| self.blocks.remove(&n));
+        let at = index(block.into());
+        if self.places.len() <= at {
+            self.places.resize(at.saturating_add(1), 0);
         }
-        self.blocks.insert(block, (self.clock, data));
+        let new = (block, self.clock, data);
+        let oldest = self.blocks.iter().enumerate().min_by_key(|(_, (_, used, _))| *used).map(|(i, (n, ..))| (i, *n));
+        let place = match oldest.filter(|_| self.blocks.len() >= most) {
+            Some((i, gone)) => {
+                if let (Some(slot), Some(p)) = (self.blocks.get_mut(i), self.places.get_mut(index(gone.into()))) {
+                    *slot = new;
+                    *p = 0;
+                }
+                i
+            }
+            None => {
+                self.blocks.push(new);
+                self.blocks.len().saturating_sub(1)
+            }
+        };
+        if let Some(p) = self.places.get_mut(at) {
+            *p = crate::format::bytes::low32(wide(place).saturating_add(1));
+        }
     }
 
     /// Notes that a block is being told; says whether it was before.

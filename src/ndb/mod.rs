@@ -42,6 +42,8 @@ pub struct Ndb {
     crypt: CryptMethod,
     limits: Limits,
     index: OnceLock<Arc<Index>>,
+    /// Once all blocks have been verified: the ids of those that failed, ascending. The others are not verified again.
+    suspects: Option<Arc<Vec<Bid>>>,
 }
 
 impl fmt::Debug for Ndb {
@@ -59,7 +61,7 @@ impl Ndb {
     pub fn new(source: Arc<dyn ReadAt>, header: Header, limits: Limits) -> Self {
         let len = source.len();
         let crypt = header.crypt_method().unwrap_or(CryptMethod::Permute);
-        Self { source, len, layout: header.layout, crypt, header, limits, index: OnceLock::new() }
+        Self { source, len, layout: header.layout, crypt, header, limits, index: OnceLock::new(), suspects: None }
     }
 
     /// The same file through another index: one that was salvaged, or is planned.
@@ -77,7 +79,28 @@ impl Ndb {
         if let Some(index) = self.index.get() {
             let _ = ndb.index.set(Arc::clone(index));
         }
-        Self { crypt: self.crypt, ..ndb }
+        Self { crypt: self.crypt, suspects: self.suspects.clone(), ..ndb }
+    }
+
+    /// The same file after all listed blocks were verified: those that failed, in ascending order, are verified whenever they are
+    /// read, and the others no more.
+    #[must_use]
+    pub(crate) fn verified(mut self, suspects: Vec<Bid>) -> Self {
+        self.suspects = Some(Arc::new(suspects));
+        self
+    }
+
+    /// The same file with every block verified whenever it is read.
+    #[must_use]
+    pub(crate) fn unverified(mut self) -> Self {
+        self.suspects = None;
+        self
+    }
+
+    /// Whether a block still has to be verified.
+    #[inline]
+    fn is_suspect(&self, bid: Bid) -> bool {
+        self.suspects.as_ref().is_none_or(|s| !s.is_empty() && s.binary_search(&bid).is_ok())
     }
 
     /// The same file with another encoding than the header says.
@@ -221,7 +244,7 @@ impl Ndb {
     pub fn block_at(&self, entry: &BbtEntry, sink: &mut dyn Sink) -> Result<Option<Cow<'_, [u8]>>> {
         let Some(raw) = self.raw_block(entry, sink)? else { return Ok(None) };
         let size = index(entry.size_on_disk(self.layout));
-        if raw.len() == size {
+        if raw.len() == size && self.is_suspect(entry.bid) {
             let known = BlockFacts { bid: entry.bid, ib: entry.ib, cb: entry.cb, cb_inflated: entry.cb_inflated };
             if !verify_block(self.layout, &raw, &known, sink)? && self.is_other_block(&raw, entry) {
                 return Ok(None);

@@ -11,9 +11,14 @@ pub struct SpaceMap {
     sections: u64,
 }
 
+/// The place of a slot in its byte.
+fn low(slot: usize) -> u32 {
+    crate::format::bytes::low32(crate::format::bytes::wide(slot & 7))
+}
+
 /// The bit of a slot in its byte.
 fn slot_bit(slot: usize) -> u8 {
-    0x80u8.wrapping_shr(crate::format::bytes::low32(crate::format::bytes::wide(slot & 7)))
+    0x80u8.wrapping_shr(low(slot))
 }
 
 impl SpaceMap {
@@ -44,12 +49,16 @@ impl SpaceMap {
     pub fn mark(&mut self, ib: u64, size: u64) -> bool {
         let (first, end) = self.slot_range(ib, size);
         let mut was = false;
-        for i in first..end {
-            let mask = slot_bit(i);
+        let mut i = first;
+        while i < end {
+            // the bits of one byte at a time, from the highest on
+            let stop = (i | 7).saturating_add(1).min(end);
+            let mask = 0xFFu8.wrapping_shr(low(i)) & !0xFFu8.checked_shr(low(stop.wrapping_sub(1)).saturating_add(1)).unwrap_or(0);
             if let Some(b) = self.bits.get_mut(i >> 3) {
                 was |= *b & mask != 0;
                 *b |= mask;
             }
+            i = stop;
         }
         was
     }

@@ -57,7 +57,9 @@ fn every_damage_is_found_and_the_first_cause_names_its_place() {
             let hit = hit(&base, &bytes);
             let len = bytes.len();
             let damaged = bytes.clone();
-            let r = run(bytes, &CheckOptions::default());
+            let r = run(bytes.clone(), &CheckOptions::default());
+            let threaded = run(bytes, &CheckOptions::default().threads(3));
+            assert_eq!((&r.findings, &r.counts, r.items), (&threaded.findings, &threaded.counts, threaded.items), "{} {kind}", f.file);
             if hit.is_empty() && len == base.bytes.len() {
                 // free space alone
                 assert_eq!(r.findings, before.findings, "{} {kind}", f.file);

@@ -5,6 +5,7 @@ use crate::corpus;
 use crate::support::alloc;
 use crate::support::mutate::{Base, Kind};
 use crate::support::walk;
+use pstkit::check::{CheckOptions, Level, check};
 use pstkit::export::items::Items;
 use pstkit::messaging::{OpenOptions, Pst};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ fn step(default: usize) -> usize {
 
 fn read_all_ways(bytes: Vec<u8>) {
     let source = Arc::new(bytes);
+    let report = check(source.clone(), &CheckOptions::level(Level::Deep), &()).unwrap();
+    assert!(report.findings.len() < 5000, "{}", report.summary());
     for strict in [false, true] {
         if let Ok(pst) = Pst::from_source(source.clone(), &OpenOptions::new().strict(strict)) {
             walk::everything(&pst);

@@ -15,6 +15,7 @@ mod ltp;
 mod ndb;
 mod random_store;
 mod read;
+mod recipes;
 mod recover;
 mod repair;
 mod support;
