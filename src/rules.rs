@@ -423,7 +423,6 @@ rules! {
     EMBEDDED_SIZE "PST-R010" "embedded-size" Recipient Notice SetProperty safe keeps "the size noted for an embedded object differs from the object's own" "2.3.3.5" "sub-object with invalid size (computed={}, actual={})" "Only the size shown is wrong.";
     // Outlook's index nodes
     ID_MAP "PST-X001" "idmap-dangling" Index Notice ResetIndex safe keeps "Outlook's map of object ids names objects that do not exist" "-" - "Outlook repairs it by itself.";
-    ROW_ID_CELLS "PST-X002" "row-id-cells" Index Info None safe keeps "rows of a table lack the cells by which Outlook maps objects" "-" - "Outlook adds them by itself.";
     INDEX_NODE "PST-X003" "index-missing" Index Notice ResetIndex safe keeps "an index that Outlook keeps is missing or not readable" "-" - "Outlook makes it again.";
     ROW_ONLY_CELLS "PST-X004" "row-only-cells" Index Notice RebuildTable safe keeps "rows of a contents table lack cells that only rows have" "-" - "Outlook's checker calls it a minor inconsistency.";
     UPDATE_QUEUE "PST-X005" "update-queue" Index Warning ResetIndex safe keeps "a queue's head lies behind its end" "2.4.8.3" "corrupt update queue" "Outlook starts the work again.";

@@ -9,7 +9,7 @@ use crate::format::header::FileKind;
 use crate::format::ids::{Nid, PropTag, PropType};
 use crate::format::tags;
 use crate::ltp::tc::Row;
-use crate::ltp::{PropertyContext, TableContext};
+use crate::ltp::{NameMap, PropertyContext, TableContext};
 use crate::ndb::{DataTree, Ndb, Node};
 use crate::rules::{Rule, Severity};
 
@@ -21,6 +21,8 @@ pub(super) struct Objects<'a> {
     pub causes: &'a Causes,
     /// Values are decoded, too.
     pub deep: bool,
+    /// The names of named properties, where a pass needs them.
+    pub names: Option<&'a NameMap>,
     /// An offline file: it has fewer properties in objects and more in rows.
     pub offline: bool,
 }
@@ -58,7 +60,7 @@ impl State {
 impl<'a> Objects<'a> {
     pub(super) fn new(ndb: &'a Ndb, options: &'a CheckOptions, causes: &'a Causes) -> Self {
         let deep = options.level >= Level::Deep;
-        Self { ndb, options, causes, deep, offline: ndb.header().kind() == Some(FileKind::Ost) }
+        Self { ndb, options, causes, deep, names: None, offline: ndb.header().kind() == Some(FileKind::Ost) }
     }
 
     /// A collector for objects: what a bad block has been blamed for is not told again.

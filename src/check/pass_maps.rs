@@ -130,7 +130,7 @@ fn section(ndb: &Ndb, j: u64, eof: u64, used: &SpaceMap, totals: &mut Totals, ou
     let mut beyond = 0u64;
     let mut gap: Option<(u64, u64)> = None;
     for (k, (m, u)) in marked.iter().zip(in_use).enumerate() {
-        if m == u {
+        if m == u && (m == 0xFF || wide(k).saturating_mul(8).saturating_add(8) <= slots_in_file) {
             close(ndb, &mut gap, out);
             continue;
         }

@@ -14,9 +14,9 @@ use crate::format::bytes::{le16, wide};
 use crate::format::ids::{HnidKind, Nid, NidType, PropType};
 use crate::format::page::NbtEntry;
 use crate::format::tags;
-use crate::ltp::{PropertyContext, TableContext};
+use crate::ltp::{NameMap, PropertyContext, TableContext};
 use crate::monitor::step;
-use crate::ndb::{DataTree, Node};
+use crate::ndb::{DataTree, Ndb, Node};
 use crate::rules::{self, Severity};
 use std::io::Read;
 
@@ -24,6 +24,8 @@ use std::io::Read;
 const HAS_ATTACHMENTS: i32 = 0x10;
 /// MSGFLAG_ASSOCIATED.
 const ASSOCIATED: i32 = 0x40;
+/// The first property id that stands for a name.
+const FIRST_NAMED: u16 = 0x8000;
 /// Messages in one piece of work.
 const PIECE: usize = 256;
 
@@ -45,7 +47,8 @@ pub(super) struct Pending<'a> {
 /// Checks every message.
 pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     let (options, monitor) = (check.options, check.monitor);
-    let objects = Objects::new(&check.ndb, options, &check.causes);
+    let names = names(&check.ndb)?;
+    let objects = Objects { names: names.as_ref(), ..Objects::new(&check.ndb, options, &check.causes) };
     // by folder and kind, so that a piece has one table
     let mut order: Vec<NbtEntry> = check.ndb.index().nodes().iter().filter(|n| n.nid.is_message()).copied().collect();
     order.sort_by_key(|n| (n.parent, n.nid.nid_type(), n.nid));
@@ -66,6 +69,15 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
             items.attachments = items.attachments.plus(facts.attachments);
         },
     )
+}
+
+/// The names of named properties, where the store has any; what is wrong with the map itself is the store's.
+fn names(ndb: &Ndb) -> Result<Option<NameMap>> {
+    let Some(node) = ndb.node(Nid::NAME_TO_ID_MAP) else { return Ok(None) };
+    match PropertyContext::open(node, &mut Ignore)? {
+        Some(pc) => NameMap::read(&pc, &mut Ignore).map(|names| Some(names).filter(|n| !n.is_empty())),
+        None => Ok(None),
+    }
 }
 
 fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry]) -> Result<Facts<'a>> {
@@ -165,6 +177,11 @@ fn properties(objects: &Objects<'_>, pc: &PropertyContext<'_>, associated: bool,
     objects.require(pc, wanted, &rules::MESSAGE_TIMES, Loss::Metadata, out)?;
     if !pc.has(tags::MESSAGE_SIZE.id()) {
         out.report(Finding::new(&rules::MESSAGE_SIZE, pc.at().with_tag(tags::MESSAGE_SIZE)).actual("missing"))?;
+    }
+    if let Some(names) = objects.names
+        && let Some(tag) = pc.tags().find(|t| t.id() >= FIRST_NAMED && t.id() != u16::MAX && names.name(t.id()).is_none())
+    {
+        out.report(Finding::new(&rules::UNNAMED_PROPERTY, pc.at().with_tag(tag)))?;
     }
     let at = pc.at().with_tag(tags::MESSAGE_FLAGS);
     match pc.int(tags::MESSAGE_FLAGS.id()) {
