@@ -262,6 +262,19 @@ impl<'c> Collector<'c> {
         Some(self.findings.len().saturating_sub(1))
     }
 
+    /// Gives what was found of a rule a higher severity, unless the caller has set one for the rule.
+    pub(super) fn raise(&mut self, rule: &'static Rule, severity: Severity) {
+        if self.options.severities.iter().any(|(r, _)| std::ptr::eq(*r, rule)) {
+            return;
+        }
+        for f in self.findings.iter_mut().filter(|f| std::ptr::eq(f.rule, rule)) {
+            f.severity = f.severity.max(severity);
+        }
+        if let Some((_, tally)) = self.tallies.get_mut(rule.code) {
+            tally.severity = tally.severity.max(severity);
+        }
+    }
+
     /// Counts a violation under its cause, or lists it where there is none.
     pub(super) fn add_under(&mut self, f: Finding, cause: Option<Cause>) -> Option<usize> {
         let before = self.context;

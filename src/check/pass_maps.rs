@@ -123,14 +123,14 @@ fn section(ndb: &Ndb, j: u64, eof: u64, used: &SpaceMap, totals: &mut Totals, ou
         out.report(Finding::new(&rules::MAP_SELF, Location::at(start)))?;
     }
     let in_use = used.section(j);
-    if in_use == marked {
+    let slots_in_file = per_slot(layout, eof.saturating_sub(start));
+    if in_use == marked && slots_in_file >= layout.slots_per_amap() {
         return Ok(());
     }
-    let slots_in_file = per_slot(layout, eof.saturating_sub(start));
     let mut beyond = 0u64;
     let mut gap: Option<(u64, u64)> = None;
     for (k, (m, u)) in marked.iter().zip(in_use).enumerate() {
-        if m == u && (m == 0xFF || wide(k).saturating_mul(8).saturating_add(8) <= slots_in_file) {
+        if m == u && (*m == 0xFF || wide(k).saturating_mul(8).saturating_add(8) <= slots_in_file) {
             close(ndb, &mut gap, out);
             continue;
         }

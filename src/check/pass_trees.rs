@@ -82,6 +82,10 @@ pub(super) fn places(check: &mut Check<'_>) -> Result<()> {
     for (ib, bid) in next_page {
         meet(ib, ib.saturating_add(layout.page()), bid, &mut out);
     }
+    if eof < ndb.len() && blocks.iter().any(|b| b.ib.0.saturating_add(b.size_on_disk(layout)) > eof && b.ib.0 < ndb.len()) {
+        // Bytes behind the end are harmless, mail behind it is not.
+        check.out.raise(&rules::EOF_MISMATCH, Severity::Error);
+    }
     let found = check.out.merge(out, check.monitor);
     for (bid, place) in unusable {
         match place {

@@ -71,6 +71,17 @@ fn every_damage_is_found_and_the_first_cause_names_its_place() {
                 continue;
             }
             let first = r.findings.iter().find(|x| x.severity >= Severity::Error);
+            if kind.ends_with("garbage behind") {
+                // nothing is broken by it
+                assert!(r.findings.iter().any(|x| x.rule.code == "PST-H004" && names(x, &[], base.bytes.len())), "{} {kind}", f.file);
+                continue;
+            }
+            if kind == "roots elsewhere" {
+                // whether the pointer is wrong or the page is cannot be told: the page is named
+                let at = first.and_then(|x| x.at.ib).map(|ib| ib.0);
+                assert!(r.verdict == Verdict::Fatal && matches!(at, Some(0x4A00 | 0x4C00)), "{} {kind}: {at:x?}", f.file);
+                continue;
+            }
             let named = first.is_some_and(|x| names(x, &hit, len.min(base.bytes.len())));
             if !matches!(r.verdict, Verdict::Errors | Verdict::Fatal) || !named || r.exit_status(Severity::Error) & 4 == 0 {
                 wrong.push(format!("{} {kind}: {} {}", f.file, r.summary(), first.map_or(String::new(), ToString::to_string)));
