@@ -114,6 +114,7 @@ tags! {
     RTF_IN_SYNC = 0x0E1F BOOLEAN "PidTagRtfInSync";
     ATTACH_SIZE = 0x0E20 INTEGER32 "PidTagAttachSize";
     ATTACH_NUMBER = 0x0E21 INTEGER32 "PidTagAttachNumber";
+    INTERNET_ARTICLE_NUMBER = 0x0E23 INTEGER32 "PidTagInternetArticleNumber";
     PRIMARY_SEND_ACCOUNT = 0x0E28 STRING "PidTagPrimarySendAccount";
     NEXT_SEND_ACCOUNT = 0x0E29 STRING "PidTagNextSendAcct";
     EXCHANGE_REMOTE_HEADER = 0x0E2A BOOLEAN "ExchangeRemoteHeader";

@@ -223,7 +223,7 @@ fn best_matches<'o>(rows: &[(Nid, &Values)], objects: &[&'o Object], used: &Hash
 }
 
 /// What two states of one message have in common and two messages have not.
-fn identity(v: &Values) -> Option<Vec<Option<&Vec<u8>>>> {
+pub(super) fn identity(v: &Values) -> Option<Vec<Option<&Vec<u8>>>> {
     let key: Vec<Option<&Vec<u8>>> = [0x300B, 0x3007, 0x0039, 0x0E06, 0x001A].iter().map(|id| v.get(id)).collect();
     (v.contains_key(&0x300B) || (v.contains_key(&0x3007) && v.contains_key(&0x0037))).then_some(key)
 }

@@ -5,6 +5,7 @@
 //! is an [`Ndb`] like any other, so that every layer above reads a broken file as it reads a healthy one.
 
 pub mod blocks;
+pub mod deleted;
 pub mod detect;
 mod evidence;
 pub mod link;
@@ -13,6 +14,7 @@ mod orphans;
 pub mod salvage;
 pub mod shift;
 
+pub use deleted::{Deleted, Found, deleted};
 pub use detect::{Detected, detect};
 pub use link::{Links, LostItem, NamedFolder};
 pub use nodes::OlderNode;

@@ -13,9 +13,9 @@
 //! the old file stays under the undo file's name.
 
 use super::plan::Policy;
-use super::rebuild::{Outcome, repair};
+use super::rebuild::{Outcome, repair, untouched};
 use super::undo::UndoRecord;
-use super::{Account, Plan};
+use super::Account;
 use crate::check::{CheckOptions, Report, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Ignore, Value};
@@ -166,13 +166,20 @@ pub fn repair_in_place(path: &Path, undo: &Path, policy: &Policy, monitor: &dyn 
     let before = check(Arc::clone(&source), &CheckOptions::default(), monitor)?;
     let plan = before.plan(policy);
     if plan.is_empty() {
-        let account = unchanged(&before);
-        return Ok(Outcome { after: before.clone(), before, plan, account, passes: 0, changed: false });
+        return Ok(untouched(before, plan));
     }
-    if is_structural(&before)
-        && let Some(outcome) = try_structure(&storage, &source, &before, &plan, undo, monitor)?
-    {
-        return Ok(outcome);
+    let partial = plan.is_partial() && !policy.lossy;
+    if is_structural(&before) || partial {
+        if let Some((planned, layout, after)) = restructured(&source, &before, monitor)?
+            && (partial || after.is_healthy())
+        {
+            commit(storage.as_ref(), &planned, layout, &mut |record| record.save(undo))?;
+            let account = unchanged(&after);
+            return Ok(Outcome { before, plan, after, account, passes: 1, changed: true });
+        }
+        if partial {
+            return Ok(untouched(before, plan));
+        }
     }
     let file = AtomicFile::create(path, true)?;
     let outcome = repair(&source, &file.shared()?, policy, monitor)?;
@@ -184,15 +191,12 @@ pub fn repair_in_place(path: &Path, undo: &Path, policy: &Policy, monitor: &dyn 
     Ok(outcome)
 }
 
-/// Tries to do with new trees alone; `None` where that does not make the file whole.
-fn try_structure(
-    storage: &FileStorage,
+/// The file with new trees, maps and header alone, and what is left to say of it; `None` where that makes it no better.
+pub(super) fn restructured(
     source: &Arc<dyn ReadAt>,
     before: &Report,
-    plan: &Plan,
-    undo: &Path,
     monitor: &dyn Monitor,
-) -> Result<Option<Outcome>> {
+) -> Result<Option<(Arc<Overlay>, &'static Layout, Report)>> {
     let recovered = recover::open(Arc::clone(source), &recover::Options::default(), monitor)?;
     if recovered.ndb.len() != source.len() {
         // bytes were moved: everything has to be written anew
@@ -206,16 +210,13 @@ fn try_structure(
     }
     let view: Arc<dyn ReadAt> = Arc::clone(&planned) as Arc<dyn ReadAt>;
     let after = check(view, &CheckOptions::default(), monitor)?;
-    if !after.is_healthy() || after.items.messages.ok < before.items.messages.ok {
-        return Ok(None);
-    }
-    commit(storage, &planned, recovered.ndb.layout(), &mut |record| record.save(undo))?;
-    let account = unchanged(&after);
-    Ok(Some(Outcome { before: before.clone(), plan: plan.clone(), after, account, passes: 1, changed: true }))
+    let worth = |r: &Report| (r.verdict, r.count(Severity::Fatal), r.count(Severity::Error), r.count(Severity::Warning));
+    let better = worth(&after) < worth(before) && after.items.messages.ok >= before.items.messages.ok;
+    Ok(better.then(|| (planned, recovered.ndb.layout(), after)))
 }
 
 /// The account of a file whose objects all stay.
-fn unchanged(report: &Report) -> Account {
+pub(super) fn unchanged(report: &Report) -> Account {
     let items = &report.items;
     Account { folders: items.folders.into(), messages: items.messages.into(), attachments: items.attachments.into(), ..Account::default() }
 }

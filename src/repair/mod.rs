@@ -6,12 +6,16 @@
 
 mod account;
 mod inplace;
+pub mod ost;
 pub mod plan;
 mod rebuild;
+mod rescue;
 mod undo;
 
 pub use account::{Account, Count, LostMessage};
 pub use inplace::{commit, repair_in_place, restructure};
+pub use ost::{LocalItem, LocalOnly, LocalReason, local_only};
 pub use plan::{Action, Plan, Policy};
 pub use rebuild::{Outcome, repair};
+pub use rescue::{Rescued, rescue};
 pub use undo::{UndoRecord, undo};

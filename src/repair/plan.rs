@@ -68,6 +68,11 @@ impl Plan {
         self.actions.iter().filter(|a| a.selected).all(|a| a.lossless)
     }
 
+    /// Whether something that could be done is left out.
+    pub fn is_partial(&self) -> bool {
+        self.actions.iter().any(|a| !a.selected)
+    }
+
     /// Selects or leaves out all actions of a verb.
     pub fn select(&mut self, verb: FixVerb, selected: bool) {
         self.actions.iter_mut().filter(|a| a.verb == verb).for_each(|a| a.selected = selected);

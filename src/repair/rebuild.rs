@@ -1,9 +1,11 @@
 //! Repair into a new file.
 
 use super::account::{Account, Count, LostMessage};
+use super::inplace::{restructured, unchanged};
 use super::plan::{Plan, Policy};
 use crate::check::{CheckOptions, Report, check};
 use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Strict;
 use crate::format::bytes::{index, wide};
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::page::NbtEntry;
@@ -62,8 +64,17 @@ pub fn repair(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, policy: &Poli
     let plan = before.plan(policy);
     if plan.is_empty() {
         copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
-        let account = Account { folders: before.items.folders.into(), messages: before.items.messages.into(), ..Account::default() };
-        return Ok(Outcome { after: before.clone(), before, plan, account, passes: 0, changed: false });
+        return Ok(untouched(before, plan));
+    }
+    if plan.is_partial() && !policy.lossy {
+        // Objects that are not whole stay as they are, and so do their neighbours: only what lies beneath them is built anew.
+        let Some((view, _, after)) = restructured(source, &before, monitor)? else {
+            copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
+            return Ok(untouched(before, plan));
+        };
+        copy_bytes(view.as_ref(), target.as_ref(), monitor)?;
+        let account = unchanged(&after);
+        return Ok(Outcome { before, plan, after, account, passes: 1, changed: true });
     }
     let recover_options = recover::Options { limits: Limits::default(), thorough: true };
     let recovered = recover::open(Arc::clone(source), &recover_options, monitor)?;
@@ -71,6 +82,11 @@ pub fn repair(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, policy: &Poli
     let pst = readable(&recovered, &mut account);
     let report = copy(&pst, target.as_ref(), &CopyOptions::same(&pst), monitor)?;
     settle(&mut account, &report);
+    let deletes = account.dropped.iter().filter(|(nid, _)| is_readable(&pst, Nid(*nid))).count();
+    if deletes > 0 && !policy.allow_loss {
+        let what = format!("the repair would leave out {deletes} nodes that can be read; that has to be allowed");
+        return Err(ErrorKind::Usage(what).into());
+    }
     target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
     let written: Arc<dyn ReadAt> = Arc::clone(target) as Arc<dyn ReadAt>;
     let mut after = check(Arc::clone(&written), &options, monitor)?;
@@ -91,6 +107,22 @@ pub fn repair(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, policy: &Poli
         }
     }
     Ok(Outcome { before, plan, after, account, passes, changed: true })
+}
+
+/// The outcome where nothing is done.
+pub(super) fn untouched(before: Report, plan: Plan) -> Outcome {
+    let account = unchanged(&before);
+    Outcome { after: before.clone(), before, plan, account, passes: 0, changed: false }
+}
+
+/// Whether a node has data of its own that can be read whole. Tables follow from the objects that they list.
+fn is_readable(pst: &Pst, nid: Nid) -> bool {
+    let is_table = matches!(
+        nid.nid_type(),
+        NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE | NidType::SEARCH_CONTENTS_TABLE
+    );
+    let data = || pst.ndb().node(nid).and_then(|n| n.data(&mut Strict).ok()?.read_all(pst.ndb(), 1 << 20, &mut Strict).ok());
+    !is_table && data().is_some_and(|d| !d.is_empty())
 }
 
 /// The file as everything above reads it: a recovered one with the folders of which only rows are left.

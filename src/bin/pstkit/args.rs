@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) use crate::args_write::{CompactArgs, ConvertArgs, CreateArgs, Encoding, RecoverArgs, RepairArgs, UndoArgs, Variety};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pstkit::rules::{Rule, Severity};
 use std::path::PathBuf;
@@ -78,6 +79,11 @@ pub(crate) enum Command {
     Items(ItemsArgs),
     Check(CheckArgs),
     Show(ShowArgs),
+    Repair(RepairArgs),
+    Undo(UndoArgs),
+    Recover(RecoverArgs),
+    Compact(CompactArgs),
+    Convert(ConvertArgs),
     Create(CreateArgs),
     Explain(ExplainArgs),
 }
@@ -205,63 +211,6 @@ fn rule_severity(text: &str) -> Result<(&'static Rule, Severity), String> {
     let (code, word) = text.split_once('=').ok_or("CODE=SEVERITY, as PST-B005=notice")?;
     let rule = Rule::find(code).ok_or_else(|| format!("no rule has the code or name {code}; `pstkit explain --all` lists them"))?;
     Ok((rule, severity(word)?))
-}
-
-/// The layouts that can be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Variety {
-    /// Outlook 2003 and later: what a PST is today
-    Unicode,
-    /// Outlook 97 to 2002: at most 2 GB
-    Ansi,
-    /// OST of Outlook 2013 and later: pages of 4 KiB, compressed
-    Ost4k,
-}
-
-/// How contents are encoded; none of it needs a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Encoding {
-    None,
-    Permute,
-    Cyclic,
-}
-
-/// Create an empty store
-///
-/// The file gets its name only when it is complete.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  pstkit create new.pst
-  pstkit create --to ansi --code-page 932 old.pst
-  pstkit create --name \"Archive 2026\" --encoding none archive.pst
-
-Exit status: 0 done, 8 could not be written, 16 the file exists.")]
-pub(crate) struct CreateArgs {
-    /// The file to create
-    #[arg(value_name = "OUT")]
-    pub(crate) out: PathBuf,
-    /// Layout
-    #[arg(long, value_enum, default_value_t = Variety::Unicode)]
-    pub(crate) to: Variety,
-    /// What Outlook calls the store
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// How contents are encoded; default: as Outlook does (permute; none for ost4k)
-    #[arg(long, value_enum)]
-    pub(crate) encoding: Option<Encoding>,
-    /// Mark the file as an OST
-    #[arg(long)]
-    pub(crate) ost: bool,
-    /// Code page of an ANSI store's texts
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) code_page: Option<u32>,
-    /// Password that Outlook asks for; it protects nothing
-    #[arg(long)]
-    pub(crate) password: Option<String>,
-    /// Replace the file if it exists
-    #[arg(long)]
-    pub(crate) force: bool,
 }
 
 /// List the folders, with counts

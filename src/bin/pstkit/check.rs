@@ -187,7 +187,7 @@ pub(crate) fn place(f: &Finding) -> String {
 }
 
 /// Folders, messages and attachments: what can be read of them.
-fn account(ctx: &mut Context, report: &Report) -> Result<(), Failure> {
+pub(crate) fn account(ctx: &mut Context, report: &Report) -> Result<(), Failure> {
     let items = &report.items;
     let all = [("folders", items.folders), ("messages", items.messages), ("attachments", items.attachments)];
     if all.iter().all(|(_, c)| *c == ItemCount::default()) {

@@ -4,8 +4,10 @@
 //! `repair --in-place` and `undo`. The exit status is a sum ([`status::Status`]).
 
 mod args;
+mod args_write;
 mod check;
 mod check_scanpst;
+mod copy;
 mod create;
 mod explain;
 mod info;
@@ -13,11 +15,15 @@ mod items;
 mod ls;
 mod open;
 mod progress;
+mod recover;
 mod render;
+mod repair;
+mod repair_text;
 mod show;
 mod show_block;
 mod show_ltp;
 mod status;
+mod undo;
 mod view;
 
 use args::{Cli, Command};
@@ -71,6 +77,11 @@ fn run(cli: Cli) -> (Outcome, Context) {
         Command::Items(a) => items::run(&mut ctx, &a),
         Command::Check(a) => check::run(&mut ctx, &a),
         Command::Show(a) => show::run(&mut ctx, &a),
+        Command::Repair(a) => repair::run(&mut ctx, &a),
+        Command::Undo(a) => undo::run(&mut ctx, &a),
+        Command::Recover(a) => recover::run(&mut ctx, &a),
+        Command::Compact(a) => copy::compact(&mut ctx, &a),
+        Command::Convert(a) => copy::convert(&mut ctx, &a),
         Command::Create(a) => create::run(&mut ctx, &a),
         Command::Explain(a) => explain::run(&mut ctx, &a),
     };

@@ -45,6 +45,8 @@ pub struct CopyOptions {
     pub display_name: String,
     /// Whether rows get ids by which Outlook synchronises where they have none.
     pub item_ids: bool,
+    /// Names of folders that have none, neither of their own nor in a row.
+    pub folder_names: BTreeMap<Nid, String>,
 }
 
 impl CopyOptions {
@@ -54,7 +56,7 @@ impl CopyOptions {
         let crypt = header.crypt_method().unwrap_or(CryptMethod::Permute);
         let kind = header.kind().unwrap_or(FileKind::Pst);
         let ndb = NdbOptions { kind, crypt, ..NdbOptions::new(layout.variant) };
-        Self { ndb, code_page: pst.default_code_page(), display_name: "Outlook Data File".to_owned(), item_ids: false }
+        Self { ndb, code_page: pst.default_code_page(), display_name: "Outlook Data File".to_owned(), item_ids: false, folder_names: BTreeMap::new() }
     }
 
     /// A copy of another variant, as Outlook would make a file of it.
@@ -130,6 +132,7 @@ pub(super) struct Copier<'s, 'w> {
     narrow: bool,
     code_page: CodePage,
     row_ids: BTreeSet<u32>,
+    folder_names: BTreeMap<Nid, String>,
 }
 
 /// Copies a store.
@@ -193,6 +196,7 @@ pub fn copy(pst: &Pst, storage: &dyn Storage, options: &CopyOptions, monitor: &d
         narrow: to_ansi && !from_ansi,
         code_page: options.code_page,
         row_ids: BTreeSet::new(),
+        folder_names: options.folder_names.clone(),
     };
     if let Some(names) = context(Nid::NAME_TO_ID_MAP, &mut trouble).and_then(|pc| NameMap::read(&pc, &mut trouble.findings).ok()) {
         copier.out.set_names(names);
@@ -341,7 +345,7 @@ impl<'s> Copier<'s, '_> {
         new.hierarchy_columns = columns(self, NidType::HIERARCHY_TABLE);
         new.contents_columns = columns(self, NidType::CONTENTS_TABLE);
         new.associated_columns = columns(self, NidType::ASSOC_CONTENTS_TABLE);
-        let name = format!("Folder {nid}");
+        let name = self.folder_names.get(&nid).cloned().unwrap_or_else(|| format!("Folder {nid}"));
         self.out.add_folder_with(parent, &name, new)?;
         Self::count(&mut self.report.folders, context.is_some(), &trouble);
         self.settle(trouble);

@@ -1,0 +1,289 @@
+//! `pstkit repair`: the plan, or carrying it out.
+
+use crate::args::RepairArgs;
+use crate::status::{Failure, Outcome, Status};
+use crate::{Context, open, render, repair_text};
+use pstkit::Pst;
+use pstkit::check::{CheckOptions, Report, Verdict, check};
+use pstkit::error::{Error, ErrorKind};
+use pstkit::finding::{Finding, Loss};
+use pstkit::format::header::FileKind;
+use pstkit::io::{AtomicFile, ReadAt, Storage};
+use pstkit::monitor::{Monitor as _, Phase};
+use pstkit::recover;
+use pstkit::repair::{self, Account, LocalOnly, Plan, Policy};
+use pstkit::rules::Severity;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Bytes that are hashed at a time.
+const CHUNK: usize = 1 << 20;
+
+/// SHA-256 of the source.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Hashes {
+    pub(crate) before: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<String>,
+}
+
+/// A message that is gone or there in part, by name.
+#[derive(Debug, Serialize)]
+pub(crate) struct Named {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) nid: Option<u32>,
+    pub(crate) folder: String,
+    pub(crate) subject: String,
+    pub(crate) loss: Loss,
+}
+
+/// Everything that a run tells: `pstkit-repair/1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told<'a> {
+    pub(crate) schema: &'static str,
+    pub(crate) file: String,
+    /// `plan`, `new-file` or `in-place`.
+    pub(crate) mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) out: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) undo_file: Option<String>,
+    pub(crate) policy: Policy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<Hashes>,
+    /// What deleting the file would lose; of an OST alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) local_only: Option<LocalOnly>,
+    pub(crate) before: &'a Report,
+    pub(crate) plan: &'a Plan,
+    pub(crate) changed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) passes: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<&'a Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<&'a Account>,
+    /// What is gone or there in part, by name.
+    pub(crate) named: Vec<Named>,
+    pub(crate) next: String,
+    pub(crate) exit: u8,
+}
+
+/// How much is to be done.
+fn policy(args: &RepairArgs) -> Policy {
+    Policy { lossy: !args.lossless, allow_loss: args.allow_loss, passes: args.max_passes, ..Policy::default() }
+}
+
+/// The undo file of a repair in place.
+fn undo_file(args: &RepairArgs) -> PathBuf {
+    args.undo_file.clone().unwrap_or_else(|| {
+        let mut name = args.file.clone().into_os_string();
+        name.push(".undo");
+        name.into()
+    })
+}
+
+/// SHA-256 of a source.
+fn hash(ctx: &Context, path: &Path, source: &dyn ReadAt) -> Result<String, Failure> {
+    let fail = |e: Error| Failure::of(path, e);
+    ctx.progress.phase(Phase::Hash, Some(source.len()));
+    let mut hasher = Sha256::new();
+    let (mut at, end) = (0, source.len());
+    while at < end {
+        let bytes = open::read_up_to(source, at, CHUNK).map_err(fail)?;
+        hasher.update(&bytes);
+        let n = u64::try_from(bytes.len()).unwrap_or(0).max(1);
+        at = at.saturating_add(n);
+        ctx.progress.advance(n);
+        if ctx.progress.cancelled() {
+            return Err(fail(ErrorKind::Cancelled.into()));
+        }
+    }
+    Ok(pstkit::export::items::hex(&hasher.finalize()))
+}
+
+/// What deleting an OST would lose; nothing for other files.
+fn local_only(ctx: &Context, path: &Path, source: &Arc<dyn ReadAt>) -> Option<LocalOnly> {
+    let recovered = recover::open(Arc::clone(source), &recover::Options::default(), &ctx.progress).ok()?;
+    let is_ost = match recovered.ndb.header().kind() {
+        Some(kind) => kind == FileKind::Ost,
+        None => path.extension().is_some_and(|e| e.eq_ignore_ascii_case("ost") || e.eq_ignore_ascii_case("nst")),
+    };
+    let pst = Pst::from_ndb(recovered.ndb);
+    if is_ost { repair::local_only(&pst, &ctx.progress).ok() } else { None }
+}
+
+/// What a report and an account know by name: gone, or there in part.
+pub(crate) fn named(findings: &[Finding], account: Option<&Account>, paths: &HashMap<pstkit::Nid, String>) -> Vec<Named> {
+    let path = |nid: u32| paths.get(&pstkit::Nid(nid)).cloned().unwrap_or_else(|| pstkit::Nid(nid).to_string());
+    let mut out: Vec<Named> = Vec::new();
+    for l in account.iter().flat_map(|a| &a.lost) {
+        out.push(Named { nid: Some(l.nid), folder: path(l.folder), subject: l.subject.clone(), loss: Loss::Item });
+    }
+    for f in findings.iter().filter(|f| f.loss >= Loss::Partial && f.at.nid.is_some_and(pstkit::Nid::is_message)) {
+        let nid = f.at.nid.map(|n| n.0);
+        match out.iter_mut().find(|n| n.nid == nid) {
+            Some(known) => known.loss = known.loss.max(f.loss),
+            None => out.push(Named {
+                nid,
+                folder: f.folder.as_deref().unwrap_or_default().to_owned(),
+                subject: f.subject.as_deref().unwrap_or_default().to_owned(),
+                loss: f.loss,
+            }),
+        }
+    }
+    out.sort_by(|a, b| (std::cmp::Reverse(a.loss), &a.folder, a.nid).cmp(&(std::cmp::Reverse(b.loss), &b.folder, b.nid)));
+    out
+}
+
+/// The folders of a file by id.
+pub(crate) fn paths(source: Arc<dyn ReadAt>) -> HashMap<pstkit::Nid, String> {
+    Pst::from_source(source, &pstkit::OpenOptions::new()).map(|p| p.folder_paths()).unwrap_or_default()
+}
+
+pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
+    let writes = args.lossless || args.all;
+    if writes && args.out.is_none() && !args.in_place {
+        return Err(Failure::usage("-p and -y need -o OUT (the source is not touched) or --in-place"));
+    }
+    let source = open::source(&args.file, &ctx.global)?;
+    let sha256 = if args.hash { Some(Hashes { before: hash(ctx, &args.file, &*source)?, after: None }) } else { None };
+    if !writes {
+        return plan(ctx, args, &source, sha256);
+    }
+    // What only this file has is told before anything is done.
+    let local = local_only(ctx, &args.file, &source);
+    if let Some(local) = &local
+        && !ctx.global.machine()
+    {
+        repair_text::local(ctx, &args.file, local)?;
+    }
+    let (outcome, mode, undo) = if args.in_place {
+        let undo = undo_file(args);
+        // The lock of reading would keep the repair out.
+        drop(source);
+        let outcome = repair::repair_in_place(&args.file, &undo, &policy(args), &ctx.progress).map_err(|e| refused(ctx, args, e))?;
+        let undo = outcome.changed.then(|| undo.display().to_string());
+        (outcome, "in-place", undo)
+    } else {
+        let Some(out) = &args.out else { return Err(Failure::usage("-o OUT is missing")) };
+        same_file(&args.file, out)?;
+        let fail = |e| Failure::of(out, e);
+        let file = AtomicFile::create(out, args.force).map_err(fail)?;
+        let target: Arc<dyn Storage> = file.shared().map_err(fail)?;
+        let outcome = repair::repair(&source, &target, &policy(args), &ctx.progress).map_err(|e| refused(ctx, args, e))?;
+        drop(target);
+        drop(source);
+        file.commit().map_err(fail)?;
+        (outcome, "new-file", None)
+    };
+    let sha256 = match sha256 {
+        Some(h) => {
+            let source = open::source(&args.file, &ctx.global)?;
+            Some(Hashes { after: Some(hash(ctx, &args.file, &*source)?), ..h })
+        }
+        None => None,
+    };
+    let result = args.out.as_ref().unwrap_or(&args.file);
+    let paths = paths(open::source(result, &ctx.global)?);
+    let exit = outcome.exit_status();
+    let told = Told {
+        schema: "pstkit-repair/1",
+        file: args.file.display().to_string(),
+        mode,
+        out: args.out.as_ref().map(|p| p.display().to_string()),
+        undo_file: undo,
+        policy: policy(args),
+        sha256,
+        local_only: local,
+        before: &outcome.before,
+        plan: &outcome.plan,
+        changed: outcome.changed,
+        passes: Some(outcome.passes),
+        after: Some(&outcome.after),
+        account: Some(&outcome.account),
+        named: named(&outcome.before.findings, Some(&outcome.account), &paths),
+        next: repair_text::next(args, &outcome, result),
+        exit,
+    };
+    if ctx.global.machine() {
+        ctx.json(&told)?;
+    } else {
+        repair_text::done(ctx, &told)?;
+    }
+    Ok(Status::from_bits(exit))
+}
+
+/// The plan alone.
+fn plan(ctx: &mut Context, args: &RepairArgs, source: &Arc<dyn ReadAt>, sha256: Option<Hashes>) -> Outcome {
+    let path = &args.file;
+    let options = CheckOptions::default().threads(ctx.global.threads).path(path.display().to_string());
+    let before = check(Arc::clone(source), &options, &ctx.progress).map_err(|e| Failure::of(path, e))?;
+    match before.verdict {
+        Verdict::NotPst => {
+            let what = open::describe(path, &ctx.global);
+            return Err(Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", path.display())));
+        }
+        Verdict::Unsupported => return Err(Failure::Said(Status::FAILED, format!("{}: its contents are encrypted", path.display()))),
+        _ => {}
+    }
+    let policy = policy(args);
+    let plan = before.plan(&policy);
+    let lost = before.exit_status(Severity::Fatal) & 64;
+    let exit = if plan.is_empty() { 0 } else { 4 } | lost;
+    let told = Told {
+        schema: "pstkit-repair/1",
+        file: path.display().to_string(),
+        mode: "plan",
+        out: None,
+        undo_file: None,
+        policy,
+        sha256,
+        local_only: local_only(ctx, path, source),
+        before: &before,
+        plan: &plan,
+        changed: false,
+        passes: None,
+        after: None,
+        account: None,
+        named: named(&before.findings, None, &HashMap::new()),
+        next: repair_text::next_of_plan(args, &plan),
+        exit,
+    };
+    if ctx.global.machine() {
+        ctx.json(&told)?;
+    } else {
+        if let Some(local) = &told.local_only {
+            repair_text::local(ctx, path, local)?;
+        }
+        repair_text::plan(ctx, &told)?;
+    }
+    Ok(Status::from_bits(exit))
+}
+
+/// Refuses to write a file onto its own source.
+pub(crate) fn same_file(source: &Path, out: &Path) -> Result<(), Failure> {
+    match (source.canonicalize(), out.canonicalize()) {
+        (Ok(a), Ok(b)) if a == b => {
+            Err(Failure::usage(format!("{}: the source itself; give another name (`repair` can work --in-place)", render::clean(&out.display().to_string()))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What keeps a repair from being done.
+fn refused(ctx: &Context, args: &RepairArgs, e: Error) -> Failure {
+    match e.kind() {
+        ErrorKind::NotPst(_) => {
+            let what = open::describe(&args.file, &ctx.global);
+            Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", args.file.display()))
+        }
+        ErrorKind::Usage(why) if why.contains("has to be allowed") => {
+            Failure::Said(Status::LEFT, format!("{}: nothing was written: {why} (--allow-loss)", args.file.display()))
+        }
+        _ => Failure::of(&args.file, e),
+    }
+}

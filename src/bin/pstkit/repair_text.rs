@@ -1,0 +1,224 @@
+//! What `pstkit repair` says to a person.
+
+use crate::args::RepairArgs;
+use crate::repair::{Named, Told};
+use crate::status::Failure;
+use crate::{Context, check, render};
+use pstkit::check::Report;
+use pstkit::finding::Loss;
+use pstkit::repair::{Account, LocalOnly, Outcome, Plan};
+use pstkit::rules::Severity;
+use std::io::Write;
+use std::path::Path;
+
+/// Names that are printed without `-v`.
+const NAMES: usize = 20;
+
+fn wide(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// What deleting an OST would lose.
+pub(crate) fn local(ctx: &mut Context, path: &Path, local: &LocalOnly) -> Result<(), Failure> {
+    let file = path.display();
+    writeln!(ctx.out, "{file} is an offline cache: Outlook makes a new one from the server when it is deleted.")?;
+    if local.items.is_empty() {
+        writeln!(ctx.out, "Nothing was found that exists only here.")?;
+    } else {
+        let n = render::count(wide(local.items.len()), "message", "messages");
+        writeln!(ctx.out, "Deleting it may lose {n} that may exist only here:")?;
+        for (reason, n) in local.counts() {
+            writeln!(ctx.out, "  {}: {}", reason.as_str(), render::grouped(n))?;
+        }
+        let most = if ctx.global.verbose { usize::MAX } else { 5 };
+        for i in local.items.iter().take(most) {
+            let subject = render::cut(i.subject.as_deref().unwrap_or(""), 60);
+            writeln!(ctx.out, "    \"{subject}\" in {} ({})", render::clean(&i.folder), i.reason.as_str())?;
+        }
+        let left = local.items.len().saturating_sub(most);
+        if left > 0 {
+            writeln!(ctx.out, "    … and {} more (-v)", render::grouped(wide(left)))?;
+        }
+        writeln!(ctx.out, "`pstkit convert \"{file}\" -o local.pst --to unicode --local-only` saves them.")?;
+    }
+    if !local.sync_known {
+        writeln!(ctx.out, "This file does not say which folders are synchronised: folders of this computer alone could not be told.")?;
+    }
+    writeln!(ctx.out)?;
+    Ok(())
+}
+
+fn actions(ctx: &mut Context, plan: &Plan) -> Result<(), Failure> {
+    for (i, a) in plan.actions.iter().enumerate() {
+        let mark = if a.selected { "" } else { " [left out]" };
+        let cost = match (a.lossless, a.loss) {
+            (true, _) => "no loss",
+            (false, Loss::None | Loss::Metadata) => "may give up metadata",
+            (false, Loss::Partial) => "what is damaged of these items stays lost; the rest is kept",
+            (false, Loss::Item) => "what cannot be read of these items stays lost; the rest is kept",
+        };
+        let n = render::count(a.violations, "violation", "violations");
+        writeln!(ctx.out, "  {}. {}{mark}", i.saturating_add(1), a.what)?;
+        writeln!(ctx.out, "     {n}: {}; {cost}", a.rules.join(" "))?;
+    }
+    for (code, n) in &plan.beyond {
+        writeln!(ctx.out, "  - {code} stays: nothing can mend it ({n} times)")?;
+    }
+    Ok(())
+}
+
+/// The plan alone.
+pub(crate) fn plan(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
+    writeln!(ctx.out, "{}", told.file)?;
+    hashes(ctx, told)?;
+    writeln!(ctx.out, "before: {}", told.before.summary())?;
+    if told.plan.actions.is_empty() {
+        writeln!(ctx.out, "plan: nothing is to be done")?;
+    } else if told.plan.is_empty() {
+        writeln!(ctx.out, "plan: nothing has to be done; these could be, and Outlook does not mind them:")?;
+        actions(ctx, told.plan)?;
+    } else {
+        writeln!(ctx.out, "plan:")?;
+        actions(ctx, told.plan)?;
+        if told.plan.salvage {
+            writeln!(ctx.out, "  The whole file is searched for what the trees do not reach any more.")?;
+        }
+    }
+    check::account(ctx, told.before)?;
+    names(ctx, &told.named)?;
+    writeln!(ctx.out, "\n{}", told.next)?;
+    Ok(())
+}
+
+fn hashes(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
+    if let Some(h) = &told.sha256 {
+        writeln!(ctx.out, "sha256 of the source before: {}", h.before)?;
+        if let Some(after) = &h.after {
+            writeln!(ctx.out, "sha256 of the source after:  {after}")?;
+        }
+    }
+    Ok(())
+}
+
+/// What was done, and what is left.
+pub(crate) fn done(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
+    writeln!(ctx.out, "{}", told.file)?;
+    hashes(ctx, told)?;
+    writeln!(ctx.out, "before: {}", told.before.summary())?;
+    if !told.plan.actions.is_empty() {
+        writeln!(ctx.out, "plan:")?;
+        actions(ctx, told.plan)?;
+    }
+    let passes = match told.passes {
+        Some(n) if n > 1 => format!(" in {n} passes"),
+        _ => String::new(),
+    };
+    let done = match (told.changed, &told.out, &told.undo_file) {
+        (true, Some(out), _) => format!("repaired into {out}{passes}"),
+        (true, None, Some(undo)) => format!("repaired in place{passes}; {undo} undoes it"),
+        (true, None, None) => format!("repaired in place{passes}"),
+        (false, Some(out), _) => format!("nothing was changed; {out} is the same, byte for byte"),
+        (false, None, _) => "nothing was changed".to_owned(),
+    };
+    writeln!(ctx.out, "done: {done}")?;
+    if let Some(after) = told.after {
+        writeln!(ctx.out, "after: {}", after.summary())?;
+        left(ctx, after)?;
+    }
+    if let Some(a) = told.account {
+        account(ctx, a)?;
+    }
+    names(ctx, &told.named)?;
+    writeln!(ctx.out, "\n{}", told.next)?;
+    Ok(())
+}
+
+/// What is left, in short.
+pub(crate) fn left(ctx: &mut Context, after: &Report) -> Result<(), Failure> {
+    for c in after.counts.iter().filter(|c| c.severity >= Severity::Warning && c.listed > 0) {
+        let n = c.listed.saturating_add(c.omitted);
+        writeln!(ctx.out, "  left: {} {} {} ({n} times)", c.severity, c.rule.code, c.rule.message)?;
+    }
+    Ok(())
+}
+
+/// The account of items.
+pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
+    let mut rows = vec![["", "expected", "whole", "in part", "recovered", "lost"].map(str::to_owned).to_vec()];
+    for (name, c) in
+        [("folders", a.folders), ("messages", a.messages), ("associated messages", a.associated), ("attachments", a.attachments)]
+    {
+        let cells = [c.expected, c.ok, c.partial, c.recovered, c.lost].map(render::grouped);
+        rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
+    }
+    writeln!(ctx.out)?;
+    render::table(&mut ctx.out, 2, &[1, 2, 3, 4, 5], &rows)?;
+    if a.rehomed > 0 {
+        writeln!(ctx.out, "  {} under Lost and Found: their folder is not there any more", render::count(a.rehomed, "object is", "objects are"))?;
+    }
+    if a.values_lost > 0 {
+        writeln!(ctx.out, "  {} could not be read, or not wholly", render::count(a.values_lost, "value", "values"))?;
+    }
+    for (nid, why) in a.dropped.iter().take(NAMES) {
+        writeln!(ctx.out, "  left out: node {nid:#x}: {why}")?;
+    }
+    Ok(())
+}
+
+/// What is gone or there in part, by name.
+pub(crate) fn names(ctx: &mut Context, named: &[Named]) -> Result<(), Failure> {
+    for (loss, head) in [(Loss::Item, "lost:"), (Loss::Partial, "there in part:")] {
+        let some: Vec<&Named> = named.iter().filter(|n| n.loss == loss).collect();
+        if some.is_empty() {
+            continue;
+        }
+        let most = if ctx.global.verbose { usize::MAX } else { NAMES };
+        writeln!(ctx.out, "\n{head}")?;
+        for n in some.iter().take(most) {
+            let subject = render::cut(&n.subject, 60);
+            let nid = n.nid.map_or_else(String::new, |n| format!("{n:#x} "));
+            writeln!(ctx.out, "  {nid}\"{subject}\" in {}", render::clean(&n.folder))?;
+        }
+        let rest = some.len().saturating_sub(most);
+        if rest > 0 {
+            writeln!(ctx.out, "  … and {} more (-v)", render::grouped(wide(rest)))?;
+        }
+    }
+    Ok(())
+}
+
+/// What to do after a plan.
+pub(crate) fn next_of_plan(args: &RepairArgs, plan: &Plan) -> String {
+    let file = args.file.display();
+    if plan.is_empty() {
+        return "Nothing has to be done.".to_owned();
+    }
+    let all = format!("`pstkit repair -y \"{file}\" -o repaired.pst` does all of it into a new file");
+    if plan.is_lossless() {
+        format!("Nothing was written. Next: {all}.")
+    } else {
+        format!("Nothing was written. Next: {all}; with -p only what gives nothing up.")
+    }
+}
+
+/// What to do after a repair.
+pub(crate) fn next(args: &RepairArgs, outcome: &Outcome, result: &Path) -> String {
+    let (file, result) = (args.file.display(), result.display());
+    if !outcome.changed {
+        return if outcome.plan.is_empty() {
+            "Nothing had to be done.".to_owned()
+        } else {
+            format!("What is wrong cannot be set right without giving something up: `pstkit repair -y \"{file}\" -o repaired.pst`.")
+        };
+    }
+    let keep = if args.in_place { "the undo file" } else { "the damaged file" };
+    if !outcome.after.is_healthy() {
+        return format!("Problems are left: `pstkit check \"{result}\"` lists them. Keep {keep}.");
+    }
+    let lost = if outcome.account.has_loss() {
+        " What is lost may be in a backup, or among what was deleted: `pstkit recover` looks for that too."
+    } else {
+        ""
+    };
+    format!("Next: open \"{result}\" in Outlook, and keep {keep} until you have seen that nothing is missing.{lost}")
+}

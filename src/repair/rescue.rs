@@ -1,0 +1,48 @@
+//! Rescue: everything that is in a file, also what was deleted, into a new file.
+
+use super::account::Account;
+use super::rebuild::{readable, settle};
+use crate::check::{CheckOptions, Report, check};
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::{ReadAt, Storage};
+use crate::limits::Limits;
+use crate::monitor::Monitor;
+use crate::recover::{self, Found};
+use crate::write::{CopyOptions, copy};
+use std::sync::Arc;
+
+/// What a rescue brought.
+#[derive(Debug)]
+pub struct Rescued {
+    /// What became of everything.
+    pub account: Account,
+    /// What was deleted, with where it comes from.
+    pub found: Vec<Found>,
+    /// Older states of messages that are there; they are left out.
+    pub older_states: u64,
+    /// What is wrong with the result.
+    pub after: Report,
+}
+
+/// Writes everything that can be found in `source` to `target`, which is overwritten: what is listed, what only older generations of the
+/// trees list, and messages that nothing lists. What was deleted goes to folders below `Lost and Found`.
+///
+/// # Errors
+/// [`ErrorKind::NotPst`] where nothing in the source is part of such a file, [`ErrorKind::Unsupported`] where it is encrypted;
+/// errors of the media; cancellation. The target then holds no header.
+pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, monitor: &dyn Monitor) -> Result<Rescued> {
+    let options = recover::Options { limits: Limits::default(), thorough: true };
+    let mut recovered = recover::open(Arc::clone(source), &options, monitor)?;
+    let (mut found, mut names, mut older_states) = (Vec::new(), std::collections::BTreeMap::new(), 0);
+    if let Some(d) = recover::deleted(&recovered, monitor)? {
+        (found, names, older_states) = (d.found, d.folder_names, d.older_states);
+        recovered.ndb = d.ndb;
+    }
+    let mut account = Account::default();
+    let pst = readable(&recovered, &mut account);
+    let report = copy(&pst, target.as_ref(), &CopyOptions { folder_names: names, ..CopyOptions::same(&pst) }, monitor)?;
+    settle(&mut account, &report);
+    target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
+    let after = check(Arc::clone(target) as Arc<dyn ReadAt>, &CheckOptions::default(), monitor)?;
+    Ok(Rescued { account, found, older_states, after })
+}
