@@ -50,6 +50,10 @@ pub struct Account {
     pub attachments: Count,
     /// Messages that are gone, by name.
     pub lost: Vec<LostMessage>,
+    /// Messages that are there in part, by node id; the first thousand.
+    pub partial: Vec<u32>,
+    /// Bytes that the file has lost at its end, where the trees are not whole either: nothing says what was in them.
+    pub missing_bytes: u64,
     /// Objects that are under Lost and Found now.
     pub rehomed: u64,
     /// Values that are not whole.
@@ -63,5 +67,6 @@ impl Account {
     pub fn has_loss(&self) -> bool {
         [self.folders, self.messages, self.associated, self.attachments].iter().any(|c| c.lost > 0 || c.partial > 0)
             || !self.lost.is_empty()
+            || self.missing_bytes > 0
     }
 }

@@ -13,7 +13,7 @@
 //! the old file stays under the undo file's name.
 
 use super::plan::Policy;
-use super::rebuild::{Outcome, repair, untouched};
+use super::rebuild::{Outcome, missing_bytes, repair, untouched};
 use super::undo::UndoRecord;
 use super::Account;
 use crate::check::{CheckOptions, Report, check};
@@ -174,7 +174,7 @@ pub fn repair_in_place(path: &Path, undo: &Path, policy: &Policy, monitor: &dyn 
             && (partial || after.is_healthy())
         {
             commit(storage.as_ref(), &planned, layout, &mut |record| record.save(undo))?;
-            let account = unchanged(&after);
+            let account = Account { missing_bytes: missing_bytes(&before), ..unchanged(&after) };
             return Ok(Outcome { before, plan, after, account, passes: 1, changed: true });
         }
         if partial {

@@ -5,7 +5,7 @@ use super::inplace::{restructured, unchanged};
 use super::plan::{Plan, Policy};
 use crate::check::{CheckOptions, Report, check};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Strict;
+use crate::finding::{Finding, Strict, Value};
 use crate::format::bytes::{index, wide};
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::page::NbtEntry;
@@ -15,7 +15,7 @@ use crate::messaging::Pst;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::{Index, Ndb};
 use crate::recover::{self, Recovered};
-use crate::rules::Severity;
+use crate::rules::{self, Severity};
 use crate::write::{CopyOptions, CopyReport, copy};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -73,12 +73,12 @@ pub fn repair(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, policy: &Poli
             return Ok(untouched(before, plan));
         };
         copy_bytes(view.as_ref(), target.as_ref(), monitor)?;
-        let account = unchanged(&after);
+        let account = Account { missing_bytes: missing_bytes(&before), ..unchanged(&after) };
         return Ok(Outcome { before, plan, after, account, passes: 1, changed: true });
     }
     let recover_options = recover::Options { limits: Limits::default(), thorough: true };
     let recovered = recover::open(Arc::clone(source), &recover_options, monitor)?;
-    let mut account = Account::default();
+    let mut account = Account { missing_bytes: missing_bytes(&before), ..Account::default() };
     let pst = readable(&recovered, &mut account);
     let report = copy(&pst, target.as_ref(), &CopyOptions::same(&pst), monitor)?;
     settle(&mut account, &report);
@@ -107,6 +107,16 @@ pub fn repair(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, policy: &Poli
         }
     }
     Ok(Outcome { before, plan, after, account, passes, changed: true })
+}
+
+/// Bytes that are missing at the end of a file whose trees are not whole: what was in them cannot be told.
+pub(super) fn missing_bytes(before: &Report) -> u64 {
+    let cut = |f: &Finding| match (&f.actual, &f.expected) {
+        (Value::Number(a) | Value::Hex(a), Value::Number(b) | Value::Hex(b)) => a.saturating_sub(*b),
+        _ => 0,
+    };
+    let at_end = before.findings.iter().find(|f| std::ptr::eq(f.rule, &rules::EOF_MISMATCH)).map_or(0, cut);
+    if before.items.complete { 0 } else { at_end }
 }
 
 /// The outcome where nothing is done.
@@ -177,6 +187,7 @@ pub(super) fn settle(account: &mut Account, report: &CopyReport) {
     add(&mut account.associated, report.associated);
     add(&mut account.attachments, report.attachments);
     account.rehomed = account.rehomed.saturating_add(report.rehomed);
+    account.partial.extend(report.partial.iter().map(|nid| nid.0));
     account.values_lost = account.values_lost.saturating_add(report.values_lost);
     account.dropped.extend(report.dropped.iter().map(|(nid, why)| (nid.0, (*why).to_owned())));
 }

@@ -101,8 +101,14 @@ fn write(ctx: &mut Context, file: &Path, pst: &Pst, out: &Path, force: bool, opt
         }
     }
     let most = if ctx.global.verbose { usize::MAX } else { SAID };
-    for (nid, why) in report.dropped.iter().take(most) {
-        ctx.note(format_args!("{}: left out: node {nid}: {why}", file.display()));
+    if !report.dropped.is_empty() {
+        let n = render::count(u64::try_from(report.dropped.len()).unwrap_or(0), "node", "nodes");
+        ctx.note(format_args!("{}: {n} beside the mail left out: not readable, or without a place in the copy (-v)", file.display()));
+    }
+    if ctx.global.verbose {
+        for (nid, why) in &report.dropped {
+            ctx.note(format_args!("{}: left out: node {nid}: {why}", file.display()));
+        }
     }
     if exit & 64 != 0 || ctx.global.verbose {
         for f in report.problems.iter().take(most) {

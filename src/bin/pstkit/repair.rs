@@ -3,7 +3,6 @@
 use crate::args::RepairArgs;
 use crate::status::{Failure, Outcome, Status};
 use crate::{Context, open, render, repair_text};
-use pstkit::Pst;
 use pstkit::check::{CheckOptions, Report, Verdict, check};
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Loss};
@@ -13,9 +12,10 @@ use pstkit::monitor::{Monitor as _, Phase};
 use pstkit::recover;
 use pstkit::repair::{self, Account, LocalOnly, Plan, Policy};
 use pstkit::rules::Severity;
+use pstkit::{Nid, OpenOptions, Pst};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,8 +33,7 @@ pub(crate) struct Hashes {
 /// A message that is gone or there in part, by name.
 #[derive(Debug, Serialize)]
 pub(crate) struct Named {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) nid: Option<u32>,
+    pub(crate) nid: u32,
     pub(crate) folder: String,
     pub(crate) subject: String,
     pub(crate) loss: Loss,
@@ -116,32 +115,44 @@ fn local_only(ctx: &Context, path: &Path, source: &Arc<dyn ReadAt>) -> Option<Lo
     if is_ost { repair::local_only(&pst, &ctx.progress).ok() } else { None }
 }
 
-/// What a report and an account know by name: gone, or there in part.
-pub(crate) fn named(findings: &[Finding], account: Option<&Account>, paths: &HashMap<pstkit::Nid, String>) -> Vec<Named> {
-    let path = |nid: u32| paths.get(&pstkit::Nid(nid)).cloned().unwrap_or_else(|| pstkit::Nid(nid).to_string());
-    let mut out: Vec<Named> = Vec::new();
+/// What a report and an account know by name: gone, or there in part. `result` is the file as it is now, if there is one.
+pub(crate) fn named(findings: &[Finding], account: Option<&Account>, result: Option<&Pst>) -> Vec<Named> {
+    let paths = result.map(Pst::folder_paths).unwrap_or_default();
+    let path = |nid: Nid| paths.get(&nid).cloned().unwrap_or_default();
+    let mut out: BTreeMap<u32, Named> = BTreeMap::new();
     for l in account.iter().flat_map(|a| &a.lost) {
-        out.push(Named { nid: Some(l.nid), folder: path(l.folder), subject: l.subject.clone(), loss: Loss::Item });
+        out.insert(l.nid, Named { nid: l.nid, folder: path(Nid(l.folder)), subject: l.subject.clone(), loss: Loss::Item });
     }
-    for f in findings.iter().filter(|f| f.loss >= Loss::Partial && f.at.nid.is_some_and(pstkit::Nid::is_message)) {
-        let nid = f.at.nid.map(|n| n.0);
-        match out.iter_mut().find(|n| n.nid == nid) {
-            Some(known) => known.loss = known.loss.max(f.loss),
-            None => out.push(Named {
-                nid,
-                folder: f.folder.as_deref().unwrap_or_default().to_owned(),
-                subject: f.subject.as_deref().unwrap_or_default().to_owned(),
-                loss: f.loss,
-            }),
+    // how the result has a message counts more than what a finding says
+    let now = |nid: u32| {
+        let pst = result?;
+        let parent = pst.ndb().index().node(Nid(nid))?.parent;
+        let subject = pst.message(Nid(nid)).ok()?.subject().ok().flatten().unwrap_or_default();
+        Some(Named { nid, folder: path(parent), subject, loss: Loss::Partial })
+    };
+    let partial = account.into_iter().flat_map(|a| a.partial.iter().copied());
+    for nid in partial {
+        if let Some(named) = now(nid) {
+            out.insert(nid, named);
         }
     }
+    for f in findings.iter().filter(|f| f.loss >= Loss::Partial) {
+        let Some(nid) = f.at.nid.filter(|n| n.is_message()).map(|n| n.0) else { continue };
+        if let Some(known) = out.get_mut(&nid) {
+            known.loss = if now(nid).is_some() { known.loss } else { known.loss.max(f.loss) };
+            continue;
+        }
+        let told = || Named {
+            nid,
+            folder: f.folder.as_deref().unwrap_or_default().to_owned(),
+            subject: f.subject.as_deref().unwrap_or_default().to_owned(),
+            loss: f.loss,
+        };
+        out.insert(nid, now(nid).unwrap_or_else(told));
+    }
+    let mut out: Vec<Named> = out.into_values().collect();
     out.sort_by(|a, b| (std::cmp::Reverse(a.loss), &a.folder, a.nid).cmp(&(std::cmp::Reverse(b.loss), &b.folder, b.nid)));
     out
-}
-
-/// The folders of a file by id.
-pub(crate) fn paths(source: Arc<dyn ReadAt>) -> HashMap<pstkit::Nid, String> {
-    Pst::from_source(source, &pstkit::OpenOptions::new()).map(|p| p.folder_paths()).unwrap_or_default()
 }
 
 pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
@@ -188,7 +199,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         None => None,
     };
     let result = args.out.as_ref().unwrap_or(&args.file);
-    let paths = paths(open::source(result, &ctx.global)?);
+    let pst = Pst::from_source(open::source(result, &ctx.global)?, &OpenOptions::new()).ok();
     let exit = outcome.exit_status();
     let told = Told {
         schema: "pstkit-repair/1",
@@ -205,7 +216,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         passes: Some(outcome.passes),
         after: Some(&outcome.after),
         account: Some(&outcome.account),
-        named: named(&outcome.before.findings, Some(&outcome.account), &paths),
+        named: named(&outcome.before.findings, Some(&outcome.account), pst.as_ref()),
         next: repair_text::next(args, &outcome, result),
         exit,
     };
@@ -249,7 +260,7 @@ fn plan(ctx: &mut Context, args: &RepairArgs, source: &Arc<dyn ReadAt>, sha256: 
         passes: None,
         after: None,
         account: None,
-        named: named(&before.findings, None, &HashMap::new()),
+        named: named(&before.findings, None, None),
         next: repair_text::next_of_plan(args, &plan),
         exit,
     };

@@ -153,6 +153,10 @@ pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
     }
     writeln!(ctx.out)?;
     render::table(&mut ctx.out, 2, &[1, 2, 3, 4, 5], &rows)?;
+    if a.missing_bytes > 0 {
+        let n = render::size(a.missing_bytes);
+        writeln!(ctx.out, "  The last {n} of the file are missing, and the trees with them: nothing says what else was there.")?;
+    }
     if a.rehomed > 0 {
         writeln!(ctx.out, "  {} under Lost and Found: their folder is not there any more", render::count(a.rehomed, "object is", "objects are"))?;
     }
@@ -176,8 +180,8 @@ pub(crate) fn names(ctx: &mut Context, named: &[Named]) -> Result<(), Failure> {
         writeln!(ctx.out, "\n{head}")?;
         for n in some.iter().take(most) {
             let subject = render::cut(&n.subject, 60);
-            let nid = n.nid.map_or_else(String::new, |n| format!("{n:#x} "));
-            writeln!(ctx.out, "  {nid}\"{subject}\" in {}", render::clean(&n.folder))?;
+            let place = if n.folder.is_empty() { String::new() } else { format!(" in {}", render::clean(&n.folder)) };
+            writeln!(ctx.out, "  {:#x} \"{subject}\"{place}", n.nid)?;
         }
         let rest = some.len().saturating_sub(most);
         if rest > 0 {

@@ -92,7 +92,11 @@ impl Failure {
         match self {
             Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => None,
             Self::Output(e) => Some(format!("standard output: {e}")),
-            Self::Library(path, e) => Some(format!("{path}: {}", explain(e))),
+            Self::Library(path, e) => {
+                let why = explain(e);
+                // Some messages name the file themselves.
+                Some(if why.starts_with(path.as_str()) { why } else { format!("{path}: {why}") })
+            }
             Self::Said(_, text) => Some(text.clone()),
         }
     }

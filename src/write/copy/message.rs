@@ -1,7 +1,7 @@
 //! Messages: recipients, attachments, embedded messages to any depth without recursion.
 
 use super::object::{row_only, without_row_only};
-use super::{Copier, Trouble};
+use super::{Copier, LISTED_MAX, Trouble};
 use crate::error::Result;
 use crate::format::bytes::low32;
 use crate::format::context::ObjectValue;
@@ -69,6 +69,9 @@ impl<'s> Copier<'s, '_> {
         }
         let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
         Self::count(counts, readable, &trouble);
+        if (!readable || trouble.is_lossy()) && self.report.partial.len() < LISTED_MAX {
+            self.report.partial.push(nid);
+        }
         self.settle(trouble);
         Ok(())
     }

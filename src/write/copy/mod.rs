@@ -82,6 +82,8 @@ pub struct CopyReport {
     pub texts_lossy: u64,
     /// Objects whose folder is not there; they are in a folder of their own.
     pub rehomed: u64,
+    /// Messages that are there in part, the first of them.
+    pub partial: Vec<Nid>,
     /// Nodes that are left out, and why; those that are made anew are not among them.
     pub dropped: Vec<(Nid, &'static str)>,
     /// What was wrong with what was read, the first of it.
@@ -299,7 +301,11 @@ impl<'s> Copier<'s, '_> {
         if let Some(nid) = known {
             return Ok(nid);
         }
-        let parent = if self.out.folders.contains_key(&IPM_SUBTREE) { IPM_SUBTREE } else { Nid::ROOT_FOLDER };
+        // In an OST the usual id is another folder's.
+        let told = self.out.store_props().bytes(tags::IPM_SUBTREE_ENTRY_ID).and_then(EntryId::decode).map(|id| id.nid);
+        let usual = (self.pst.header().kind() != Some(FileKind::Ost)).then_some(IPM_SUBTREE);
+        let there = |nid: &Nid| nid.nid_type() == NidType::NORMAL_FOLDER && self.out.folders.contains_key(nid);
+        let parent = told.filter(there).or_else(|| usual.filter(there)).unwrap_or(Nid::ROOT_FOLDER);
         let nid = self.out.add_folder(parent, NAME)?;
         if let Some(f) = self.out.folders.get_mut(&nid) {
             f.is_lost_and_found = true;
