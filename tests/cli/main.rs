@@ -6,6 +6,7 @@ mod bad_input;
 mod check;
 mod inspect;
 mod reading;
+mod repair;
 mod support;
 mod usage;
 mod write;
