@@ -12,10 +12,10 @@
 //! header says. Where objects have to be written anew, the repaired file is written beside the old one and takes its name in one step;
 //! the old file stays under the undo file's name.
 
+use super::Account;
 use super::plan::Policy;
 use super::rebuild::{Outcome, missing_bytes, repair, untouched};
 use super::undo::UndoRecord;
-use super::Account;
 use crate::check::{CheckOptions, Report, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Ignore, Value};

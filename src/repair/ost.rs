@@ -83,13 +83,7 @@ pub struct LocalOnly {
 impl LocalOnly {
     /// How many items there are for each reason.
     pub fn counts(&self) -> Vec<(LocalReason, u64)> {
-        let all = [
-            LocalReason::Outbox,
-            LocalReason::Unsent,
-            LocalReason::SyncIssues,
-            LocalReason::LocalFolder,
-            LocalReason::NoServerId,
-        ];
+        let all = [LocalReason::Outbox, LocalReason::Unsent, LocalReason::SyncIssues, LocalReason::LocalFolder, LocalReason::NoServerId];
         let count = |r| self.items.iter().filter(|i| i.reason == r).map(|_| 1u64).sum::<u64>();
         all.into_iter().map(|r| (r, count(r))).filter(|(_, n)| *n > 0).collect()
     }

@@ -278,9 +278,10 @@ fn plan(ctx: &mut Context, args: &RepairArgs, source: &Arc<dyn ReadAt>, sha256: 
 /// Refuses to write a file onto its own source.
 pub(crate) fn same_file(source: &Path, out: &Path) -> Result<(), Failure> {
     match (source.canonicalize(), out.canonicalize()) {
-        (Ok(a), Ok(b)) if a == b => {
-            Err(Failure::usage(format!("{}: the source itself; give another name (`repair` can work --in-place)", render::clean(&out.display().to_string()))))
-        }
+        (Ok(a), Ok(b)) if a == b => Err(Failure::usage(format!(
+            "{}: the source itself; give another name (`repair` can work --in-place)",
+            render::clean(&out.display().to_string())
+        ))),
         _ => Ok(()),
     }
 }

@@ -158,7 +158,11 @@ pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
         writeln!(ctx.out, "  The last {n} of the file are missing, and the trees with them: nothing says what else was there.")?;
     }
     if a.rehomed > 0 {
-        writeln!(ctx.out, "  {} under Lost and Found: their folder is not there any more", render::count(a.rehomed, "object is", "objects are"))?;
+        writeln!(
+            ctx.out,
+            "  {} under Lost and Found: their folder is not there any more",
+            render::count(a.rehomed, "object is", "objects are")
+        )?;
     }
     if a.values_lost > 0 {
         writeln!(ctx.out, "  {} could not be read, or not wholly", render::count(a.values_lost, "value", "values"))?;

@@ -56,7 +56,13 @@ impl CopyOptions {
         let crypt = header.crypt_method().unwrap_or(CryptMethod::Permute);
         let kind = header.kind().unwrap_or(FileKind::Pst);
         let ndb = NdbOptions { kind, crypt, ..NdbOptions::new(layout.variant) };
-        Self { ndb, code_page: pst.default_code_page(), display_name: "Outlook Data File".to_owned(), item_ids: false, folder_names: BTreeMap::new() }
+        Self {
+            ndb,
+            code_page: pst.default_code_page(),
+            display_name: "Outlook Data File".to_owned(),
+            item_ids: false,
+            folder_names: BTreeMap::new(),
+        }
     }
 
     /// A copy of another variant, as Outlook would make a file of it.
