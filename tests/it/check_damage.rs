@@ -71,9 +71,10 @@ fn every_damage_is_found_and_the_first_cause_names_its_place() {
                 continue;
             }
             let first = r.findings.iter().find(|x| x.severity >= Severity::Error);
-            if kind.ends_with("garbage behind") {
-                // nothing is broken by it
-                assert!(r.findings.iter().any(|x| x.rule.code == "PST-H004" && names(x, &[], base.bytes.len())), "{} {kind}", f.file);
+            if kind.ends_with("garbage behind") || kind == "size too small" {
+                // what lies behind the end that the header names matters only where something uses it
+                let end = if kind == "size too small" { base.bytes.len() / 2 } else { base.bytes.len() };
+                assert!(r.findings.iter().any(|x| x.rule.code == "PST-H004" && names(x, &[], end)), "{} {kind}", f.file);
                 continue;
             }
             if kind == "roots elsewhere" {
