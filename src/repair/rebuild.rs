@@ -11,6 +11,7 @@ use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::page::NbtEntry;
 use crate::io::{ReadAt, Storage};
 use crate::limits::Limits;
+use crate::ltp::PropertyContext;
 use crate::messaging::Pst;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::{Index, Ndb};
@@ -125,14 +126,19 @@ pub(super) fn untouched(before: Report, plan: Plan) -> Outcome {
     Outcome { after: before.clone(), before, plan, account, passes: 0, changed: false }
 }
 
-/// Whether a node has data of its own that can be read whole. Tables follow from the objects that they list.
+/// Whether a node is an object of its own that can be read whole. Tables, and what belongs to a search folder, follow from other objects.
 fn is_readable(pst: &Pst, nid: Nid) -> bool {
-    let is_table = matches!(
+    let follows = matches!(
         nid.nid_type(),
-        NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE | NidType::SEARCH_CONTENTS_TABLE
+        NidType::HIERARCHY_TABLE
+            | NidType::CONTENTS_TABLE
+            | NidType::ASSOC_CONTENTS_TABLE
+            | NidType::SEARCH_CONTENTS_TABLE
+            | NidType::SEARCH_UPDATE_QUEUE
+            | NidType::SEARCH_CRITERIA_OBJECT
     );
-    let data = || pst.ndb().node(nid).and_then(|n| n.data(&mut Strict).ok()?.read_all(pst.ndb(), 1 << 20, &mut Strict).ok());
-    !is_table && data().is_some_and(|d| !d.is_empty())
+    let whole = || pst.ndb().node(nid).and_then(|n| PropertyContext::open(n, &mut Strict).ok().flatten());
+    !follows && whole().is_some_and(|pc| !pc.records().is_empty())
 }
 
 /// The file as everything above reads it: a recovered one with the folders of which only rows are left.
