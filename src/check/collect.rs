@@ -29,6 +29,8 @@ pub(super) struct Causes {
     unlisted: Vec<Bid>,
     /// The cause of everything that a truncated file lacks.
     pub truncated: Option<Cause>,
+    /// A block that is not where its entry says: what lies there instead is in use by nothing.
+    pub misplaced: Option<Cause>,
 }
 
 impl Causes {
@@ -104,11 +106,11 @@ impl Causes {
             // What a lost node, or a lost list of blocks, referred to has no other reference.
             return self.of_nodes().or_else(|| self.of_blocks()).or_else(|| self.bad_internal());
         }
-        if f.rule.layer == Layer::Data
-            || std::ptr::eq(f.rule, &rules::NODE_DATA_MISSING)
-            || std::ptr::eq(f.rule, &rules::NODE_SUB_MISSING)
-            || std::ptr::eq(f.rule, &rules::UNREADABLE)
-        {
+        if std::ptr::eq(f.rule, &rules::NODE_DATA_MISSING) || std::ptr::eq(f.rule, &rules::NODE_SUB_MISSING) {
+            // An entry of a torn page may say anything.
+            return self.of_block(f.at.bid?).or_else(|| f.at.nid.and_then(|n| self.of_node(n)));
+        }
+        if f.rule.layer == Layer::Data || std::ptr::eq(f.rule, &rules::UNREADABLE) {
             return self.of_block(f.at.bid?);
         }
         None
@@ -118,6 +120,18 @@ impl Causes {
     pub(super) fn bad_internal(&self) -> Option<Cause> {
         self.bad_blocks.iter().filter(|(bid, _)| Bid(**bid).is_internal()).map(|(_, c)| *c).min()
     }
+}
+
+/// Whether the passes over blocks have told this already: objects are read through the same decoders.
+fn was_told(f: &Finding) -> bool {
+    let later = std::ptr::eq(f.rule, &rules::UNUSED_SUBNODE) || std::ptr::eq(f.rule, &rules::DATA_TREE_DEPTH);
+    (f.rule.layer == Layer::Data && !later) || std::ptr::eq(f.rule, &rules::UNREADABLE)
+}
+
+/// Whether a finding is about one block, and so about the object that has it.
+fn about_a_block(rule: &'static Rule) -> bool {
+    let others = [&rules::ENTRY_PLACE, &rules::ENTRY_SIZE, &rules::BLOCK_STRADDLES, &rules::OVERLAP, &rules::MAP_OVERLAP];
+    rule.layer == Layer::Data || rule.layer == Layer::NodeTree || others.iter().any(|r| std::ptr::eq(*r, rule))
 }
 
 fn find(ranges: &[(u64, Option<u64>, Cause)], id: u64) -> Option<Cause> {
@@ -175,6 +189,19 @@ pub(super) struct Collector<'c> {
     owners: HashMap<Cause, (Location, Loss)>,
     /// Where the object at hand is.
     pub at: Location,
+    /// What was found about it, in order, listed or not.
+    trail: Vec<Step>,
+}
+
+/// Something found about an object.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    severity: Severity,
+    loss: Loss,
+    nid: Option<Nid>,
+    sub: Option<Nid>,
+    /// Its place in the list, if it was listed.
+    place: Option<usize>,
 }
 
 impl<'c> Collector<'c> {
@@ -193,6 +220,7 @@ impl<'c> Collector<'c> {
             touched: None,
             owners: HashMap::new(),
             at: Location::NONE,
+            trail: Vec::new(),
         }
     }
 
@@ -201,10 +229,29 @@ impl<'c> Collector<'c> {
         Self { objects: true, ..Self::new(options, Some(causes)) }
     }
 
+    /// Findings of a rule turn out to matter more than they seemed to, unless the caller has said how much they matter.
+    pub(super) fn raise(&mut self, rule: &'static Rule, severity: Severity) {
+        if self.options.severities.iter().any(|(r, _)| std::ptr::eq(*r, rule)) {
+            return;
+        }
+        for f in self.findings.iter_mut().filter(|f| std::ptr::eq(f.rule, rule)) {
+            f.severity = f.severity.max(severity);
+        }
+        if let Some((_, tally)) = self.tallies.get_mut(rule.code) {
+            tally.severity = tally.severity.max(severity);
+        }
+    }
+
+    /// Whether a rule was found broken.
+    pub(super) fn has(&self, rule: &'static Rule) -> bool {
+        self.tallies.contains_key(rule.code)
+    }
+
     /// Begins with an object; [`loss`](Self::loss) tells the worst loss from here on.
     pub(super) fn watch(&mut self, at: Location) {
         self.loss = Loss::None;
         self.touched = None;
+        self.trail.clear();
         self.context = Context::Free;
         self.at = at;
     }
@@ -213,6 +260,20 @@ impl<'c> Collector<'c> {
     pub(super) fn touch(&mut self, bid: Bid, loss: Loss) {
         if let Some(cause) = self.causes.and_then(|c| c.of_block(bid)) {
             self.blame(cause, loss);
+        }
+    }
+
+    /// A place in what is found about the object at hand, for [`suffer`](Self::suffer).
+    pub(super) fn mark(&self) -> usize {
+        self.trail.len()
+    }
+
+    /// If something that costs something, or matters as much as `severity`, was found since the mark, what follows is a consequence of
+    /// the first of it.
+    pub(super) fn suffer(&mut self, mark: usize, severity: Severity) {
+        let since = self.trail.get(mark..).unwrap_or_default();
+        if let Some(step) = since.iter().find(|s| s.loss > Loss::None || s.severity >= severity) {
+            self.context = Context::Here(step.place);
         }
     }
 
@@ -227,16 +288,20 @@ impl<'c> Collector<'c> {
     pub(super) fn add(&mut self, mut f: Finding) -> Option<usize> {
         self.reports = self.reports.saturating_add(1);
         self.loss = self.loss.max(f.loss);
-        if self.objects
-            && let Some(cause) = self.causes.and_then(|c| c.of_finding(&f))
-        {
-            self.blame(cause, f.loss);
+        if self.objects && was_told(&f) {
+            if let Some(cause) = self.causes.and_then(|c| c.of_finding(&f)) {
+                self.blame(cause, f.loss);
+            }
             return None;
         }
+        // What is left over in a heap follows from what is wrong with the heap.
+        let leaked = std::ptr::eq(f.rule, &rules::HN_ITEM_LEAKED);
+        let before = self.trail.last().filter(|b| leaked && b.severity >= Severity::Warning);
+        let follows = before.filter(|b| (b.nid, b.sub) == (f.at.nid, f.at.sub)).map(|b| Context::Here(b.place));
         f.severity = self.options.severity_of(&f);
         let severity = f.severity;
         let cause = self.causes.and_then(|c| c.of_finding(&f)).or(self.touched);
-        let context = cause.map_or(self.context, Context::Known);
+        let context = cause.map_or(follows.unwrap_or(self.context), Context::Known);
         let most = crate::format::bytes::wide(self.options.max_findings);
         let tally = self.tally(f.rule);
         if context != Context::Free {
@@ -253,26 +318,17 @@ impl<'c> Collector<'c> {
             return None;
         }
         tally.severity = tally.severity.max(severity);
-        if tally.listed >= most {
-            tally.omitted = tally.omitted.saturating_add(1);
-            return None;
+        let listed = tally.listed < most;
+        let count = if listed { &mut tally.listed } else { &mut tally.omitted };
+        *count = count.saturating_add(1);
+        let place = listed.then_some(self.findings.len());
+        if self.objects {
+            self.trail.push(Step { severity, loss: f.loss, nid: f.at.nid, sub: f.at.sub, place });
         }
-        tally.listed = tally.listed.saturating_add(1);
-        self.findings.push(f);
-        Some(self.findings.len().saturating_sub(1))
-    }
-
-    /// Gives what was found of a rule a higher severity, unless the caller has set one for the rule.
-    pub(super) fn raise(&mut self, rule: &'static Rule, severity: Severity) {
-        if self.options.severities.iter().any(|(r, _)| std::ptr::eq(*r, rule)) {
-            return;
+        if listed {
+            self.findings.push(f);
         }
-        for f in self.findings.iter_mut().filter(|f| std::ptr::eq(f.rule, rule)) {
-            f.severity = f.severity.max(severity);
-        }
-        if let Some((_, tally)) = self.tallies.get_mut(rule.code) {
-            tally.severity = tally.severity.max(severity);
-        }
+        place
     }
 
     /// Counts a violation under its cause, or lists it where there is none.
@@ -340,7 +396,7 @@ impl<'c> Collector<'c> {
         }
         for (cause, (at, loss)) in &self.owners {
             if let Some(f) = self.findings.get_mut(cause.0) {
-                if f.at.nid.is_none() {
+                if f.at.nid.is_none() && about_a_block(f.rule) {
                     f.at.nid = at.nid;
                     f.at.sub = f.at.sub.or(at.sub);
                 }

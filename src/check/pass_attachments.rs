@@ -68,6 +68,7 @@ pub(super) fn run<'a>(
     Ok(())
 }
 
+/// An attachment's properties, and its row.
 fn attachment<'a>(
     objects: &Objects<'a>,
     message: &Node<'a>,
@@ -81,18 +82,33 @@ fn attachment<'a>(
     if !objects.causes.is_empty() {
         out.touch(node.data, Loss::Item);
     }
+    let before = out.mark();
     let Some(pc) = objects.properties(node, out)? else {
         out.loss = Loss::Item;
         return Ok(());
     };
+    attachment_properties(objects, &pc, depth, pending, out)?;
     if let Some(table) = table
         && let Some(row) = table.row_by_id(nid.0, &mut Ignore)?
     {
+        let outer = out.context;
+        out.suffer(before, Severity::Warning);
         objects.compare(&row, table, &pc, (&rules::ATTACH_ROW, rules::ATTACH_ROW.severity), out)?;
+        out.context = outer;
     }
+    Ok(())
+}
+
+fn attachment_properties<'a>(
+    objects: &Objects<'a>,
+    pc: &PropertyContext<'a>,
+    depth: u16,
+    pending: &mut Vec<Pending<'a>>,
+    out: &mut Collector<'_>,
+) -> Result<()> {
     let at = pc.at();
-    objects.require(&pc, &[tags::RENDERING_POSITION], &rules::RENDERING_POSITION, Loss::None, out)?;
-    size(&pc, out)?;
+    objects.require(pc, &[tags::RENDERING_POSITION], &rules::RENDERING_POSITION, Loss::None, out)?;
+    size(pc, out)?;
     let method = pc.int(tags::ATTACH_METHOD.id());
     match method {
         None => out.report(Finding::new(&rules::ATTACH_METHOD, at.with_tag(tags::ATTACH_METHOD)).actual("missing"))?,
@@ -137,7 +153,7 @@ fn size(pc: &PropertyContext<'_>, out: &mut Collector<'_>) -> Result<()> {
     let Some(stored) = pc.int(tags::ATTACH_SIZE.id()) else {
         return out.report(Finding::new(&rules::ATTACH_SIZE, at).actual("missing"));
     };
-    if out.loss > Loss::None {
+    if out.loss >= Loss::Partial {
         return Ok(());
     }
     let mut total = 0u64;

@@ -66,7 +66,11 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     )?;
     let mut rest = objects.collector();
     strays(&objects, &mut rest)?;
-    row_versions(&mut versions, &mut rest)?;
+    versions.sort_unstable();
+    // A table that has a version twice has been told.
+    if !out.has(&rules::TC_ROW_VER) {
+        row_versions(&versions, &mut rest)?;
+    }
     check.census.row_version = versions.last().copied().unwrap_or(0);
     check.out.merge(rest, monitor);
     Ok(())
@@ -79,7 +83,9 @@ fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry) -> Result<FolderFacts<'a>> {
     out.watch(at);
     let Some(node) = objects.ndb.node(n.nid) else { return Ok(facts) };
     objects.look_for_bad_blocks(&node, out)?;
+    let before = out.mark();
     let pc = objects.properties(node, out)?;
+    out.suffer(before, Severity::Error);
     if let Some(pc) = &pc {
         let wanted = [tags::DISPLAY_NAME, tags::CONTENT_COUNT, tags::CONTENT_UNREAD_COUNT, tags::SUBFOLDERS];
         objects.require(pc, &wanted, &rules::FOLDER_PROPERTY, Loss::Metadata, out)?;
@@ -168,20 +174,18 @@ fn folder_table(
         out.add_under(f, objects.causes.of_node(nid));
         return Ok(facts);
     };
-    let before = out.findings.len();
+    let before = out.mark();
     objects.look_for_bad_blocks(&node, out)?;
     let table = objects.table(node, out)?;
     // Rows that cannot be read follow from what is wrong with the table.
-    if out.findings.get(before..).unwrap_or_default().iter().any(|f| f.loss > Loss::None) {
-        out.context = Context::Here(Some(before));
-    }
+    out.suffer(before, Severity::Error);
     let Some(table) = table else {
         for id in listed {
             out.add(Finding::new(kind.not_listed, Location::node(Nid(*id))).loss(Loss::Metadata));
         }
         return Ok(facts);
     };
-    facts.readable = out.loss <= Loss::Metadata;
+    facts.readable = out.loss <= Loss::Metadata && out.context == Context::Free;
     let mut ids = Vec::new();
     let mut rows = table.rows();
     while let Some(row) = rows.next(&mut Ignore)? {
@@ -329,8 +333,7 @@ fn strays(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
 }
 
 /// Row versions are unique over all folders' tables.
-fn row_versions(versions: &mut [u32], out: &mut Collector<'_>) -> Result<()> {
-    versions.sort_unstable();
+fn row_versions(versions: &[u32], out: &mut Collector<'_>) -> Result<()> {
     let twice = versions.iter().zip(versions.iter().skip(1)).filter(|(a, b)| a == b && **a != 0).count();
     if twice > 0 {
         let text = format!("{} of {} rows", wide(twice), count_of(versions));

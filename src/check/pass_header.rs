@@ -41,7 +41,10 @@ pub(super) fn open(source: &dyn ReadAt, out: &mut Collector<'_>) -> Result<Openi
     match layout {
         Some(layout) => {
             let header = Header::decode_as(layout, &bytes);
-            header.verify(&bytes, out)?;
+            // Fields that are not there have nothing to be compared with.
+            if bytes.len() >= layout.header_size {
+                header.verify(&bytes, out)?;
+            }
             Ok(Opening::Guessed(Box::new(header)))
         }
         None => Ok(Opening::Foreign),
@@ -97,11 +100,13 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
     if eof != len {
         // the place is where the shorter of the two ends
         let f = Finding::new(&rules::EOF_MISMATCH, Location::at(eof.min(len))).numbers(eof, len);
+        // A file that ends where a file may end has a wrong number in its header.
+        let wrong = true_end(&check.ndb) == len;
         truncated = if eof > len {
             out.add(f.loss(Loss::Partial))
         } else {
             // What lies behind the end that the header names is in use by nothing.
-            out.add(f.severity(Severity::Warning));
+            out.add(if wrong { f } else { f.severity(Severity::Warning) });
             None
         };
     }
@@ -122,6 +127,12 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
     let places = check.out.merge(out, check.monitor);
     check.causes.truncated = truncated.and_then(|i| places.get(i).copied().flatten());
     Ok(())
+}
+
+/// Where the file ends as far as its maps are concerned: where the header says, unless that cannot be and the file's own size can.
+pub(super) fn true_end(ndb: &Ndb) -> u64 {
+    let (layout, eof, len) = (ndb.layout(), ndb.header().root.file_eof.0, ndb.len());
+    if eof < len && len == grid_end(layout, len) && eof != grid_end(layout, eof) { len } else { eof.min(len) }
 }
 
 /// Where the section ends that a file of this size ends in.

@@ -48,9 +48,9 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     let ndb = &check.ndb;
     let layout = ndb.layout();
     let header = ndb.header();
-    let eof = header.root.file_eof.0.min(ndb.len());
+    let eof = super::pass_header::true_end(ndb);
     let used = in_use(ndb, eof);
-    let lost = check.causes.of_blocks().or_else(|| check.causes.of_nodes()).or(check.causes.truncated);
+    let lost = check.causes.of_blocks().or_else(|| check.causes.of_nodes()).or(check.causes.truncated).or(check.causes.misplaced);
     let mut totals = Totals::default();
     for j in 0..layout.amap_count(eof) {
         let mut out = Collector::new(check.options, Some(&check.causes));
@@ -72,7 +72,8 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
 }
 
 fn is_map_rule(rule: &Rule) -> bool {
-    std::ptr::eq(rule, &rules::AMAP_CRC) || std::ptr::eq(rule, &rules::AMAP_TRAILER) || std::ptr::eq(rule, &rules::UNREADABLE)
+    let rules = [&rules::AMAP_CRC, &rules::AMAP_TRAILER, &rules::UNREADABLE, &rules::NOT_ALLOCATED, &rules::MAP_SELF];
+    rules.iter().any(|r| std::ptr::eq(*r, rule))
 }
 
 /// Verifies a map page; tells whether its bits can be used.

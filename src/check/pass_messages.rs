@@ -86,10 +86,13 @@ fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry]) -> Result<Facts<
     let associated = first.nid.nid_type() == NidType::ASSOC_MESSAGE;
     let kind = if associated { NidType::ASSOC_CONTENTS_TABLE } else { NidType::CONTENTS_TABLE };
     // The table itself is checked with its folder.
+    let mut doubts = Vec::new();
     let table = match objects.ndb.node(first.parent.with_type(kind)) {
-        Some(node) => TableContext::open(node, &mut Ignore)?,
+        Some(node) => TableContext::open(node, &mut doubts)?,
         None => None,
     };
+    // Cells of a table whose columns are in doubt would all differ.
+    let table = table.filter(|_| doubts.iter().all(|f: &Finding| f.severity < Severity::Warning));
     let mut pending = Vec::new();
     for n in piece {
         let out = &mut facts.out;
@@ -97,7 +100,9 @@ fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry]) -> Result<Facts<
         out.watch(at);
         let Some(node) = objects.ndb.node(n.nid) else { continue };
         objects.look_for_bad_blocks(&node, out)?;
+        let before = out.mark();
         let pc = message(objects, node, associated, 0, &mut facts.attachments, &mut pending, out)?;
+        out.suffer(before, Severity::Warning);
         if let (Some(pc), Some(table)) = (&pc, &table)
             && let Some(row) = table.row_by_id(n.nid.0, &mut Ignore)?
         {
@@ -127,6 +132,8 @@ fn embedded<'a>(
     if p.depth > objects.ndb.limits().embedded_depth {
         return out.report(Finding::new(&rules::DATA_TREE_DEPTH, p.node.at).loss(Loss::Partial));
     }
+    // What is wrong with the outer message says nothing about this one.
+    out.context = Context::Free;
     let pc = message(objects, p.node, false, p.depth, attachments, pending, out)?;
     let size = pc.as_ref().and_then(|pc| pc.int(tags::MESSAGE_SIZE.id())).and_then(|n| u32::try_from(n).ok());
     if let (Some(size), Some((noted, at))) = (size, p.noted)
@@ -147,12 +154,10 @@ fn message<'a>(
     pending: &mut Vec<Pending<'a>>,
     out: &mut Collector<'_>,
 ) -> Result<Option<PropertyContext<'a>>> {
-    let before = out.findings.len();
+    let before = out.mark();
     let Some(pc) = objects.properties(node, out)? else { return Ok(None) };
     // What a broken heap hides is no finding of its own.
-    if out.findings.get(before..).unwrap_or_default().iter().any(|f| f.loss > Loss::None) {
-        out.context = Context::Here(Some(before));
-    }
+    out.suffer(before, Severity::Error);
     properties(objects, &pc, associated, depth, out)?;
     let found = subnodes(objects, &pc, depth, attachments, pending, out)?;
     if let Some(flags) = pc.int(tags::MESSAGE_FLAGS.id())
@@ -164,6 +169,7 @@ fn message<'a>(
     }
     if objects.deep {
         bodies(objects, &pc, out)?;
+        size(objects, &pc, out)?;
     }
     Ok(Some(pc))
 }
@@ -279,9 +285,22 @@ fn bodies(objects: &Objects<'_>, pc: &PropertyContext<'_>, out: &mut Collector<'
     Ok(())
 }
 
+/// Deep: PidTagMessageSize against the bytes that the message takes. Only Outlook 2007 and later count like this, and not always.
+fn size(objects: &Objects<'_>, pc: &PropertyContext<'_>, out: &mut Collector<'_>) -> Result<()> {
+    if objects.offline || !objects.ndb.header().touched_by_outlook_2007() || out.loss >= Loss::Partial {
+        return Ok(());
+    }
+    let (Some(stored), Some(node)) = (pc.int(tags::MESSAGE_SIZE.id()), pc.node()) else { return Ok(()) };
+    let (stored, counted) = (u64::try_from(stored).unwrap_or_default(), bytes_of(node)?);
+    if stored != counted {
+        let f = Finding::new(&rules::MESSAGE_SIZE, pc.at().with_tag(tags::MESSAGE_SIZE));
+        out.report(f.numbers(stored, counted).severity(Severity::Info))?;
+    }
+    Ok(())
+}
+
 /// Bytes of data that a node and its sub-nodes hold.
-#[allow(dead_code, reason = "compared where the writer is known to be Outlook 2007 or later")]
-pub(super) fn bytes_of(node: &Node<'_>) -> Result<u64> {
+fn bytes_of(node: &Node<'_>) -> Result<u64> {
     let mut total = 0u64;
     let mut pending = vec![(node.data, node.sub)];
     let mut left = 1u32 << 20;

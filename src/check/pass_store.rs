@@ -65,7 +65,7 @@ fn store(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
     if pc.has(tags::RECORD_KEY.id()) && (key.len() != 16 || key.iter().all(|b| *b == 0)) {
         out.report(Finding::new(&rules::STORE_PROPERTY, pc.at().with_tag(tags::RECORD_KEY)).numbers(wide(key.len()), 16))?;
     }
-    for tag in folders {
+    for tag in folders.into_iter().filter(|_| pc.has(tags::RECORD_KEY.id())) {
         entry_id(objects, &pc, tag, &key, out)?;
     }
     if let Some(mask) = pc.int(tags::VALID_FOLDER_MASK.id()) {

@@ -92,7 +92,14 @@ fn sweep(ndb: &Ndb, piece: &[u32], causes: &Causes, counter: &Counter<'_>, swept
             } else {
                 Cow::Borrowed(raw.get(..usize::from(b.cb)).unwrap_or_default())
             };
+            let inside = swept.out.findings.len();
             look_inside(ndb, b, *i, &data, whole, counter, &mut swept.structures, &mut swept.out)?;
+            // What a list cannot tell is missing elsewhere because of it.
+            let here = swept.out.findings.get(inside..).unwrap_or_default();
+            let unreadable = |f: &Finding| std::ptr::eq(f.rule, &rules::XBLOCK_HEAD) || std::ptr::eq(f.rule, &rules::SUBNODE_HEAD);
+            if let Some(n) = here.iter().position(|f| unreadable(f) && f.at.bid == Some(b.bid) && f.loss > Loss::None) {
+                swept.bad.push((b.bid, Some(inside.saturating_add(n))));
+            }
         } else if layout.compresses() && b.is_compressed() && whole {
             ndb.block_at(b, &mut swept.out)?;
             swept.spoil(b, first);

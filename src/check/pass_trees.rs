@@ -12,6 +12,7 @@ use crate::monitor::step;
 use crate::ndb::btree::LostPage;
 use crate::ndb::{Index, Ndb};
 use crate::rules::{self, Severity};
+use std::collections::HashMap;
 
 /// Reads both trees; what is lost with a page is the root cause of what is missing later.
 pub(super) fn load(check: &mut Check<'_>, ndb: &Ndb) -> Result<Index> {
@@ -82,11 +83,13 @@ pub(super) fn places(check: &mut Check<'_>) -> Result<()> {
     for (ib, bid) in next_page {
         meet(ib, ib.saturating_add(layout.page()), bid, &mut out);
     }
-    if eof < ndb.len() && blocks.iter().any(|b| b.ib.0.saturating_add(b.size_on_disk(layout)) > eof && b.ib.0 < ndb.len()) {
-        // Bytes behind the end are harmless, mail behind it is not.
+    let end = reach.0;
+    let found = check.out.merge(out, check.monitor);
+    if end > eof && eof < ndb.len() {
+        // The header cuts off what is in use.
         check.out.raise(&rules::EOF_MISMATCH, Severity::Error);
     }
-    let found = check.out.merge(out, check.monitor);
+    check.causes.misplaced = found.iter().copied().flatten().next();
     for (bid, place) in unusable {
         match place {
             Some(i) => {
@@ -145,6 +148,7 @@ pub(super) fn nodes(check: &mut Check<'_>) -> Result<()> {
     let index = check.ndb.index();
     let mut out = Collector::new(check.options, Some(&check.causes));
     let mut high_water = [0; 32];
+    let mut orphans: HashMap<Nid, Option<usize>> = HashMap::new();
     for n in index.nodes() {
         Census::raise(&mut high_water, n.nid);
         let t = n.nid.nid_type();
@@ -161,7 +165,11 @@ pub(super) fn nodes(check: &mut Check<'_>) -> Result<()> {
             let parent = index.node(n.parent).filter(|p| p.nid.nid_type() == NidType::NORMAL_FOLDER);
             if parent.is_none() {
                 let f = Finding::new(&rules::NODE_PARENT, at).hex(n.parent.0.into(), 0);
-                out.add_under(f, check.causes.of_node(n.parent));
+                // All that a missing folder held is one finding.
+                out.context = orphans.get(&n.parent).map_or(Context::Free, |place| Context::Here(*place));
+                let place = out.add_under(f, check.causes.of_node(n.parent));
+                orphans.entry(n.parent).or_insert(place);
+                out.context = Context::Free;
             }
         } else if !n.parent.is_none() && has_no_parent(n.nid) {
             out.report(Finding::new(&rules::NODE_PARENT_VALUE, at).hex(n.parent.0.into(), 0))?;

@@ -72,6 +72,7 @@ pub fn walk<E: TreeEntry>(ndb: &Ndb, root: Bref, sink: &mut dyn Sink) -> Result<
         let lost = LostPage { bref: v.bref, first: v.key.unwrap_or(0), end: v.end };
         if !seen.insert(v.bref.ib) {
             sink.report(Finding::new(&rules::PAGE_CYCLE, at))?;
+            out.lost.push(lost);
             continue;
         }
         if !place_is_possible(ndb, v.bref.ib) {
@@ -119,6 +120,7 @@ pub fn walk<E: TreeEntry>(ndb: &Ndb, root: Bref, sink: &mut dyn Sink) -> Result<
         }
         if page.count == 0 && v.above.is_some() {
             sink.report(Finding::new(&rules::PAGE_EMPTY, at))?;
+            out.lost.push(lost);
         }
         if !page.intact {
             // Single entries of a torn page may be right: the blocks and nodes that they lead to will tell.
