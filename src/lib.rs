@@ -79,7 +79,8 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `mmap` | yes | files are read through a memory map; the crate's only `unsafe` code |
+//! | `mmap` | yes | files are read through a memory map |
+//! | `simd` | yes | blocks are decoded with vector instructions where the processor has them; with `mmap` the crate's only `unsafe` code |
 //! | `serde` | no | reports, plans and items can be serialised |
 //! | `cli` | no | the program `pstkit` |
 #![cfg_attr(

@@ -8,6 +8,8 @@ pub mod bytes;
 pub mod context;
 pub mod crc;
 pub mod crypt;
+#[cfg(all(feature = "simd", target_arch = "x86_64"))]
+mod crypt_simd;
 pub mod header;
 pub mod heap;
 pub mod ids;
