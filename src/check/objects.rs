@@ -137,12 +137,23 @@ impl<'a> Objects<'a> {
         (rule, severity): (&'static Rule, Severity),
         out: &mut Collector<'_>,
     ) -> Result<()> {
+        // Columns and properties come in the same order, so that one pass over both is enough.
+        let mut rest = pc.records();
+        let mut last = 0;
         for column in table.columns() {
             if is_row_only(column.tag) {
                 continue;
             }
+            let id = column.tag.id();
+            if id < last {
+                rest = pc.records();
+            }
+            last = id;
+            while rest.first().is_some_and(|r| r.tag.id() < id) {
+                rest = rest.get(1..).unwrap_or_default();
+            }
+            let record = rest.first().filter(|r| r.tag.id() == id && same_kind(r.tag.prop_type(), column.tag.prop_type()));
             let cell = row.cell(column);
-            let record = pc.get(column.tag.id()).filter(|r| same_kind(r.tag.prop_type(), column.tag.prop_type()));
             let (Some(cell), Some(record)) = (cell, record) else {
                 if cell.is_some() != record.is_some()
                     && let Some((actual, expected)) = self.one_sided(row, table, pc, column.tag)?
@@ -156,6 +167,7 @@ impl<'a> Objects<'a> {
                 PropType::BOOLEAN => cell.first().is_some_and(|b| (*b != 0) == (record.value & 0xFF != 0)),
                 PropType::INTEGER16 => cell.get(..2) == record.value.to_le_bytes().get(..2),
                 t if t.is_inline() => cell.get(..4) == Some(&record.value.to_le_bytes()[..]),
+                _ if row.at_hand(column, cell).is_some_and(|a| pc.at_hand(record).is_some_and(|b| a == b)) => true,
                 _ => {
                     let (Some(a), Some(b)) = (row.source(column, &mut Ignore)?, pc.source(record, &mut Ignore)?) else { continue };
                     if a.len() != b.len() && column.tag.prop_type().fixed_size().is_none() {

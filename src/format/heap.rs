@@ -306,6 +306,14 @@ impl PageMap {
         self.at.saturating_add(6).saturating_add((self.count as usize).saturating_mul(2))
     }
 
+    /// The sizes of the items in turn, from item 1; 0 where the offsets are out of order.
+    pub fn sizes<'b>(&self, block: &'b [u8]) -> impl Iterator<Item = usize> + use<'b> {
+        let table = block.get(self.at.saturating_add(4)..self.end()).unwrap_or_default();
+        let mut ends = table.as_chunks::<2>().0.iter().map(|c| usize::from(u16::from_le_bytes(*c)));
+        let mut start = ends.next().unwrap_or_default();
+        ends.map(move |end| end.saturating_sub(std::mem::replace(&mut start, end)))
+    }
+
     /// Where an item lies, `item` from 1; `None` where there is no such item or its bytes are not before the map.
     #[inline]
     pub fn range(&self, block: &[u8], item: u32) -> Option<Range<usize>> {

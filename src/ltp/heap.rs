@@ -1,7 +1,7 @@
 //! The heap on a node: items by their ids, over any number of blocks ([MS-PST] 2.3.1).
 //!
-//! Nearly every heap is one block: then an item is a slice of it. Of larger heaps a few blocks stay in memory and an item holds its
-//! block, so that a heap of 100 MB costs no more than a few blocks.
+//! Nearly every heap is one block: then an item is a slice of it. Heaps of a few megabytes stay in memory as they are read. Of larger
+//! ones a few blocks stay and an item holds its block, so that a heap of 100 MB costs no more than those.
 
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
@@ -14,9 +14,11 @@ use crate::rules;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Deref, Range};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Bytes of a large heap's blocks that stay in memory.
+/// The size up to which a heap stays in memory once it has been read, so that its items can be lent without a lock.
+const KEPT_BYTES: usize = 4 << 20;
+/// Bytes of a larger heap's blocks that stay in memory.
 const CACHED_BYTES: usize = 1 << 20;
 
 /// The bytes of a heap item, or of a row; holds the block that it lies in.
@@ -105,6 +107,8 @@ pub struct Heap<'n> {
 struct More<'n> {
     source: Source<'n>,
     count: u32,
+    /// The blocks of a heap that is kept whole, the first one left out. Empty for a larger one.
+    kept: Box<[OnceLock<Block<'n>>]>,
     cache: Mutex<Cache<'n>>,
 }
 
@@ -124,10 +128,16 @@ struct Cache<'n> {
     told: Vec<u64>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Block<'n> {
     data: Arc<Cow<'n, [u8]>>,
     map: Option<PageMap>,
+}
+
+impl Block<'_> {
+    fn item(&self, item: u32) -> Option<&[u8]> {
+        self.map?.item(&self.data, item)
+    }
 }
 
 impl fmt::Debug for Heap<'_> {
@@ -146,6 +156,13 @@ impl<'n> Heap<'n> {
     /// # Errors
     /// What the sink answers to a violation.
     pub fn open(node: &Node<'n>, sink: &mut dyn Sink) -> Result<Option<Self>> {
+        // nearly every heap is one block, which needs no tree
+        if !node.data.is_internal()
+            && let Some(entry) = node.ndb.find_block(node.data)
+        {
+            let first = node.ndb.block_at(entry, sink)?.unwrap_or_default();
+            return Self::new(node.ndb.layout(), node.at, first, None, 1, sink);
+        }
         let tree = node.data(sink)?;
         let first = tree.leaf(node.ndb, 0, sink)?;
         let count = tree.leaf_count();
@@ -180,7 +197,12 @@ impl<'n> Heap<'n> {
             sink.report(Finding::new(&rules::HN_TOO_LARGE, at).numbers(wide(count), wide(most)).loss(Loss::Partial))?;
         }
         let count = u32::try_from(count.min(most)).unwrap_or(u32::MAX);
-        let more = source.map(|source| Box::new(More { source, count, cache: Mutex::default() }));
+        let more = source.map(|source| {
+            let behind = index(count.into()).saturating_sub(1);
+            let keep = behind.saturating_mul(layout.block_max) <= KEPT_BYTES;
+            let kept = std::iter::repeat_with(OnceLock::new).take(if keep { behind } else { 0 }).collect();
+            Box::new(More { source, count, kept, cache: Mutex::default() })
+        });
         Ok(Some(Self { layout, at, header, first, first_map, more }))
     }
 
@@ -235,12 +257,42 @@ impl<'n> Heap<'n> {
             return Ok(self.first_map.and_then(|m| m.item(&self.first, item)).map(Item::slice));
         }
         let Some(more) = self.more.as_deref().filter(|m| block < m.count) else { return Ok(None) };
+        if let Some(kept) = more.slot(block) {
+            let kept = match kept.get() {
+                Some(kept) => kept,
+                None => {
+                    let read = self.read(more, block, sink)?;
+                    kept.get_or_init(|| read)
+                }
+            };
+            return Ok(kept.item(item).map(Item::slice));
+        }
         let Block { data, map } = self.load(more, block, sink)?;
         Ok(map.and_then(|m| m.range(&data, item)).map(|range| Item::shared(data, range)))
     }
 
+    /// The bytes of an item that is in memory; `None` where it is not, or does not exist.
+    #[inline]
+    pub(crate) fn at_hand(&self, hid: Hid) -> Option<&[u8]> {
+        if hid.0 & 0x1F != 0 {
+            return None;
+        }
+        let (block, item) = (self.layout.hid_block(hid), self.layout.hid_index(hid));
+        match block {
+            0 => self.first_map?.item(&self.first, item),
+            _ => self.more.as_deref()?.slot(block)?.get()?.item(item),
+        }
+    }
+
     /// A block behind the first; what is wrong with it is reported when it is first read.
     fn load(&self, more: &More<'n>, block: u32, sink: &mut dyn Sink) -> Result<Block<'n>> {
+        if let Some(kept) = more.slot(block) {
+            if kept.get().is_none() {
+                let read = self.read(more, block, sink)?;
+                let _ = kept.set(read);
+            }
+            return Ok(kept.get().cloned().unwrap_or_default());
+        }
         let lock = || more.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let mut cache = lock();
         if let Some(found) = cache.get(block) {
@@ -249,16 +301,19 @@ impl<'n> Heap<'n> {
         let told = cache.tell(block);
         drop(cache);
         let mut ignore = Ignore;
-        let sink = if told { &mut ignore } else { sink };
+        let loaded = self.read(more, block, if told { &mut ignore } else { sink })?;
+        lock().put(block, loaded.clone(), CACHED_BYTES.checked_div(self.layout.block_max).unwrap_or(1));
+        Ok(loaded)
+    }
+
+    fn read(&self, more: &More<'n>, block: u32, sink: &mut dyn Sink) -> Result<Block<'n>> {
         let (data, last) = (more.read(block, sink)?, block.saturating_add(1) == more.count);
         // A block that is missing was reported as such.
         let map = match data.is_empty() {
             true => None,
             false => PageMap::decode(self.layout, block, &data, last, self.at, sink)?,
         };
-        let loaded = Block { data, map };
-        lock().put(block, loaded.clone(), CACHED_BYTES.checked_div(self.layout.block_max).unwrap_or(1));
-        Ok(loaded)
+        Ok(Block { data, map })
     }
 
     /// Tells every item, freed ones too, in the order of their ids.
@@ -294,6 +349,15 @@ impl<'n> Heap<'n> {
     /// # Errors
     /// What the sink answers to a violation.
     pub fn verify_all(&self, sink: &mut dyn Sink) -> Result<()> {
+        if let (None, Some(map)) = (&self.more, self.first_map) {
+            let (_, at, shift) = fill_slot(0);
+            let stored = byte(&self.first, at).checked_shr(shift).unwrap_or_default() & 0xF;
+            let level = fill_level(self.layout, map.end());
+            return match stored == level {
+                true => Ok(()),
+                false => self.wrong_level(stored, level, sink),
+            };
+        }
         let mut wrong = None;
         let mut levels: (u32, Vec<u8>) = (0, self.first.get(..BlockHead::Heap.size()).unwrap_or_default().to_vec());
         for block in 0..self.block_count() {
@@ -313,14 +377,21 @@ impl<'n> Heap<'n> {
             })?;
         }
         match wrong {
-            Some((stored, level)) => sink.report(Finding::new(&rules::HN_FILL_LEVEL, self.at).numbers(stored.into(), level.into())),
+            Some((stored, level)) => self.wrong_level(stored, level, sink),
             None => Ok(()),
         }
     }
 
+    fn wrong_level(&self, stored: u8, level: u8, sink: &mut dyn Sink) -> Result<()> {
+        sink.report(Finding::new(&rules::HN_FILL_LEVEL, self.at).numbers(stored.into(), level.into()))
+    }
+
     /// Compares the items with the ids that refer to them: every item that is not empty is referred to once.
-    pub(crate) fn verify_usage(&self, mut used: Vec<Hid>, sink: &mut dyn Sink) -> Result<()> {
-        used.retain(|hid| !hid.is_none());
+    pub(crate) fn verify_usage(&self, usage: Usage, sink: &mut dyn Sink) -> Result<()> {
+        if self.more.is_none() && self.first_map.is_some_and(|map| usage.covers(map.sizes(&self.first))) {
+            return Ok(());
+        }
+        let mut used = usage.into_ids();
         used.sort_unstable();
         let twice = used.iter().zip(used.iter().skip(1)).find(|(a, b)| a == b).map(|(a, _)| *a);
         if let Some(hid) = twice {
@@ -350,7 +421,63 @@ impl<'n> Heap<'n> {
     }
 }
 
+/// The ids that refer to a heap's items.
+///
+/// The items of a small heap are bits, so that the usual case (each item referred to once) needs no list.
+#[derive(Debug, Default)]
+pub(crate) struct Usage {
+    /// Bit n: item n of the first block.
+    first: [u64; 4],
+    /// Ids that have no bit, or whose bit was set already.
+    others: Vec<Hid>,
+}
+
+impl Usage {
+    /// Adds a reference.
+    #[inline]
+    pub(crate) fn add(&mut self, hid: Hid) {
+        if hid.is_none() {
+            return;
+        }
+        // In every layout the first block's ids are the lowest.
+        let n = hid.0 >> 5;
+        let bit = 1u64.wrapping_shl(n & 63);
+        match self.first.get_mut(index((n >> 6).into())).filter(|word| hid.0 & 0x1F == 0 && **word & bit == 0) {
+            Some(word) => *word |= bit,
+            None => self.others.push(hid),
+        }
+    }
+
+    /// Whether each item has a bit or no bytes, and no reference is left over. Says no where that takes a closer look.
+    fn covers(&self, sizes: impl Iterator<Item = usize>) -> bool {
+        let mut bits = self.first.iter().flat_map(|word| (0..u64::BITS).map(move |i| word.wrapping_shr(i) & 1 != 0)).skip(1);
+        let mut sizes = sizes;
+        self.others.is_empty() && sizes.all(|size| bits.next().is_some_and(|bit| bit || size == 0))
+    }
+
+    fn into_ids(self) -> Vec<Hid> {
+        let mut ids = self.others;
+        for (i, word) in (0u32..).zip(self.first) {
+            let set = (0..u64::BITS).filter(|bit| word.wrapping_shr(*bit) & 1 != 0);
+            ids.extend(set.map(|bit| Hid(i.wrapping_shl(6).wrapping_add(bit).wrapping_shl(5))));
+        }
+        ids
+    }
+}
+
+impl Extend<Hid> for Usage {
+    fn extend<I: IntoIterator<Item = Hid>>(&mut self, ids: I) {
+        ids.into_iter().for_each(|hid| self.add(hid));
+    }
+}
+
 impl<'n> More<'n> {
+    /// Where a block is kept, in a heap that is kept whole.
+    #[inline]
+    fn slot(&self, block: u32) -> Option<&OnceLock<Block<'n>>> {
+        self.kept.get(index(block.into()).checked_sub(1)?)
+    }
+
     fn read(&self, block: u32, sink: &mut dyn Sink) -> Result<Arc<Cow<'n, [u8]>>> {
         let i = index(block.into());
         match &self.source {

@@ -1,11 +1,11 @@
 //! The property context: the properties of an object ([MS-PST] 2.3.3).
 
 use super::bth::Bth;
-use super::heap::Heap;
-use super::value::{Decode8, Lookup, PropValue, ValueReader, ValueSource, verify_len};
+use super::heap::{Heap, Usage};
+use super::value::{Decode8, Lookup, PropValue, ValueReader, ValueSource, is_sound, verify_len};
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
-use crate::format::bytes::put32;
+use crate::format::bytes::{put32, wide};
 use crate::format::context::{ObjectValue, PC_ENTRY, PC_KEY, PC_RECORD, PcRecord};
 use crate::format::heap::{BTH_HEADER, BthHeader, ClientSig};
 use crate::format::ids::{Hid, HnidKind, Nid, PropTag, PropType};
@@ -127,6 +127,12 @@ impl<'n> PropertyContext<'n> {
         self.get(id).is_some()
     }
 
+    /// The bytes of a value on the heap that is in memory.
+    #[inline]
+    pub(crate) fn at_hand(&self, record: &PcRecord) -> Option<&[u8]> {
+        self.lookup().at_hand(record.hnid())
+    }
+
     const fn lookup(&self) -> Lookup<'_, 'n> {
         Lookup { heap: &self.heap, node: self.node.as_ref() }
     }
@@ -174,9 +180,16 @@ impl<'n> PropertyContext<'n> {
     /// # Errors
     /// As [`value`](Self::value).
     pub fn value_of(&self, record: &PcRecord, decode8: Decode8<'_>, sink: &mut dyn Sink) -> Result<Option<PropValue>> {
+        let prop_type = record.tag.prop_type();
+        if !prop_type.is_inline()
+            && prop_type.is_known()
+            && let Some(bytes) = self.at_hand(record).filter(|b| wide(b.len()) <= self.lookup().value_limit())
+        {
+            return PropValue::decode(prop_type, bytes, decode8, self.at().with_tag(record.tag), sink);
+        }
         let Some(source) = self.source(record, sink)? else { return Ok(None) };
         let bytes = source.bytes(self.lookup().value_limit(), sink)?;
-        PropValue::decode(record.tag.prop_type(), &bytes, decode8, self.at().with_tag(record.tag), sink)
+        PropValue::decode(prop_type, &bytes, decode8, self.at().with_tag(record.tag), sink)
     }
 
     /// The text of a property, if it is a string.
@@ -286,20 +299,29 @@ impl<'n> PropertyContext<'n> {
     /// # Errors
     /// What the sink answers to a violation.
     pub fn verify(&self, deep: bool, sink: &mut dyn Sink) -> Result<()> {
-        let mut used = Vec::with_capacity(self.records.len().saturating_add(2));
+        let mut used = Usage::default();
         for record in &self.records {
-            let (at, prop_type) = (self.at().with_tag(record.tag), record.tag.prop_type());
-            if !prop_type.is_known() || prop_type == PropType::UNSPECIFIED {
-                sink.report(Finding::new(&rules::PROP_TYPE, at).hex(prop_type.0.into(), 0))?;
-                // what it refers to is unknown, so its item is not to be called leaked
-                used.push(Hid(record.value));
-                continue;
-            }
+            let prop_type = record.tag.prop_type();
             if prop_type.is_inline() {
                 continue;
             }
+            if let HnidKind::Heap(hid) = record.hnid().kind()
+                && let Some(bytes) = self.heap.at_hand(hid)
+                && !bytes.is_empty()
+                && is_sound(prop_type, bytes)
+            {
+                used.add(hid);
+                continue;
+            }
+            let at = self.at().with_tag(record.tag);
+            if !prop_type.is_known() || prop_type == PropType::UNSPECIFIED {
+                sink.report(Finding::new(&rules::PROP_TYPE, at).hex(prop_type.0.into(), 0))?;
+                // what it refers to is unknown, so its item is not to be called leaked
+                used.add(Hid(record.value));
+                continue;
+            }
             if let HnidKind::Heap(hid) = record.hnid().kind() {
-                used.push(hid);
+                used.add(hid);
             }
             if prop_type == PropType::OBJECT {
                 self.object_node(record.tag.id(), sink)?;
@@ -315,9 +337,9 @@ impl<'n> PropertyContext<'n> {
             }
             self.lookup().verify(prop_type, &source, deep, at, sink)?;
         }
-        used.push(self.header_hid);
+        used.add(self.header_hid);
         if self.header.levels == 0 {
-            used.push(self.header.root);
+            used.add(self.header.root);
         } else {
             let mut leaves = Bth::with_header(&self.heap, self.header).leaves();
             while leaves.next(&mut Ignore)?.is_some() {}

@@ -1,8 +1,8 @@
 //! The table context: rows of properties ([MS-PST] 2.3.4), read leaf by leaf.
 
 use super::bth::Bth;
-use super::heap::{Heap, Item};
-use super::value::{Decode8, Lookup, PropValue, ValueReader, ValueSource};
+use super::heap::{Heap, Item, Usage};
+use super::value::{Decode8, Lookup, PropValue, ValueReader, ValueSource, is_sound};
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
 use crate::format::bytes::{index, le16, le32, low32, wide};
@@ -280,7 +280,11 @@ impl<'n> TableContext<'n> {
 
     /// The rows in the order in which they are stored; holds one leaf of them.
     pub fn rows(&self) -> Rows<'_, 'n> {
-        Rows { table: self, next: 0, count: self.row_count() }
+        let whole = match &self.matrix {
+            Matrix::Heap(hid) => self.heap.find(*hid, &mut Ignore).ok().flatten(),
+            Matrix::Node { .. } => None,
+        };
+        Rows { table: self, whole, next: 0, count: self.row_count() }
     }
 
     /// The row index: ids with the numbers of their rows, in the order of the ids. Empty where the index is damaged.
@@ -357,16 +361,18 @@ impl<'n> TableContext<'n> {
             return self.heap.verify_all(sink);
         }
         self.verify_index(sink)?;
-        let mut used = vec![self.heap.user_root(), self.info.row_index];
+        let mut used = Usage::default();
+        used.add(self.heap.user_root());
+        used.add(self.info.row_index);
         if let Matrix::Heap(hid) = self.matrix {
-            used.push(hid);
+            used.add(hid);
         }
         if let Some(header) = self.index {
             let mut leaves = Bth::with_header(&self.heap, header).leaves();
             while leaves.next(&mut Ignore)?.is_some() {}
             used.extend(leaves.into_items());
         }
-        let mut used_of: Vec<Vec<Hid>> = vec![Vec::new(); self.column_heaps.len()];
+        let mut used_of: Vec<Usage> = self.column_heaps.iter().map(|_| Usage::default()).collect();
         self.verify_cells(deep, &mut used, &mut used_of, sink)?;
         for (own, used) in self.column_heaps.iter().zip(used_of) {
             let column = TcolDesc { heap: own.nid, ..TcolDesc::default() };
@@ -442,7 +448,7 @@ impl<'n> TableContext<'n> {
         Ok(())
     }
 
-    fn verify_cells(&self, deep: bool, used: &mut Vec<Hid>, used_of: &mut [Vec<Hid>], sink: &mut dyn Sink) -> Result<()> {
+    fn verify_cells(&self, deep: bool, used: &mut Usage, used_of: &mut [Usage], sink: &mut dyn Sink) -> Result<()> {
         let mut junk: (Option<u32>, u64) = (None, 0);
         let ids: Vec<(&TcolDesc, Option<usize>)> = self
             .info
@@ -458,24 +464,35 @@ impl<'n> TableContext<'n> {
             }
             for (column, own) in &ids {
                 let Some(cell) = row.cell(column) else { continue };
+                let hnid = Hnid(le32(cell, 0));
+                if hnid.0 == 0 && column.tag.prop_type().is_known() {
+                    continue;
+                }
+                // A column without a heap of its own: what is at hand and sound needs no closer look.
+                if own.is_none()
+                    && let HnidKind::Heap(hid) = hnid.kind()
+                    && let Some(bytes) = self.heap.at_hand(hid)
+                    && !bytes.is_empty()
+                    && is_sound(column.tag.prop_type(), bytes)
+                {
+                    used.add(hid);
+                    continue;
+                }
                 let at = row.at(column.tag);
                 if !column.tag.prop_type().is_known() {
-                    used.push(Hid(le32(cell, 0)));
+                    used.add(Hid(le32(cell, 0)));
                     sink.report(Finding::new(&rules::PROP_TYPE, at).hex(column.tag.prop_type().0.into(), 0))?;
                     continue;
                 }
-                let hnid = Hnid(le32(cell, 0));
                 if let HnidKind::Heap(hid) = hnid.kind() {
                     match own.and_then(|i| used_of.get_mut(i)) {
-                        Some(list) => list.push(hid),
-                        None => used.push(hid),
+                        Some(own) => own.add(hid),
+                        None => used.add(hid),
                     }
                 }
                 let Some(source) = row.source(column, sink)? else { continue };
                 if source.is_empty() {
-                    if hnid.0 != 0 {
-                        sink.report(Finding::new(&rules::HN_ITEM_EMPTY, at).hex(hnid.0.into(), 0))?;
-                    }
+                    sink.report(Finding::new(&rules::HN_ITEM_EMPTY, at).hex(hnid.0.into(), 0))?;
                     continue;
                 }
                 if let Some(lookup) = self.lookup(column, sink)? {
@@ -502,6 +519,8 @@ fn row_number(data: &[u8]) -> u32 {
 #[derive(Debug)]
 pub struct Rows<'t, 'n> {
     table: &'t TableContext<'n>,
+    /// All rows, where they are one item of the heap.
+    whole: Option<Item<'t, 'n>>,
     next: u32,
     count: u32,
 }
@@ -515,6 +534,12 @@ impl<'t, 'n> Rows<'t, 'n> {
         while self.next < self.count {
             let number = self.next;
             self.next = number.saturating_add(1);
+            if let Some(whole) = &self.whole {
+                let size = self.table.info.row_size();
+                let start = index(number.into()).saturating_mul(size);
+                let bytes = whole.part(start..start.saturating_add(size));
+                return Ok(Some(Row { table: self.table, number, bytes }));
+            }
             if let Some(row) = self.table.row(number, sink)? {
                 return Ok(Some(row));
             }
@@ -568,6 +593,16 @@ impl<'t, 'n> Row<'t, 'n> {
             return None;
         }
         self.bytes.get(usize::from(column.offset)..usize::from(column.end()))
+    }
+
+    /// The bytes of a cell's value, where they are in memory.
+    #[inline]
+    pub(crate) fn at_hand<'c>(&'c self, column: &TcolDesc, cell: &'c [u8]) -> Option<&'c [u8]> {
+        if !column.tag.prop_type().cell_is_hnid() {
+            return cell.get(..column.tag.prop_type().fixed_size().unwrap_or_default().min(cell.len()));
+        }
+        let own = column.heap.is_none().then_some(&self.table.heap);
+        own.and_then(|heap| Lookup { heap, node: None }.at_hand(Hnid(le32(cell, 0))))
     }
 
     /// Where a cell's value is; `None` where the row has no such cell, or the value is missing (which is reported).

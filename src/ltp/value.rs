@@ -119,7 +119,9 @@ impl PropValue {
     /// # Errors
     /// What the sink answers to a violation.
     pub fn decode(prop_type: PropType, bytes: &[u8], decode8: Decode8<'_>, at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
-        verify_value(prop_type, bytes, at, sink)?;
+        if !is_sound(prop_type, bytes) {
+            verify_value(prop_type, bytes, at, sink)?;
+        }
         if !prop_type.is_multi()
             && let Some(size) = prop_type.fixed_size()
             && bytes.len() < size
@@ -286,6 +288,21 @@ pub fn verify_value(prop_type: PropType, bytes: &[u8], at: Location, sink: &mut 
     }
 }
 
+/// Whether a value is what its type demands, told quickly: `false` means that [`verify_value`] has to look.
+#[inline]
+pub(crate) fn is_sound(prop_type: PropType, bytes: &[u8]) -> bool {
+    match prop_type {
+        PropType::STRING => bytes.len().is_multiple_of(2) && !has_surrogates(bytes),
+        PropType::BINARY | PropType::STRING8 => true,
+        t => !t.is_multi() && t.is_known() && t.fixed_size() == Some(bytes.len()),
+    }
+}
+
+/// Whether any unit is half of a surrogate pair.
+fn has_surrogates(bytes: &[u8]) -> bool {
+    bytes.as_chunks::<2>().0.iter().fold(false, |any, u| any | (u16::from_le_bytes(*u) & 0xF800 == 0xD800))
+}
+
 /// Verifies a value's length against its type.
 pub(crate) fn verify_len(prop_type: PropType, len: u64, at: Location, sink: &mut dyn Sink) -> Result<()> {
     match prop_type.fixed_size() {
@@ -305,8 +322,8 @@ pub(crate) fn verify_len(prop_type: PropType, len: u64, at: Location, sink: &mut
 
 fn verify_utf16(bytes: &[u8], at: Location, sink: &mut dyn Sink) -> Result<()> {
     verify_len(PropType::STRING, wide(bytes.len()), at, sink)?;
-    let units = || bytes.chunks_exact(2).map(|c| le16(c, 0));
-    if units().fold(false, |any, u| any | (u & 0xF800 == 0xD800)) && char::decode_utf16(units()).any(|c| c.is_err()) {
+    let units = bytes.chunks_exact(2).map(|c| le16(c, 0));
+    if has_surrogates(bytes) && char::decode_utf16(units).any(|c| c.is_err()) {
         sink.report(Finding::new(&rules::STRING_UTF16, at))?;
     }
     Ok(())
@@ -328,12 +345,9 @@ pub fn utf16(bytes: &[u8]) -> String {
         bytes.get(..end).unwrap_or_default()
     });
     // Nearly all text is ASCII, and both loops below then run over many units at once.
-    let odd = bytes.chunks_exact(2).fold(0u8, |odd, c| match c {
-        [low, upper] => odd | upper | (low & 0x80),
-        _ => odd,
-    });
-    if odd == 0
-        && let Ok(text) = String::from_utf8(bytes.iter().step_by(2).copied().collect())
+    let (units, _) = bytes.as_chunks::<2>();
+    if units.iter().fold(0, |odd, u| odd | u16::from_le_bytes(*u)) & 0xFF80 == 0
+        && let Ok(text) = String::from_utf8(units.iter().map(|[low, _]| *low).collect())
     {
         return text;
     }
@@ -490,6 +504,16 @@ impl fmt::Debug for Lookup<'_, '_> {
 }
 
 impl<'h, 'n> Lookup<'h, 'n> {
+    /// The bytes of a value on the heap that is in memory, or of an empty one; `None` where it takes [`find`](Self::find) to know.
+    #[inline]
+    pub(crate) fn at_hand(&self, hnid: Hnid) -> Option<&'h [u8]> {
+        match hnid.kind() {
+            HnidKind::Empty => Some(&[]),
+            HnidKind::Heap(hid) => self.heap.at_hand(hid),
+            HnidKind::Node(_) => None,
+        }
+    }
+
     /// The value that an id names; a missing one breaks `heap_rule` or `node_rule` and comes back as `None`.
     pub(crate) fn find(
         &self,

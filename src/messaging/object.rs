@@ -4,7 +4,7 @@ use super::code_page::CodePage;
 use super::open::Pst;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Loss, Sink};
-use crate::format::context::ObjectValue;
+use crate::format::context::{ObjectValue, PcRecord};
 use crate::format::ids::{Nid, PropTag, PropType};
 use crate::format::types::FileTime;
 use crate::ltp::{PropValue, PropertyContext, ValueReader};
@@ -154,7 +154,32 @@ impl<'a> Properties<'a> {
     /// In strict reading, the first violation.
     pub fn get(&self, tag: PropTag) -> Result<Option<PropValue>> {
         let Some(context) = &self.context else { return Ok(None) };
-        let Some(record) = context.get(tag.id()) else { return Ok(None) };
+        match context.get(tag.id()) {
+            Some(record) => self.value_of(context, record),
+            None => Ok(None),
+        }
+    }
+
+    /// Every property with its value, sorted by id; `None` where the value cannot be read, which is a problem.
+    ///
+    /// ```no_run
+    /// # fn f(message: &pstkit::messaging::Message<'_>) -> pstkit::error::Result<()> {
+    /// for property in message.properties().values() {
+    ///     let (tag, value) = property?;
+    ///     println!("{tag}: {value:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// In strict reading each item that breaks a rule is an error.
+    pub fn values(&self) -> impl Iterator<Item = Result<(PropTag, Option<PropValue>)>> {
+        let all = self.context.iter().flat_map(|c| c.records().iter().map(move |r| (c, r)));
+        all.map(|(context, record)| Ok((record.tag, self.value_of(context, record)?)))
+    }
+
+    fn value_of(&self, context: &PropertyContext<'a>, record: &PcRecord) -> Result<Option<PropValue>> {
         let ansi = matches!(record.tag.prop_type(), PropType::STRING8 | PropType::MULTI_STRING8);
         let page = if ansi { self.code_page() } else { CodePage::default() };
         let decode = |bytes: &[u8]| page.decode(bytes).0.into_owned();

@@ -7,6 +7,7 @@ use super::Ndb;
 use super::btree::{LostPage, PageFact, TreeWalk, walk};
 use crate::error::Result;
 use crate::finding::{Finding, Location, Sink};
+use crate::format::bytes::{index, wide};
 use crate::format::ids::{Bid, Nid};
 use crate::format::page::{BbtEntry, NbtEntry, PageType};
 use crate::rules;
@@ -163,10 +164,13 @@ fn position<T>(list: &[T], want: u64, key: impl Fn(&T) -> u64) -> Option<usize> 
     if want < first || want > last {
         return None;
     }
-    let span = u128::from(last.saturating_sub(first)).max(1);
+    let span = last.saturating_sub(first).max(1);
     let most = list.len().saturating_sub(1);
-    let share = u128::from(want.saturating_sub(first)).saturating_mul(most as u128).checked_div(span).unwrap_or(0);
-    let guess = usize::try_from(share).unwrap_or(most).min(most);
+    // The guess may be as rough as it likes: ids above four billion, which no counter has reached, lose their low bits.
+    let scale = (u64::BITS.saturating_sub(span.leading_zeros())).saturating_sub(32);
+    let (ahead, span) = (want.saturating_sub(first) >> scale, (span >> scale).max(1));
+    let share = ahead.saturating_mul(wide(most)).checked_div(span).unwrap_or(0);
+    let guess = index(share).min(most);
     let (mut low, mut high, mut step) = (guess, guess.saturating_add(1), 4usize);
     while low > 0 && list.get(low).is_some_and(|e| key(e) > want) {
         high = low;

@@ -20,11 +20,7 @@ pub struct Seen {
 }
 
 fn values(p: &Properties<'_>, seen: &mut Seen) {
-    for tag in p.tags().collect::<Vec<_>>() {
-        if p.get(tag).ok().flatten().is_some() {
-            seen.values += 1;
-        }
-    }
+    seen.values += p.values().flatten().filter(|(_, value)| value.is_some()).count() as u64;
 }
 
 fn message(m: Message<'_>, seen: &mut Seen) {
