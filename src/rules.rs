@@ -131,6 +131,98 @@ pub enum FixVerb {
     ResetIndex,
 }
 
+impl FixVerb {
+    /// All verbs in the order in which a repair carries them out: structure before contents, what takes something out last.
+    pub const ALL: [Self; 13] = [
+        Self::RewriteHeader,
+        Self::RebuildTree,
+        Self::RecountReferences,
+        Self::RebuildMaps,
+        Self::RewriteBlock,
+        Self::RewriteContext,
+        Self::CreateObject,
+        Self::RebuildTable,
+        Self::SetProperty,
+        Self::MoveToLostAndFound,
+        Self::ResetIndex,
+        Self::DropObject,
+        Self::None,
+    ];
+
+    /// The word used in reports and options.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::RewriteHeader => "rewrite-header",
+            Self::RebuildMaps => "rebuild-maps",
+            Self::RebuildTree => "rebuild-tree",
+            Self::RecountReferences => "recount-references",
+            Self::RewriteBlock => "rewrite-block",
+            Self::RewriteContext => "rewrite-context",
+            Self::RebuildTable => "rebuild-table",
+            Self::SetProperty => "set-property",
+            Self::CreateObject => "create-object",
+            Self::DropObject => "drop-object",
+            Self::MoveToLostAndFound => "move-to-lost-and-found",
+            Self::ResetIndex => "reset-index",
+        }
+    }
+
+    /// The verb that a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|v| v.as_str() == word)
+    }
+
+    /// What is done, for people.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Self::None => "nothing to mend",
+            Self::RewriteHeader => "write the header again from what the file holds",
+            Self::RebuildMaps => "build the allocation maps and free counts again from the space in use",
+            Self::RebuildTree => "build the B-trees again from readable pages, older generations and a search of the whole file",
+            Self::RecountReferences => "count the references to blocks again",
+            Self::RewriteBlock => "write damaged blocks, data trees and sub-node trees again from what is readable",
+            Self::RewriteContext => "write damaged heaps, properties and tables again from what is readable",
+            Self::RebuildTable => "build tables again from the objects that they list",
+            Self::SetProperty => "set properties to what follows from other data",
+            Self::CreateObject => "create missing objects of the store",
+            Self::DropObject => "take out objects of which nothing can be read",
+            Self::MoveToLostAndFound => "put objects that are in no folder under Lost and Found",
+            Self::ResetIndex => "reset indexes that Outlook makes again",
+        }
+    }
+
+    /// What that brings back, for people.
+    pub const fn restores(self) -> &'static str {
+        match self {
+            Self::None => "nothing",
+            Self::RewriteHeader => "the file can be opened again",
+            Self::RebuildMaps => "new mail does not overwrite what is there",
+            Self::RebuildTree => "everything that the trees no longer lead to",
+            Self::RecountReferences => "blocks in use are not given away",
+            Self::RewriteBlock | Self::RewriteContext => "the readable rest of what is damaged",
+            Self::RebuildTable => "folders, messages and attachments are listed as they are",
+            Self::SetProperty => "flags, sizes and counts are true",
+            Self::CreateObject => "Outlook finds the objects that it needs",
+            Self::DropObject => "Outlook does not stumble over what nothing is left of",
+            Self::MoveToLostAndFound => "objects without a folder can be seen again",
+            Self::ResetIndex => "searches are right again when Outlook has made them",
+        }
+    }
+
+    /// Whether it lies beneath the objects: header, trees, reference counts, maps. These four are written anew, together, whenever
+    /// anything is.
+    pub const fn is_structural(self) -> bool {
+        matches!(self, Self::RewriteHeader | Self::RebuildTree | Self::RecountReferences | Self::RebuildMaps)
+    }
+}
+
+impl fmt::Display for FixVerb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// A row of the table.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rule {
@@ -242,7 +334,7 @@ rules! {
     HEADER_RESERVED "PST-H020" "header-reserved" Header Notice RewriteHeader safe keeps "a reserved header field has an unknown value" "2.2.2.6" - "No effect is known.";
     HEADER_PLATFORM "PST-H021" "platform" Header Notice RewriteHeader safe keeps "the platform bytes are not 1" "2.2.2.6" - "No effect is known.";
     FREE_MAP_BYTES "PST-H022" "legacy-free-map" Header Notice RebuildMaps safe keeps "the header's legacy free maps are neither unused nor consistent" "2.2.2.6" "AMap page has csFree, but should have 255" "Old allocation hints; Outlook 2007 SP2 and later do not use them.";
-    HEADER_SHORT "PST-H023" "header-short" Header Fatal RewriteHeader ask loses "the file ends inside its header" "2.2.2.6" - "Nothing behind the header is left.";
+    HEADER_SHORT "PST-H023" "header-short" Header Fatal None ask keeps "the file ends inside its header" "2.2.2.6" - "Nothing behind the header is left.";
     UNREADABLE "PST-H024" "unreadable-range" Header Error None ask loses "a range of the file cannot be read from its medium" "-" - "The medium is failing: copy the file with a tool that retries, then work on the copy.";
     CRYPT_WIP "PST-H025" "wip-encrypted" Header Fatal None ask keeps "the data is encrypted by Windows Information Protection" "2.2.2.6" - "Only the structure can be checked without the keys.";
     // Allocation
@@ -326,7 +418,7 @@ rules! {
     BTH_ORDER "PST-P006" "bth-order" Property Error RewriteContext safe keeps "the keys of a B-tree on a heap are not strictly ascending" "2.3.2" "keys overlap (dwkey={})" "Look-ups may miss records; the records are all there, of equal keys the first counts.";
     HNID_INVALID "PST-P007" "hnid-invalid" Property Error RewriteContext ask loses "a property's value is in a sub-node that does not exist" "2.3.3.2" "PC (nid={}) invalid HNID" "The value is lost unless its sub-node is found elsewhere.";
     HN_FILL_LEVEL "PST-P008" "fill-level" Property Info RewriteContext safe keeps "a heap's fill level differs from the space that is free" "2.3.1.2" - "A hint for allocation.";
-    PROP_TYPE "PST-P009" "prop-type" Property Warning RewriteContext ask loses "a property's type is not a known one" "2.3.3" - "The value cannot be interpreted; its bytes are kept.";
+    PROP_TYPE "PST-P009" "prop-type" Property Warning None ask keeps "a property's type is not a known one" "2.3.3" - "The value cannot be interpreted; its bytes are kept.";
     HN_USER_ROOT "PST-P010" "heap-root" Property Error RewriteContext ask loses "a heap's root item is missing or of the wrong kind" "2.3.1.2" - "The object has no entrance; its B-tree is looked for among the items.";
     HN_PAGE_MAP "PST-P011" "pagemap-place" Property Error RewriteContext ask loses "a heap block's page map does not lie in its block" "2.3.1.5" - "The block's items cannot be told apart unless the page map is found at the block's end.";
     HN_BLOCK_END "PST-P012" "heap-block-end" Property Warning RewriteContext safe keeps "a heap's last block does not end at the end of its page map" "2.3.1.5" - "The block was cut or padded.";

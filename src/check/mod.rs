@@ -104,11 +104,10 @@ pub fn check(source: Arc<dyn ReadAt>, options: &CheckOptions, monitor: &dyn Moni
 /// As [`check`].
 pub fn examine(source: Arc<dyn ReadAt>, options: &CheckOptions, limits: Limits, monitor: &dyn Monitor) -> Result<Outcome> {
     monitor.phase(Phase::Header, None);
-    let size = source.len();
     let mut out = Collector::new(options, None);
     let header = match pass_header::open(&*source, &mut out)? {
         Opening::Header(h) | Opening::Guessed(h) => *h,
-        Opening::Foreign => return Ok(foreign(options, size, out)),
+        Opening::Foreign => return Ok(foreign(options, &*source, out)),
     };
     for f in &out.findings {
         monitor.finding(f);
@@ -210,7 +209,7 @@ impl Check<'_> {
         let (mut findings, counts) = self.out.finish();
         naming::name(&self.ndb, &mut findings);
         let verdict = verdict(&counts, &findings, &format);
-        let source = Source { path: self.options.path.clone(), size: self.ndb.len() };
+        let source = Source::of(self.options.path.clone(), self.ndb.source().as_ref());
         let report =
             Report { source, format: Some(format), level: self.options.level, phases: self.phases, findings, counts, items, verdict };
         Outcome { report, ndb: Some(self.ndb.unverified()), census: self.census }
@@ -230,10 +229,10 @@ fn verdict(counts: &[RuleCount], findings: &[Finding], format: &Format) -> Verdi
 }
 
 /// The outcome for something that is no Outlook data file.
-fn foreign(options: &CheckOptions, size: u64, out: Collector<'_>) -> Outcome {
+fn foreign(options: &CheckOptions, source: &dyn ReadAt, out: Collector<'_>) -> Outcome {
     let (findings, counts) = out.finish();
     let report = Report {
-        source: Source { path: options.path.clone(), size },
+        source: Source::of(options.path.clone(), source),
         format: None,
         level: options.level,
         phases: vec![PhaseCount { phase: Phase::Header, objects: 0 }],

@@ -138,11 +138,6 @@ fn misplaced(
     Ok(None)
 }
 
-/// Whether nodes of this type stand in the node B-tree.
-fn is_top_level(t: NidType) -> bool {
-    matches!(t.0, 0x01..=0x04 | 0x06..=0x08 | 0x0A..=0x12 | 0x14..=0x19)
-}
-
 /// The nodes against each other: types, parents, the way to the root folder.
 pub(super) fn nodes(check: &mut Check<'_>) -> Result<()> {
     let index = check.ndb.index();
@@ -153,7 +148,7 @@ pub(super) fn nodes(check: &mut Check<'_>) -> Result<()> {
         Census::raise(&mut high_water, n.nid);
         let t = n.nid.nid_type();
         let at = Location::node(n.nid);
-        if !is_top_level(t) {
+        if !t.is_top_level() {
             out.report(Finding::new(&rules::NODE_TYPE, at).hex(t.0.into(), 0))?;
             continue;
         }

@@ -4,9 +4,11 @@
 //! finding that they follow from, and folders, messages and attachments that are expected, whole, partly readable or lost.
 
 use crate::finding::Finding;
+use crate::format::crc::crc;
 use crate::format::crypt::CryptMethod;
-use crate::format::header::FileKind;
+use crate::format::header::{FileKind, HEADER_MAX};
 use crate::format::layout::Variant;
+use crate::io::ReadAt;
 use crate::monitor::Phase;
 use crate::rules::{Rule, Severity};
 use std::fmt;
@@ -138,6 +140,21 @@ pub struct Source {
     pub path: Option<String>,
     /// Its size in bytes.
     pub size: u64,
+    /// A checksum of its header, which every change of a file changes: whether a plan still fits the file.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub stamp: u32,
+}
+
+impl Source {
+    /// What is told of a source.
+    pub(crate) fn of(path: Option<String>, source: &dyn ReadAt) -> Self {
+        let size = source.len();
+        let mut head = vec![0; usize::try_from(size).unwrap_or(HEADER_MAX).min(HEADER_MAX)];
+        if source.read_exact_at(&mut head, 0).is_err() {
+            head.clear();
+        }
+        Self { path, size, stamp: crc(&head) }
+    }
 }
 
 /// What kind of file it is.

@@ -93,6 +93,13 @@ nid_types! {
     LTP = 0x1F "value";
 }
 
+impl NidType {
+    /// Whether nodes of the node B-tree can be of this type; the others are of sub-nodes alone, or unknown.
+    pub const fn is_top_level(self) -> bool {
+        matches!(self.0, 0x01..=0x04 | 0x06..=0x08 | 0x0A..=0x12 | 0x14..=0x19)
+    }
+}
+
 impl fmt::Debug for NidType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#04x} {}", self.0, self.name())

@@ -188,6 +188,17 @@ impl AtomicFile {
         self.storage.clone().ok_or_else(|| ErrorKind::Usage("the file is complete already".to_owned()).into())
     }
 
+    /// Gives the file the permissions, and where that is allowed the owner, of one that it takes the place of.
+    pub fn take_permissions(&self, old: &std::fs::Metadata) {
+        let Some(storage) = &self.storage else { return };
+        let _ = storage.file.set_permissions(old.permissions());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let _ = std::os::unix::fs::fchown(&storage.file, Some(old.uid()), Some(old.gid()));
+        }
+    }
+
     /// Brings everything to the medium and gives the file its name.
     ///
     /// # Errors

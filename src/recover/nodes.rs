@@ -39,6 +39,8 @@ pub struct Nodes {
     pub older: Vec<OlderNode>,
     /// Ranges of ids whose current leaves are lost: first id and the one that it ends before.
     pub lost: Vec<(u64, Option<u64>)>,
+    /// Entries of current leaves with ids that no node can have.
+    pub nameless: Vec<NbtEntry>,
 }
 
 impl Nodes {
@@ -88,7 +90,11 @@ pub fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, monitor: &dyn M
     let mut nodes: HashMap<Nid, NbtEntry> = HashMap::new();
     let mut covered = Covered::default();
     for (ib, _, _) in leaves.valid.iter().filter(|(_, _, live)| *live) {
-        let entries = leaf_entries::<NbtEntry>(ndb, *ib);
+        let mut entries = leaf_entries::<NbtEntry>(ndb, *ib);
+        // an id that can be none is damaged: what it was lies between its neighbours, and what it names is linked by what it is
+        out.lost.extend(unknown_ids(&entries));
+        out.nameless.extend(entries.iter().filter(|e| !e.nid.nid_type().is_top_level()));
+        entries.retain(|e| e.nid.nid_type().is_top_level());
         cover(&mut covered, &entries);
         for e in entries {
             // of two entries of a node the one with the higher block id was written later
@@ -127,6 +133,28 @@ pub fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, monitor: &dyn M
     out.entries = nodes.into_values().collect();
     out.entries.sort_by_key(|n| n.nid);
     Ok(out)
+}
+
+/// The ranges in which entries of a leaf lie whose ids can be none.
+fn unknown_ids(entries: &[NbtEntry]) -> Vec<(u64, Option<u64>)> {
+    let mut out = Vec::new();
+    let mut first = 0;
+    let mut open = false;
+    for e in entries {
+        if e.nid.nid_type().is_top_level() {
+            if open {
+                out.push((first, Some(e.key())));
+            }
+            (first, open) = (e.key().saturating_add(1), false);
+        } else {
+            open = true;
+        }
+    }
+    if open {
+        // the last of a leaf: the next leaf begins somewhere behind it
+        out.push((first, Some(first.saturating_add(1 << 16))));
+    }
+    out
 }
 
 fn cover(covered: &mut Covered, entries: &[NbtEntry]) {

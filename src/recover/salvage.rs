@@ -6,7 +6,7 @@ use super::nodes::{Nodes, OlderNode, salvage_nodes};
 use crate::error::Result;
 use crate::finding::Sink;
 use crate::format::ids::{Bid, Nid};
-use crate::format::page::BbtEntry;
+use crate::format::page::{BbtEntry, NbtEntry};
 use crate::monitor::{Monitor, Phase};
 use crate::ndb::{Index, Ndb, TreeFacts};
 use std::collections::HashSet;
@@ -22,6 +22,8 @@ pub struct Salvage {
     pub older: Vec<OlderNode>,
     /// Ranges of node ids whose current leaves are lost.
     pub lost_nodes: Vec<(u64, Option<u64>)>,
+    /// Entries of the current tree with ids that no node can have; what they name is linked by what it is.
+    pub nameless: Vec<NbtEntry>,
     /// Blocks whose data or trailer is damaged.
     pub damaged: HashSet<Bid>,
     /// Blocks that the current tree names; the others were found by their trailers alone.
@@ -66,11 +68,11 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
         work = with_blocks(&work, more);
         nodes = salvage_nodes(&work, &facts, found, monitor)?;
     }
-    let Nodes { entries, filled, older, lost: lost_nodes } = nodes;
+    let Nodes { entries, filled, older, lost: lost_nodes, nameless } = nodes;
     let trees_whole = facts.complete() && facts.pages.len() > 1;
     let blocks = work.index().blocks().to_vec();
     let ndb = work.with_index(Index::new(entries, blocks, facts));
-    Ok(Salvage { ndb, filled, older, lost_nodes, damaged, listed, lost_blocks: lost, others, trees_whole })
+    Ok(Salvage { ndb, filled, older, lost_nodes, nameless, damaged, listed, lost_blocks: lost, others, trees_whole })
 }
 
 /// Blocks that entries of any generation of the node B-tree name, plausible or not.

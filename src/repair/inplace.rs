@@ -12,93 +12,23 @@
 //! header says. Where objects have to be written anew, the repaired file is written beside the old one and takes its name in one step;
 //! the old file stays under the undo file's name.
 
-use super::Account;
-use super::plan::Policy;
-use super::rebuild::{Outcome, missing_bytes, repair, untouched};
+use super::partial;
+use super::plan::{Plan, Policy};
+use super::rebuild::{Outcome, rebuild, untouched};
+use super::scratch::{Scratch, copy_bytes};
 use super::undo::UndoRecord;
-use crate::check::{CheckOptions, Report, check};
+use crate::check::{CheckOptions, check};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Ignore, Value};
-use crate::format::bytes::{index, low32, wide};
-use crate::format::header::{FileKind, Header, SENTINEL};
-use crate::format::ids::Bid;
+use crate::format::bytes::{index, wide};
+use crate::format::header::Header;
 use crate::format::layout::Layout;
 use crate::io::{AtomicFile, FileStorage, Overlay, ReadAt, Storage};
-use crate::monitor::{Monitor, Phase, step};
-use crate::ndb::{Ndb, SubnodeTree};
-use crate::recover;
-use crate::rules::{self, FixVerb, Severity};
-use crate::write::NdbWriter;
-use std::collections::HashSet;
-use std::path::Path;
+use crate::monitor::Monitor;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes that are written at a time.
 const CHUNK: usize = 1 << 20;
-
-/// Whether all that is wrong lies beneath the objects: header, maps, trees, reference counts.
-fn is_structural(report: &Report) -> bool {
-    let mut any = false;
-    for f in report.findings.iter().filter(|f| f.severity >= Severity::Warning && f.root.is_none()) {
-        any = true;
-        let beneath =
-            matches!(f.rule.fix, FixVerb::RewriteHeader | FixVerb::RebuildMaps | FixVerb::RebuildTree | FixVerb::RecountReferences);
-        if !beneath {
-            return false;
-        }
-    }
-    any
-}
-
-/// Writes new trees, maps and a new header over a file as `ndb` shows it; every object stays where it is.
-///
-/// # Errors
-/// [`ErrorKind::TooLarge`] where the file cannot grow; errors of the media; cancellation.
-pub fn restructure(ndb: &Ndb, report: &Report, target: &Overlay, monitor: &dyn Monitor) -> Result<()> {
-    let mut header: Header = ndb.header().clone();
-    let kind = header.kind().unwrap_or(FileKind::Pst);
-    header.magic_client = kind.magic();
-    header.version_client = kind.client_version();
-    header.platform = [1, 1];
-    header.sentinel = SENTINEL;
-    header.crypt = ndb.crypt().to_byte();
-    header.root.reserved = 0;
-    header.align = 0;
-    header.reserved_bytes = [0; 2];
-    header.unused = 0;
-    header.reserved_ansi = [0; 12];
-    let highest_page = ndb.index().facts.pages.iter().map(|p| p.bref.bid.0).max().unwrap_or(0);
-    header.bid_next_page = Bid(header.bid_next_page.0.max(highest_page.saturating_add(1)));
-    let nodes = ndb.index().nodes();
-    monitor.phase(Phase::Write, Some(wide(nodes.len())));
-    let mut writer = NdbWriter::append(target, header, ndb.crypt(), ndb.index().blocks().to_vec())?;
-    for f in report.findings.iter().filter(|f| std::ptr::eq(f.rule, &rules::HEADER_UNIQUE)) {
-        if let Value::Number(n) | Value::Hex(n) = f.expected {
-            writer.use_unique(low32(n));
-        }
-    }
-    let mut seen = HashSet::new();
-    for (i, node) in nodes.iter().enumerate() {
-        if i.is_multiple_of(1024) {
-            step(monitor, 1024)?;
-        }
-        writer.keep_node(ndb, node, &mut seen)?;
-        // ids of attachments and values are given out from the header's counters too
-        let mut pending = vec![node.sub];
-        let mut entered = HashSet::new();
-        while let Some(root) = pending.pop() {
-            if root.is_none() || !entered.insert(root) {
-                continue;
-            }
-            for e in SubnodeTree::load(ndb, root, crate::finding::Location::NONE, &mut Ignore)?.iter() {
-                writer.use_nid(e.nid);
-                pending.push(e.sub);
-            }
-        }
-    }
-    writer.finish()?;
-    Ok(())
-}
 
 /// The ranges of a file that a change of its trees overwrites: header, density list, maps.
 fn overwritten(layout: &Layout, len: u64) -> Vec<(u64, usize)> {
@@ -109,7 +39,7 @@ fn overwritten(layout: &Layout, len: u64) -> Vec<(u64, usize)> {
     out
 }
 
-/// Brings the changes of `planned`, made by [`restructure`], to the file in the order that a crash cannot hurt. `keep` takes the undo
+/// Brings the changes of `planned`, made by [`restructure`](super::restructure), to the file in the order that a crash cannot hurt. `keep` takes the undo
 /// record and must have it on the medium when it returns.
 ///
 /// # Errors
@@ -152,37 +82,69 @@ pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &m
     sync()
 }
 
-/// Repairs a file in place. The undo file is written first; [`undo`](super::undo) restores the file byte for byte from it.
+/// Checks a file and repairs it in place. The undo file is written first; [`undo`](super::undo()) restores the file byte for byte from it.
 ///
 /// # Errors
 /// [`ErrorKind::Locked`] where another process holds the file; [`ErrorKind::Usage`] where the undo file exists; otherwise as
-/// [`repair`]. The file is then as it was.
+/// [`repair`](super::repair). The file is then as it was.
 pub fn repair_in_place(path: &Path, undo: &Path, policy: &Policy, monitor: &dyn Monitor) -> Result<Outcome> {
-    if undo.exists() {
-        return Err(ErrorKind::Usage(format!("{} exists: undo that repair, or remove the file, first", undo.display())).into());
-    }
-    let storage = Arc::new(FileStorage::open_exclusive(path)?);
-    let source: Arc<dyn ReadAt> = Arc::clone(&storage) as Arc<dyn ReadAt>;
-    let before = check(Arc::clone(&source), &CheckOptions::default(), monitor)?;
-    let plan = before.plan(policy);
-    if plan.is_empty() {
-        return Ok(untouched(before, plan));
-    }
-    let partial = plan.is_partial() && !policy.lossy;
-    if is_structural(&before) || partial {
-        if let Some((planned, layout, after)) = restructured(&source, &before, monitor)?
-            && (partial || after.is_healthy())
-        {
-            commit(storage.as_ref(), &planned, layout, &mut |record| record.save(undo))?;
-            let account = Account { missing_bytes: missing_bytes(&before), ..unchanged(&after) };
-            return Ok(Outcome { before, plan, after, account, passes: 1, changed: true });
+    let held = Held::open(path, undo)?;
+    let before = check(Arc::clone(&held.source), &CheckOptions::default(), monitor)?;
+    run(&before.plan(policy), &held, undo, monitor)
+}
+
+/// Carries out a plan in place.
+pub(super) fn apply(plan: &Plan, path: &Path, undo: &Path, monitor: &dyn Monitor) -> Result<Outcome> {
+    let held = Held::open(path, undo)?;
+    plan.fits(held.source.as_ref())?;
+    run(plan, &held, undo, monitor)
+}
+
+/// The file that is being repaired, which nobody else can have meanwhile.
+struct Held {
+    /// Where it really is: a link to it goes on to lead to it.
+    path: PathBuf,
+    storage: Arc<FileStorage>,
+    source: Arc<dyn ReadAt>,
+}
+
+impl Held {
+    fn open(path: &Path, undo: &Path) -> Result<Self> {
+        if undo.symlink_metadata().is_ok() {
+            return Err(ErrorKind::Usage(format!("{} exists: undo that repair, or remove the file, first", undo.display())).into());
         }
-        if partial {
-            return Ok(untouched(before, plan));
+        let path = path.canonicalize().map_err(ErrorKind::Io)?;
+        let storage = Arc::new(FileStorage::open_exclusive(&path)?);
+        let source: Arc<dyn ReadAt> = Arc::clone(&storage) as Arc<dyn ReadAt>;
+        Ok(Self { path, storage, source })
+    }
+}
+
+fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<Outcome> {
+    let Held { path, storage, source } = held;
+    if plan.is_empty() {
+        return Ok(untouched(plan));
+    }
+    let mut scratch = Scratch::beside(path);
+    let is_partial = plan.is_partial();
+    if is_partial || plan.is_structural() || !plan.salvage {
+        if let Some(planned) = partial::plan(source, plan, &mut |n| scratch.room(n), monitor)?
+            && (is_partial || planned.after.is_healthy())
+        {
+            commit(storage.as_ref(), &planned.view, planned.layout, &mut |record| record.save(undo))?;
+            return Ok(planned.outcome(plan));
+        }
+        if is_partial {
+            return Ok(untouched(plan));
         }
     }
     let file = AtomicFile::create(path, true)?;
-    let outcome = repair(&source, &file.shared()?, policy, monitor)?;
+    let target: Arc<dyn Storage> = file.shared()?;
+    let outcome = rebuild(source, &target, plan, &mut scratch, monitor)?;
+    drop(target);
+    if let Ok(old) = std::fs::metadata(path) {
+        file.take_permissions(&old);
+    }
     // The old file keeps its bytes under the undo file's name; the new one takes its name in one step.
     if std::fs::hard_link(path, undo).is_err() {
         copy_to(source.as_ref(), undo, monitor)?;
@@ -191,47 +153,8 @@ pub fn repair_in_place(path: &Path, undo: &Path, policy: &Policy, monitor: &dyn 
     Ok(outcome)
 }
 
-/// The file with new trees, maps and header alone, and what is left to say of it; `None` where that makes it no better.
-pub(super) fn restructured(
-    source: &Arc<dyn ReadAt>,
-    before: &Report,
-    monitor: &dyn Monitor,
-) -> Result<Option<(Arc<Overlay>, &'static Layout, Report)>> {
-    let recovered = recover::open(Arc::clone(source), &recover::Options::default(), monitor)?;
-    if recovered.ndb.len() != source.len() {
-        // bytes were moved: everything has to be written anew
-        return Ok(None);
-    }
-    let planned = Arc::new(Overlay::new(Arc::clone(source)));
-    match restructure(&recovered.ndb, before, &planned, monitor) {
-        Ok(()) => {}
-        Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_)) => return Ok(None),
-        Err(e) => return Err(e),
-    }
-    let view: Arc<dyn ReadAt> = Arc::clone(&planned) as Arc<dyn ReadAt>;
-    let after = check(view, &CheckOptions::default(), monitor)?;
-    let worth = |r: &Report| (r.verdict, r.count(Severity::Fatal), r.count(Severity::Error), r.count(Severity::Warning));
-    let better = worth(&after) < worth(before) && after.items.messages.ok >= before.items.messages.ok;
-    Ok(better.then(|| (planned, recovered.ndb.layout(), after)))
-}
-
-/// The account of a file whose objects all stay.
-pub(super) fn unchanged(report: &Report) -> Account {
-    let items = &report.items;
-    Account { folders: items.folders.into(), messages: items.messages.into(), attachments: items.attachments.into(), ..Account::default() }
-}
-
 fn copy_to(source: &dyn ReadAt, path: &Path, monitor: &dyn Monitor) -> Result<()> {
     let file = AtomicFile::create(path, false)?;
-    let mut at = 0;
-    let mut buf = Vec::new();
-    while at < source.len() {
-        let n = CHUNK.min(index(source.len().saturating_sub(at)));
-        buf.resize(n, 0);
-        source.read_exact_at(&mut buf, at).map_err(|e| Error::io_at(e, at))?;
-        file.storage()?.write_all_at(&buf, at).map_err(|e| Error::io_at(e, at))?;
-        step(monitor, wide(n))?;
-        at = at.saturating_add(wide(n));
-    }
+    copy_bytes(source, file.storage()?, monitor)?;
     file.commit()
 }

@@ -1,21 +1,27 @@
 //! Repair: what is wrong with a file is set right, without loss where none is needed, and accounted for.
 //!
-//! A [`Plan`] says beforehand what would be done and what each action may cost. It is applied to a new file ([`repair`]; the source is
-//! only read): everything that is readable is read, from a salvage where header or trees are broken, and written whole. The result is
-//! checked, and repaired again while that makes it better. A file with nothing to repair is copied byte for byte.
+//! A [`Plan`] says beforehand what would be done and what each action may cost. It is carried out ([`Plan::apply`]) into a new file, and
+//! the source is only read, or in place, and an undo file is written first. A new file is written whole from everything that is
+//! readable, from a salvage where header or trees are broken; where actions are left out, only the objects that the others concern
+//! are written ([`plan`]). The result is checked, and repaired again while that makes it better. A file with nothing to repair is copied byte for byte.
 
 mod account;
+mod apply;
 mod inplace;
 pub mod ost;
+mod partial;
 pub mod plan;
 mod rebuild;
 mod rescue;
+mod scratch;
 mod undo;
 
 pub use account::{Account, Count, LostMessage};
-pub use inplace::{commit, repair_in_place, restructure};
+pub use apply::Target;
+pub use inplace::{commit, repair_in_place};
 pub use ost::{LocalItem, LocalOnly, LocalReason, local_only};
-pub use plan::{Action, Plan, Policy};
+pub use partial::restructure;
+pub use plan::{Action, Place, Plan, Policy};
 pub use rebuild::{Outcome, repair};
 pub use rescue::{Rescued, rescue};
 pub use undo::{UndoRecord, undo};

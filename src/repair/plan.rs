@@ -1,9 +1,41 @@
-//! The plan of a repair: actions in order, what each sets right and what it may cost.
+//! The plan of a repair: actions in order, what each brings back and what it may cost, and which of them are to be carried out.
+//!
+//! ```
+//! use pstkit::check::{CheckOptions, check};
+//! use pstkit::repair::{Policy, Target};
+//! use pstkit::rules::FixVerb;
+//! use std::sync::Arc;
+//!
+//! # fn main() -> Result<(), pstkit::Error> {
+//! # let mut bytes = pstkit::testkit::tiny(pstkit::testkit::VARIETIES[0], 1)?;
+//! # bytes[4] ^= 1;
+//! let source: Arc<dyn pstkit::io::ReadAt> = Arc::new(bytes);
+//! let report = check(Arc::clone(&source), &CheckOptions::default(), &())?;
+//! let mut plan = report.plan(&Policy::default());
+//! for action in &plan.actions {
+//!     println!("{}: {} ({} violations)", action.id, action.what, action.violations);
+//! }
+//! plan.select(FixVerb::ResetIndex, false);
+//! let target = Arc::new(pstkit::io::MemoryStorage::default());
+//! let outcome = plan.apply(Target::NewFile { source, target: target.clone() }, &())?;
+//! assert!(outcome.after.is_healthy());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **What leaving an action out means.** Header, trees, reference counts and maps ([`FixVerb::is_structural`]) are one: they are written
+//! anew whenever anything is, and nothing is lost by that. Of the other actions, those that are selected are carried out on the objects
+//! that they concern; all other objects stay as they are, damaged ones too, and the outcome's `after` says what is left of them. With
+//! every action selected, a new file is written whole.
 
 use crate::check::{Report, Verdict};
-use crate::finding::{Fix, Loss};
-use crate::rules::{FixVerb, Severity};
+use crate::finding::{Finding, Fix, Location, Loss};
+use crate::rules::{self, FixVerb, Severity};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Places that an action lists one by one.
+const PLACES_MAX: usize = 1000;
 
 /// What a repair may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +43,7 @@ use std::collections::BTreeMap;
 pub struct Policy {
     /// Also actions that give something up which could not be read whole.
     pub lossy: bool,
-    /// Also actions that delete something which was readable.
+    /// Also what takes out something that can be read.
     pub allow_loss: bool,
     /// Also what Outlook's own files have and does no harm. Without it a file that is healthy stays as it is, byte for byte.
     pub notices: bool,
@@ -25,28 +57,64 @@ impl Default for Policy {
     }
 }
 
+/// A place that an action answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Place {
+    /// Where it is.
+    pub at: Location,
+    /// The rule that is broken there.
+    pub rule: &'static str,
+    /// What is lost there.
+    pub loss: Loss,
+    /// The folder's path, where an object of the messaging layer is concerned.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "text", skip_serializing_if = "Option::is_none"))]
+    pub folder: Option<Arc<str>>,
+    /// The subject or name of the object concerned.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "text", skip_serializing_if = "Option::is_none"))]
+    pub subject: Option<Arc<str>>,
+}
+
+#[cfg(feature = "serde")]
+fn text<S: serde::Serializer>(text: &Option<Arc<str>>, s: S) -> Result<S::Ok, S::Error> {
+    match text {
+        Some(t) => s.serialize_str(t),
+        None => s.serialize_none(),
+    }
+}
+
 /// One thing that a repair does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Action {
+    /// The word by which it is selected: the verb, and `/lossy` where something is given up.
+    pub id: String,
     /// What is done.
     pub verb: FixVerb,
     /// The same in words.
     pub what: &'static str,
+    /// What that brings back, in words.
+    pub restores: &'static str,
+    /// What is given up, in words.
+    pub may_lose: &'static str,
     /// Codes of the rules that it answers.
     pub rules: Vec<&'static str>,
     /// How many violations it answers.
     pub violations: u64,
+    /// Where they are; the first thousand.
+    pub places: Vec<Place>,
     /// What is lost with what it answers; the repair adds nothing to that.
     pub loss: Loss,
     /// Whether nothing is given up.
     pub lossless: bool,
+    /// Whether it may take out something that can be read: it is selected only where the policy allows loss.
+    pub needs_consent: bool,
     /// Whether it is to be carried out.
     pub selected: bool,
 }
 
-/// What a repair would do, in order: structure before contents.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What a repair would do, in order: structure before contents, and of each what gives nothing up before what does.
+#[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Plan {
     /// The actions.
@@ -55,6 +123,12 @@ pub struct Plan {
     pub beyond: Vec<(&'static str, u64)>,
     /// Whether header or trees are so broken that the whole file has to be searched.
     pub salvage: bool,
+    /// What it was made for.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub policy: Policy,
+    /// What was found.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub before: Arc<Report>,
 }
 
 impl Plan {
@@ -68,86 +142,102 @@ impl Plan {
         self.actions.iter().filter(|a| a.selected).all(|a| a.lossless)
     }
 
-    /// Whether something that could be done is left out.
+    /// Whether something that could be done is left out. What is structural is never left out while anything is done.
     pub fn is_partial(&self) -> bool {
-        self.actions.iter().any(|a| !a.selected)
+        self.actions.iter().any(|a| !a.selected && !a.needs_consent && !(a.verb.is_structural() && !self.is_empty()))
+    }
+
+    /// Whether only what lies beneath the objects is to be done, and nothing of the objects is left out.
+    pub fn is_structural(&self) -> bool {
+        self.actions.iter().all(|a| a.verb.is_structural() || (a.needs_consent && !a.selected))
     }
 
     /// Selects or leaves out all actions of a verb.
     pub fn select(&mut self, verb: FixVerb, selected: bool) {
         self.actions.iter_mut().filter(|a| a.verb == verb).for_each(|a| a.selected = selected);
     }
-}
 
-/// What a verb does, for people.
-const fn words(verb: FixVerb) -> &'static str {
-    match verb {
-        FixVerb::None => "nothing",
-        FixVerb::RewriteHeader => "write the header again from what the file holds",
-        FixVerb::RebuildTree => "build the B-trees again from readable pages, older generations and a search of the whole file",
-        FixVerb::RecountReferences => "count the references to all blocks again",
-        FixVerb::RebuildMaps => "build the allocation maps again from the space in use",
-        FixVerb::RewriteBlock => "write damaged blocks, data trees and sub-node trees again from what is readable",
-        FixVerb::RewriteContext => "write damaged heaps and properties again from what is readable",
-        FixVerb::CreateObject => "create missing objects of the store",
-        FixVerb::RebuildTable => "build tables again from the objects that they list",
-        FixVerb::SetProperty => "set properties to what follows from other data",
-        FixVerb::MoveToLostAndFound => "put objects that are in no folder under Lost and Found",
-        FixVerb::ResetIndex => "reset indexes that Outlook makes again",
-        FixVerb::DropObject => "take out objects of which nothing can be read",
+    /// Selects or leaves out the action with this [`Action::id`], or all actions of the verb with this word. Says whether there is one.
+    pub fn select_id(&mut self, id: &str, selected: bool) -> bool {
+        let mut any = false;
+        for a in self.actions.iter_mut().filter(|a| a.id == id || a.verb.as_str() == id) {
+            a.selected = selected;
+            any = true;
+        }
+        any
+    }
+
+    /// Whether the action that answers a finding is to be carried out; `None` where no action does.
+    pub fn answers(&self, finding: &Finding) -> Option<bool> {
+        let lossless = match finding.fix() {
+            Fix::None => return None,
+            fix => fix == Fix::Safe,
+        };
+        let action = |exact: bool| self.actions.iter().find(|a| a.verb == finding.rule.fix && (!exact || a.lossless == lossless));
+        action(true).or_else(|| action(false)).map(|a| a.selected)
     }
 }
 
-/// The place of a verb in a repair.
-const fn order(verb: FixVerb) -> u8 {
-    match verb {
-        FixVerb::RewriteHeader => 0,
-        FixVerb::RebuildTree => 1,
-        FixVerb::RecountReferences => 2,
-        FixVerb::RebuildMaps => 3,
-        FixVerb::RewriteBlock => 4,
-        FixVerb::RewriteContext => 5,
-        FixVerb::CreateObject => 6,
-        FixVerb::RebuildTable => 7,
-        FixVerb::SetProperty => 8,
-        FixVerb::MoveToLostAndFound => 9,
-        FixVerb::ResetIndex => 10,
-        FixVerb::DropObject => 11,
-        FixVerb::None => 12,
+/// What an action gives up, for people.
+const fn may_lose(lossless: bool, needs_consent: bool, loss: Loss) -> &'static str {
+    match (lossless, needs_consent, loss) {
+        (true, _, _) => "nothing",
+        (_, true, _) => "objects that can be read, and of which nothing says what they are",
+        (_, _, Loss::None | Loss::Metadata) => "metadata that cannot be read: times of rows, sizes, flags",
+        (_, _, Loss::Partial) => "what is damaged of these items; the rest is kept",
+        (_, _, Loss::Item) => "what cannot be read of these items; the rest is kept",
     }
 }
 
 impl Report {
     /// What a repair would do about what was found.
     pub fn plan(&self, policy: &Policy) -> Plan {
-        let mut plan = Plan::default();
-        let floor = if policy.notices { Severity::Notice } else { Severity::Warning };
-        let mut by_verb: BTreeMap<(u8, bool), Action> = BTreeMap::new();
-        let mut listed: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let floor = if policy.notices { Severity::Info } else { Severity::Warning };
+        let order = |verb| FixVerb::ALL.iter().position(|v| *v == verb).unwrap_or(FixVerb::ALL.len());
+        let mut by_verb: BTreeMap<(usize, bool, bool), Action> = BTreeMap::new();
+        let mut beyond: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut salvage = self.verdict == Verdict::Fatal;
         for f in self.findings.iter().filter(|f| f.severity >= floor) {
-            plan.salvage |= f.severity == Severity::Fatal || f.rule.fix == FixVerb::RebuildTree;
+            salvage |= f.severity == Severity::Fatal || f.rule.fix == FixVerb::RebuildTree;
             let fix = f.fix();
             let n = 1u64.saturating_add(f.consequences);
             if fix == Fix::None {
-                let slot = listed.entry(f.rule.code).or_default();
+                let slot = beyond.entry(f.rule.code).or_default();
                 *slot = slot.saturating_add(n);
                 continue;
             }
             let lossless = fix == Fix::Safe;
-            let a = by_verb.entry((order(f.rule.fix), !lossless)).or_insert_with(|| Action {
+            // tables and indexes follow from objects; a node of which nothing says what it is does not
+            let needs_consent = std::ptr::eq(f.rule, &rules::NODE_TYPE);
+            let selected = (lossless || policy.lossy) && (!needs_consent || policy.allow_loss) && (policy.notices || !self.is_healthy());
+            let a = by_verb.entry((order(f.rule.fix), !lossless, needs_consent)).or_insert_with(|| Action {
+                id: match (lossless, needs_consent) {
+                    (true, _) => f.rule.fix.as_str().to_owned(),
+                    (_, false) => format!("{}/lossy", f.rule.fix),
+                    (_, true) => format!("{}/readable", f.rule.fix),
+                },
                 verb: f.rule.fix,
-                what: words(f.rule.fix),
+                what: if needs_consent { "take out nodes of which nothing says what they are" } else { f.rule.fix.what() },
+                restores: f.rule.fix.restores(),
+                may_lose: "nothing",
                 rules: Vec::new(),
                 violations: 0,
+                places: Vec::new(),
                 loss: Loss::None,
                 lossless,
-                selected: (lossless || policy.lossy) && (policy.notices || !self.is_healthy()),
+                needs_consent,
+                selected,
             });
             if !a.rules.contains(&f.rule.code) {
                 a.rules.push(f.rule.code);
             }
             a.violations = a.violations.saturating_add(n);
             a.loss = a.loss.max(f.loss);
+            a.may_lose = may_lose(lossless, needs_consent, a.loss);
+            if a.places.len() < PLACES_MAX {
+                let (folder, subject) = (f.folder.clone(), f.subject.clone());
+                a.places.push(Place { at: f.at, rule: f.rule.code, loss: f.loss, folder, subject });
+            }
         }
         // what the list leaves out is answered by the actions that answer what is listed
         for c in self.counts.iter().filter(|c| c.severity >= floor && c.omitted > 0) {
@@ -155,9 +245,12 @@ impl Report {
                 a.violations = a.violations.saturating_add(c.omitted);
             }
         }
-        plan.actions = by_verb.into_values().collect();
-        plan.beyond = listed.into_iter().collect();
-        plan.salvage |= self.verdict == Verdict::Fatal;
-        plan
+        Plan {
+            actions: by_verb.into_values().collect(),
+            beyond: beyond.into_iter().collect(),
+            salvage,
+            policy: *policy,
+            before: Arc::new(self.clone()),
+        }
     }
 }

@@ -1,28 +1,26 @@
 //! Repair into a new file.
 
 use super::account::{Account, Count, LostMessage};
-use super::inplace::{restructured, unchanged};
+use super::apply::Target;
+use super::partial::unchanged;
 use super::plan::{Plan, Policy};
+use super::scratch::Scratch;
 use crate::check::{CheckOptions, Report, check};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Strict, Value};
-use crate::format::bytes::{index, wide};
+use crate::finding::{Finding, Location, Strict, Value};
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::page::NbtEntry;
 use crate::io::{ReadAt, Storage};
 use crate::limits::Limits;
 use crate::ltp::PropertyContext;
 use crate::messaging::Pst;
-use crate::monitor::{Monitor, Phase, step};
-use crate::ndb::{Index, Ndb};
+use crate::monitor::Monitor;
+use crate::ndb::{Index, Ndb, Node};
 use crate::recover::{self, Recovered};
 use crate::rules::{self, Severity};
 use crate::write::{CopyOptions, CopyReport, copy};
 use std::collections::HashSet;
 use std::sync::Arc;
-
-/// Bytes copied in one go.
-const CHUNK: u64 = 4 << 20;
 
 /// What a repair has done.
 #[derive(Debug)]
@@ -54,50 +52,60 @@ impl Outcome {
     }
 }
 
-/// Repairs `source` into `target`, which is overwritten. The source is only read.
+/// Checks `source` and repairs it into `target`, which is overwritten. The source is only read.
 ///
 /// # Errors
 /// [`ErrorKind::NotPst`] where nothing in the source is part of such a file, [`ErrorKind::Unsupported`] where it is encrypted;
 /// errors of the media; cancellation. The target then holds no header.
 pub fn repair(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, policy: &Policy, monitor: &dyn Monitor) -> Result<Outcome> {
-    let options = CheckOptions::default();
-    let before = check(Arc::clone(source), &options, monitor)?;
-    let plan = before.plan(policy);
-    if plan.is_empty() {
-        copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
-        return Ok(untouched(before, plan));
-    }
-    if plan.is_partial() && !policy.lossy {
-        // Objects that are not whole stay as they are, and so do their neighbours: only what lies beneath them is built anew.
-        let Some((view, _, after)) = restructured(source, &before, monitor)? else {
-            copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
-            return Ok(untouched(before, plan));
-        };
-        copy_bytes(view.as_ref(), target.as_ref(), monitor)?;
-        let account = Account { missing_bytes: missing_bytes(&before), ..unchanged(&after) };
-        return Ok(Outcome { before, plan, after, account, passes: 1, changed: true });
-    }
-    let recover_options = recover::Options { limits: Limits::default(), thorough: true };
-    let recovered = recover::open(Arc::clone(source), &recover_options, monitor)?;
-    let mut account = Account { missing_bytes: missing_bytes(&before), ..Account::default() };
-    let pst = readable(&recovered, &mut account);
-    let report = copy(&pst, target.as_ref(), &CopyOptions::same(&pst), monitor)?;
+    let before = check(Arc::clone(source), &CheckOptions::default(), monitor)?;
+    let target = Target::NewFile { source: Arc::clone(source), target: Arc::clone(target) };
+    before.plan(policy).apply(target, monitor)
+}
+
+/// How a source is opened to be written anew: everything that can be found in it.
+fn thorough() -> recover::Options {
+    recover::Options { limits: Limits::default(), thorough: true }
+}
+
+/// Writes everything that is readable to `target`, and accounts for it.
+pub(super) fn write_whole(source: &Arc<dyn ReadAt>, target: &dyn Storage, plan: &Plan, monitor: &dyn Monitor) -> Result<Account> {
+    let policy = &plan.policy;
+    let recovered = recover::open(Arc::clone(source), &thorough(), monitor)?;
+    let mut account = Account { missing_bytes: missing_bytes(&plan.before), ..Account::default() };
+    let consent = plan.actions.iter().any(|a| a.needs_consent && a.selected);
+    let (pst, unnamed) = readable(&recovered, consent, &mut account);
+    let copying = CopyOptions { mend: policy.notices, ..CopyOptions::same(&pst) };
+    let report = copy(&pst, target, &copying, monitor)?;
     settle(&mut account, &report);
-    let deletes = account.dropped.iter().filter(|(nid, _)| is_readable(&pst, Nid(*nid))).count();
+    let deletes = account.dropped.iter().filter(|(nid, _)| is_readable(&pst, Nid(*nid))).count().saturating_add(unnamed);
     if deletes > 0 && !policy.allow_loss {
+        target.set_len(0).map_err(ErrorKind::Io)?;
         let what = format!("the repair would leave out {deletes} nodes that can be read; that has to be allowed");
         return Err(ErrorKind::Usage(what).into());
     }
     target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
+    Ok(account)
+}
+
+/// Writes the file anew and whole, as often as that makes it better.
+pub(super) fn rebuild(
+    source: &Arc<dyn ReadAt>,
+    target: &Arc<dyn Storage>,
+    plan: &Plan,
+    scratch: &mut Scratch,
+    monitor: &dyn Monitor,
+) -> Result<Outcome> {
+    let (options, policy) = (CheckOptions::default(), &plan.policy);
+    let account = write_whole(source, target.as_ref(), plan, monitor)?;
     let written: Arc<dyn ReadAt> = Arc::clone(target) as Arc<dyn ReadAt>;
     let mut after = check(Arc::clone(&written), &options, monitor)?;
     let mut passes = 1;
     while !after.is_healthy() && passes < policy.passes {
-        let bytes = whole(written.as_ref(), monitor)?;
-        let again: Arc<dyn ReadAt> = Arc::new(bytes);
-        let recovered = recover::open(Arc::clone(&again), &recover_options, monitor)?;
+        let again = scratch.snapshot(written.as_ref(), monitor)?;
+        let recovered = recover::open(Arc::clone(&again), &thorough(), monitor)?;
         let pst = Pst::from_ndb(recovered.ndb);
-        copy(&pst, target.as_ref(), &CopyOptions::same(&pst), monitor)?;
+        copy(&pst, target.as_ref(), &CopyOptions { mend: policy.notices, ..CopyOptions::same(&pst) }, monitor)?;
         target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
         let next = check(Arc::clone(&written), &options, monitor)?;
         passes = passes.saturating_add(1);
@@ -107,7 +115,7 @@ pub fn repair(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, policy: &Poli
             break;
         }
     }
-    Ok(Outcome { before, plan, after, account, passes, changed: true })
+    Ok(Outcome { before: plan.before.as_ref().clone(), plan: plan.clone(), after, account, passes, changed: true })
 }
 
 /// Bytes that are missing at the end of a file whose trees are not whole: what was in them cannot be told.
@@ -121,9 +129,10 @@ pub(super) fn missing_bytes(before: &Report) -> u64 {
 }
 
 /// The outcome where nothing is done.
-pub(super) fn untouched(before: Report, plan: Plan) -> Outcome {
+pub(super) fn untouched(plan: &Plan) -> Outcome {
+    let before = plan.before.as_ref().clone();
     let account = unchanged(&before);
-    Outcome { after: before.clone(), before, plan, account, passes: 0, changed: false }
+    Outcome { after: before.clone(), before, plan: plan.clone(), account, passes: 0, changed: false }
 }
 
 /// Whether a node is an object of its own that can be read whole. Tables, and what belongs to a search folder, follow from other objects.
@@ -141,8 +150,9 @@ fn is_readable(pst: &Pst, nid: Nid) -> bool {
     !follows && whole().is_some_and(|pc| !pc.records().is_empty())
 }
 
-/// The file as everything above reads it: a recovered one with the folders of which only rows are left.
-pub(super) fn readable(recovered: &Recovered, account: &mut Account) -> Pst {
+/// The file as everything above reads it: a recovered one with the folders of which only rows are left. Nodes whose ids can be none, and
+/// that nothing says the real id of, are taken out with `consent` alone where they can be read; also answers how many cannot stay without.
+pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Account) -> (Pst, usize) {
     let ndb = &recovered.ndb;
     let mut nodes: Vec<NbtEntry> = ndb.index().nodes().to_vec();
     let mut known: HashSet<Nid> = nodes.iter().map(|n| n.nid).collect();
@@ -175,9 +185,23 @@ pub(super) fn readable(recovered: &Recovered, account: &mut Account) -> Pst {
         .map(|n| n.parent)
         .collect();
     nodes.extend(lost.into_iter().map(|nid| stub(nid, Nid::NONE)));
+    let mut out_of_place: usize = 0;
+    if let Some(s) = &recovered.salvage {
+        let used: HashSet<Bid> = nodes.iter().flat_map(|n| [n.data.masked(), n.sub.masked()]).collect();
+        for n in s.facts.nameless.iter().filter(|n| !used.contains(&n.data.masked()) || n.data.is_none()) {
+            let node = Node::detached(ndb, n.nid, n.data, n.sub, Location::node(n.nid));
+            let can_be_read = PropertyContext::open(node, &mut Strict).ok().flatten().is_some_and(|pc| !pc.records().is_empty());
+            if can_be_read && !consent && !n.nid.is_none() {
+                nodes.push(*n);
+                continue;
+            }
+            out_of_place = out_of_place.saturating_add(usize::from(can_be_read && !consent));
+            account.dropped.push((n.nid.0, "nothing says what it is: no node can have its id".to_owned()));
+        }
+    }
     let index = Index::new(nodes, ndb.index().blocks().to_vec(), ndb.index().facts.clone());
     let whole: Ndb = ndb.with_index(index);
-    Pst::from_ndb(whole)
+    (Pst::from_ndb(whole), out_of_place)
 }
 
 /// Adds what copying has found to the account.
@@ -196,29 +220,4 @@ pub(super) fn settle(account: &mut Account, report: &CopyReport) {
     account.partial.extend(report.partial.iter().map(|nid| nid.0));
     account.values_lost = account.values_lost.saturating_add(report.values_lost);
     account.dropped.extend(report.dropped.iter().map(|(nid, why)| (nid.0, (*why).to_owned())));
-}
-
-/// Copies all bytes.
-fn copy_bytes(source: &dyn ReadAt, target: &dyn Storage, monitor: &dyn Monitor) -> Result<()> {
-    monitor.phase(Phase::Write, Some(source.len()));
-    target.set_len(source.len()).map_err(ErrorKind::Io)?;
-    let mut at = 0;
-    let mut buf = Vec::new();
-    while at < source.len() {
-        let n = CHUNK.min(source.len().saturating_sub(at));
-        buf.resize(index(n), 0);
-        source.read_exact_at(&mut buf, at).map_err(|e| Error::io_at(e, at))?;
-        target.write_all_at(&buf, at).map_err(|e| Error::io_at(e, at))?;
-        step(monitor, n)?;
-        at = at.saturating_add(wide(buf.len()).max(1));
-    }
-    target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))
-}
-
-/// All bytes in memory: a result that has to be repaired once more.
-fn whole(source: &dyn ReadAt, monitor: &dyn Monitor) -> Result<Vec<u8>> {
-    step(monitor, 0)?;
-    let mut bytes = vec![0; index(source.len())];
-    source.read_exact_at(&mut bytes, 0).map_err(|e| Error::io_at(e, 0))?;
-    Ok(bytes)
 }

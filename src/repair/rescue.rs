@@ -39,7 +39,7 @@ pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, monitor: &dyn
         recovered.ndb = d.ndb;
     }
     let mut account = Account::default();
-    let pst = readable(&recovered, &mut account);
+    let (pst, _) = readable(&recovered, false, &mut account);
     let report = copy(&pst, target.as_ref(), &CopyOptions { folder_names: names, ..CopyOptions::same(&pst) }, monitor)?;
     settle(&mut account, &report);
     target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;

@@ -9,6 +9,7 @@
 
 mod copy;
 mod folder;
+mod graft;
 mod heap;
 mod item;
 mod keys;

@@ -38,7 +38,7 @@ pub const COMMON_VIEWS: Nid = Nid(0x8082);
 /// The search folder that every store of Outlook's has.
 const SPAM_SEARCH_FOLDER: Nid = Nid(0x2223);
 /// A search folder of Outlook 2007's that has no queue, no criteria, and no place in the list of searches.
-const OLD_SEARCH_FOLDER: Nid = Nid(0x723);
+pub(super) const OLD_SEARCH_FOLDER: Nid = Nid(0x723);
 /// Messages in a bucket of the message index: what fits into one heap item.
 const BUCKET_MAX: usize = 895;
 

@@ -10,6 +10,7 @@ mod corpus;
 mod crash;
 mod damage;
 mod empty;
+mod fixes;
 mod hostile;
 mod ltp;
 mod ndb;

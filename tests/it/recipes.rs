@@ -38,14 +38,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A file to damage, and its structures by name.
-struct Base {
-    bytes: Vec<u8>,
+pub struct Base {
+    pub bytes: Vec<u8>,
     ndb: Ndb,
     places: BTreeMap<String, (Region, Option<Bid>)>,
 }
 
 impl Base {
-    fn named(name: &str) -> Self {
+    pub fn named(name: &str) -> Self {
         let variety = |v: &str| testkit::VARIETIES.into_iter().find(|x| x.name() == v).unwrap_or_else(|| panic!("no variety {v}"));
         let bytes = match name.split_once(' ') {
             Some(("tiny", v)) => testkit::tiny(variety(v), 1).unwrap(),
@@ -116,7 +116,8 @@ impl Base {
         data
     }
 
-    fn apply(&self, steps: &[String]) -> Vec<u8> {
+    /// The file as the steps of a recipe change it.
+    pub fn apply(&self, steps: &[String]) -> Vec<u8> {
         let mut out = self.bytes.clone();
         for step in steps {
             let words: Vec<&str> = step.split_whitespace().collect();
@@ -139,12 +140,13 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/recipes")
 }
 
+/// A recipe as it stands in a file.
 #[derive(Clone)]
-struct Recipe {
-    code: String,
+pub struct Recipe {
+    pub code: String,
     notes: Vec<String>,
-    base: String,
-    steps: Vec<String>,
+    pub base: String,
+    pub steps: Vec<String>,
     expect: Vec<String>,
 }
 
@@ -176,7 +178,8 @@ impl Recipe {
         out
     }
 
-    fn all() -> Vec<(PathBuf, Vec<Self>)> {
+    /// All recipes, by file.
+    pub fn all() -> Vec<(PathBuf, Vec<Self>)> {
         let mut files: Vec<PathBuf> = std::fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).collect();
         files.retain(|p| p.extension().is_some_and(|e| e == "txt"));
         files.sort();

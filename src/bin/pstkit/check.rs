@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::args::{CheckArgs, CheckFormat};
 use crate::status::{Failure, Outcome, Status};
-use crate::{check_scanpst, explain, open, render};
+use crate::{check_scanpst, open, render};
 use pstkit::check::{CheckOptions, ItemCount, Level, Report, Verdict, check};
 use pstkit::finding::{Finding, Fix, Loss, Value};
 use pstkit::monitor::Monitor as _;
@@ -149,7 +149,7 @@ fn findings(ctx: &mut Context, report: &Report) -> Result<(), Failure> {
 
 /// What a repair does about it.
 fn remedy(rule: &Rule, fix: Fix) -> String {
-    let words = explain::fix_words(rule.fix);
+    let words = rule.fix.what();
     match fix {
         Fix::None => String::new(),
         Fix::Safe => format!("Repair: {words}, without loss."),

@@ -7,25 +7,6 @@ use crate::status::{Failure, Outcome, Status};
 use pstkit::rules::{FixVerb, RULES, Rule};
 use std::io::Write;
 
-/// What a fix verb does, for a person.
-pub(crate) fn fix_words(verb: FixVerb) -> &'static str {
-    match verb {
-        FixVerb::None => "nothing to mend",
-        FixVerb::RewriteHeader => "write the header again from what the file holds",
-        FixVerb::RebuildMaps => "build the allocation maps and free counts again from the space in use",
-        FixVerb::RebuildTree => "build the B-tree again from its readable pages, older generations and a search of the whole file",
-        FixVerb::RecountReferences => "count the references again",
-        FixVerb::RewriteBlock => "write the block, data tree or sub-node tree again from what is readable",
-        FixVerb::RewriteContext => "write the heap, property context or table again from what is readable",
-        FixVerb::RebuildTable => "build the table from the objects that it lists",
-        FixVerb::SetProperty => "set the property to the value that follows from other data",
-        FixVerb::CreateObject => "create the missing object from its template",
-        FixVerb::DropObject => "take the object out; what it held is gone",
-        FixVerb::MoveToLostAndFound => "put the object under Lost and Found",
-        FixVerb::ResetIndex => "empty the index; Outlook builds it again",
-    }
-}
-
 fn text(ctx: &mut Context, rule: &Rule) -> Result<(), Failure> {
     writeln!(ctx.out, "{}  {}", rule.code, rule.name)?;
     let unattended = match (rule.fix, rule.safe) {
@@ -37,7 +18,7 @@ fn text(ctx: &mut Context, rule: &Rule) -> Result<(), Failure> {
         vec!["severity".to_owned(), rule.severity.to_string()],
         vec!["what".to_owned(), rule.message.to_owned()],
         vec!["meaning".to_owned(), rule.meaning.to_owned()],
-        vec!["mended by".to_owned(), format!("{}{unattended}", fix_words(rule.fix))],
+        vec!["mended by".to_owned(), format!("{}{unattended}", rule.fix.what())],
         vec!["loses data".to_owned(), if rule.may_lose { "possibly: the plan says what" } else { "no" }.to_owned()],
     ];
     if rule.section != "-" {

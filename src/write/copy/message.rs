@@ -12,8 +12,12 @@ use crate::messaging::code_page::CodePage;
 use crate::ndb::Node;
 use crate::write::{Attachment, AttachmentData, Message, Props, Recipient, SubNodes};
 
-/// Attachment method: a message.
+/// Attachment methods: bytes, a message, an object of another program.
+const BY_VALUE: i32 = 1;
 const EMBEDDED: i32 = 5;
+const OLE: i32 = 6;
+/// The type of a recipient in the To line.
+const TO: i32 = 1;
 
 /// A message that is being read: its attachments come one after the other, and those with a message in them wait for it.
 struct Frame<'s> {
@@ -193,9 +197,21 @@ impl<'s> Copier<'s, '_> {
         }
         let method = attachment.props.i32(tags::ATTACH_METHOD);
         let wants = method == Some(EMBEDDED) || (object.is_some() && own.is_lossy());
-        if inner.is_none() && matches!(attachment.data, AttachmentData::None) && wants {
+        let empty = inner.is_none() && matches!(attachment.data, AttachmentData::None);
+        let has_bytes = attachment.props.has(tags::ATTACH_DATA_BINARY.id());
+        if empty && (wants || (method == Some(BY_VALUE) && !has_bytes)) {
             // of the message or object in it nothing is left: an attachment without data
             attachment.props.set_i32(tags::ATTACH_METHOD, 0);
+        } else if !method.is_some_and(|m| (0..=7).contains(&m)) {
+            // what kind it is follows from its data
+            let told = if inner.is_some() {
+                EMBEDDED
+            } else if !empty {
+                OLE
+            } else {
+                i32::from(has_bytes)
+            };
+            attachment.props.set_i32(tags::ATTACH_METHOD, told);
         }
         attachment.subnodes = self.copy_unknown_subnodes(&pc, &known, &mut own)?;
         Self::count(&mut self.report.attachments, true, &own);
@@ -211,7 +227,11 @@ impl<'s> Copier<'s, '_> {
         };
         self.row_ids.clear();
         let mut out = Vec::new();
-        for (id, props) in self.read_table(&table, trouble)? {
+        for (id, mut props) in self.read_table(&table, trouble)? {
+            // the upper bits say that the recipient was resubmitted or has it already
+            if !props.i32(tags::RECIPIENT_TYPE).is_some_and(|k| (0..=3).contains(&(k & 0x0FFF_FFFF))) {
+                props.set_i32(tags::RECIPIENT_TYPE, TO);
+            }
             let row_id = (id != 0 && self.row_ids.insert(id)).then_some(id);
             out.push(Recipient { props, row_id });
         }

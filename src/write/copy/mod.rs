@@ -45,6 +45,8 @@ pub struct CopyOptions {
     pub display_name: String,
     /// Whether rows get ids by which Outlook synchronises where they have none.
     pub item_ids: bool,
+    /// Whether what does no harm is set right too, such as a search folder that the list of active searches lacks.
+    pub mend: bool,
     /// Names of folders that have none, neither of their own nor in a row.
     pub folder_names: BTreeMap<Nid, String>,
 }
@@ -61,6 +63,7 @@ impl CopyOptions {
             code_page: pst.default_code_page(),
             display_name: "Outlook Data File".to_owned(),
             item_ids: false,
+            mend: false,
             folder_names: BTreeMap::new(),
         }
     }
@@ -140,6 +143,7 @@ pub(super) struct Copier<'s, 'w> {
     narrow: bool,
     code_page: CodePage,
     row_ids: BTreeSet<u32>,
+    mend: bool,
     folder_names: BTreeMap<Nid, String>,
 }
 
@@ -204,6 +208,7 @@ pub fn copy(pst: &Pst, storage: &dyn Storage, options: &CopyOptions, monitor: &d
         narrow: to_ansi && !from_ansi,
         code_page: options.code_page,
         row_ids: BTreeSet::new(),
+        mend: options.mend,
         folder_names: options.folder_names.clone(),
     };
     if let Some(names) = context(Nid::NAME_TO_ID_MAP, &mut trouble).and_then(|pc| NameMap::read(&pc, &mut trouble.findings).ok()) {

@@ -10,8 +10,9 @@ use crate::format::tags;
 use crate::ltp::{PropertyContext, TableContext};
 use crate::monitor::{Monitor, step};
 use crate::ndb::Node;
+use crate::write::store::OLD_SEARCH_FOLDER;
 use crate::write::templates::{TEMPLATES, columns_for};
-use crate::write::{Cell, Data, Node as Written, SubNodes, TableBuilder, TableKind};
+use crate::write::{Cell, Data, Node as Written, Props, SubNodes, TableBuilder, TableKind};
 
 impl Copier<'_, '_> {
     /// Everything that is not a folder, a message, or made anew.
@@ -48,7 +49,12 @@ impl Copier<'_, '_> {
             let written =
                 if nid == Nid::SEARCH_ACTIVITY_LIST { self.copy_search_list(&node)? } else { self.copy_node(&node, nid, &mut trouble)? };
             match written {
-                Some(written) => self.out.add_raw_node(nid, written, entry.parent)?,
+                Some(written) => {
+                    // what a queue's entry has in this place is where its head is
+                    let is_queue = t == NidType::SEARCH_UPDATE_QUEUE || nid == Nid::SEARCH_MANAGEMENT_QUEUE || nid == Nid::SEARCH_QUEUE_3;
+                    let behind = is_queue && u64::from(entry.parent.0) > written.bytes;
+                    self.out.add_raw_node(nid, written, if behind { Nid::NONE } else { entry.parent })?;
+                }
                 None => self.report.drop_node(nid, "cannot be read, or not in this variant"),
             }
             self.settle(trouble);
@@ -60,7 +66,12 @@ impl Copier<'_, '_> {
     fn copy_search_list(&mut self, node: &Node<'_>) -> Result<Option<Written>> {
         let bytes = node.data(&mut Ignore)?.read_all(node.ndb, 1 << 20, &mut Ignore).map(|b| b.into_owned()).unwrap_or_default();
         let listed = bytes.chunks_exact(4).filter(|c| self.out.folders.contains_key(&Nid(le32(c, 0))));
-        let kept: Vec<u8> = listed.flatten().copied().collect();
+        let mut kept: Vec<u8> = listed.flatten().copied().collect();
+        if self.mend {
+            let known: Vec<Nid> = kept.chunks_exact(4).map(|c| Nid(le32(c, 0))).collect();
+            let searches = self.out.folders.keys().filter(|n| n.nid_type() == NidType::SEARCH_FOLDER && **n != OLD_SEARCH_FOLDER);
+            kept.extend(searches.filter(|n| !known.contains(n)).flat_map(|n| n.0.to_le_bytes()));
+        }
         let tree = self.out.ndb().write_data(&kept)?;
         Ok(Some(Written { data: tree.bid, bytes: tree.bytes, ..Written::default() }))
     }
@@ -78,7 +89,10 @@ impl Copier<'_, '_> {
             ClientSig::PROPERTY if is_heap => {
                 let Some(pc) = PropertyContext::open(node.clone(), &mut trouble.findings).ok().flatten() else { return Ok(None) };
                 let page = self.page_of(&pc);
-                let props = self.read_props(&pc, page, trouble)?;
+                let mut props = self.read_props(&pc, page, trouble)?;
+                if nid.nid_type() == NidType::SEARCH_CRITERIA_OBJECT && !props.has(tags::SEARCH_FLAGS.id()) {
+                    props.set_i32(tags::SEARCH_FLAGS, 0);
+                }
                 let subs = SubNodes::new();
                 return self.out.ndb().write_properties(&props, subs).map(Some);
             }
@@ -150,7 +164,11 @@ impl Copier<'_, '_> {
         }
         let mut rows = self.read_table(&table, trouble)?;
         rows.sort_by_key(|(id, _)| *id);
-        rows.dedup_by_key(|(id, _)| *id);
+        give_ids(&mut rows);
+        if TEMPLATES.iter().any(|(n, _)| *n == nid) {
+            // Outlook would copy them into every new table
+            rows.clear();
+        }
         if nid == Nid::RECEIVE_FOLDER_TABLE {
             let folders = &self.out.folders;
             rows.retain(|(_, p)| p.i32(tags::RECEIVE_FOLDER_NID).is_some_and(|n| folders.contains_key(&Nid(n.cast_unsigned()))));
@@ -173,6 +191,21 @@ impl Copier<'_, '_> {
         }
         builder.finish(self.out.ndb()).map(Some)
     }
+}
+
+/// Gives rows that have no id, or one that another row has, ids of their own; they stay in order.
+fn give_ids(rows: &mut [(u32, Props)]) {
+    let mut next = rows.last().map_or(1, |(id, _)| id.saturating_add(1));
+    let mut before = 0;
+    for (id, _) in rows.iter_mut() {
+        if *id == before {
+            *id = next;
+            next = next.saturating_add(1);
+        } else {
+            before = *id;
+        }
+    }
+    rows.sort_by_key(|(id, _)| *id);
 }
 
 /// Whether a node of this type holds a heap wherever it holds anything.

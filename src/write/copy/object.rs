@@ -3,7 +3,7 @@
 use super::{Copier, Trouble};
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Strict};
-use crate::format::bytes::{index, wide};
+use crate::format::bytes::{index, le16, wide};
 use crate::format::ids::{HnidKind, Nid, PropTag, PropType};
 use crate::format::tags;
 use crate::ltp::tc::Row;
@@ -80,6 +80,7 @@ impl Copier<'_, '_> {
             return Ok(Some(Data::Written(tree)));
         }
         let before = trouble.findings.len();
+        let source_len = source.len();
         let Ok(bytes) = source.bytes(self.pst.ndb().limits().value_bytes, &mut trouble.findings) else { return Ok(None) };
         if trouble.findings.len() > before {
             trouble.value();
@@ -91,6 +92,18 @@ impl Copier<'_, '_> {
             let value = PropValue::decode(t, &bytes, &latin1, Location::NONE, &mut Ignore).ok().flatten();
             let encoded = value.filter(|_| t != PropType::MULTI_STRING8).map(|v| v.encode());
             return Ok(encoded.filter(|b| verify_value(t, b, Location::NONE, &mut Strict).is_ok()).map(Data::Bytes));
+        }
+        if t == PropType::STRING && !bytes.len().is_multiple_of(2) {
+            // half a character
+            bytes.pop();
+        }
+        if tag == tags::SUBJECT.with_type(PropType::STRING)
+            && bytes.len() >= 4
+            && le16(&bytes, 0) == 1
+            && u64::from(le16(&bytes, 2)) > source_len / 2
+        {
+            // a prefix that is longer than the text says nothing of it
+            bytes.drain(..4);
         }
         if !t.is_multi()
             && let Some(size) = t.fixed_size()

@@ -1,0 +1,107 @@
+//! Carrying out a plan: into a new file, or in place.
+
+use super::plan::Plan;
+use super::rebuild::{Outcome, rebuild, untouched};
+use super::scratch::{Scratch, copy_bytes};
+use super::{inplace, partial};
+use crate::check::report::Source;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::{AtomicFile, ReadAt, Storage};
+use crate::monitor::Monitor;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where the result of a repair goes.
+#[derive(Clone)]
+pub enum Target<'p> {
+    /// Into a storage, which is overwritten. The source is only read.
+    NewFile {
+        /// The file that the plan is for.
+        source: Arc<dyn ReadAt>,
+        /// What is written.
+        target: Arc<dyn Storage>,
+    },
+    /// Into a file that gets its name when it is complete. The source is only read.
+    Path {
+        /// The file that the plan is for.
+        source: Arc<dyn ReadAt>,
+        /// Name of the file that is written.
+        out: &'p Path,
+        /// Whether a file of that name is replaced; otherwise it is an error.
+        replace: bool,
+    },
+    /// The file itself. An undo file is written first; [`undo`](super::undo()) restores the file byte for byte from it.
+    InPlace {
+        /// The file that the plan is for.
+        path: &'p Path,
+        /// Name of the undo file; it must not exist.
+        undo: &'p Path,
+    },
+}
+
+impl std::fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NewFile { .. } => f.debug_struct("NewFile").finish_non_exhaustive(),
+            Self::Path { out, replace, .. } => f.debug_struct("Path").field("out", out).field("replace", replace).finish_non_exhaustive(),
+            Self::InPlace { path, undo } => f.debug_struct("InPlace").field("path", path).field("undo", undo).finish(),
+        }
+    }
+}
+
+impl Plan {
+    /// Carries the plan out and checks the result; see the [module's head](super::plan) on what an action that is left out means.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where the plan is another file's or the file has changed since, where the target exists, or where
+    /// something readable would be left out without consent; [`ErrorKind::NotPst`] where nothing in the source is part of such a file,
+    /// [`ErrorKind::Unsupported`] where it is encrypted; [`ErrorKind::Locked`] where another process holds a file that is to be changed;
+    /// errors of the media; cancellation. A file in place is then as it was, a new one has no name, and a storage holds no header.
+    pub fn apply(&self, target: Target<'_>, monitor: &dyn Monitor) -> Result<Outcome> {
+        match target {
+            Target::NewFile { source, target } => self.write_to(&source, &target, &mut Scratch::anywhere(), monitor),
+            Target::Path { source, out, replace } => {
+                let file = AtomicFile::create(out, replace)?;
+                let storage: Arc<dyn Storage> = file.shared()?;
+                let outcome = self.write_to(&source, &storage, &mut Scratch::beside(out), monitor)?;
+                drop(storage);
+                file.commit()?;
+                Ok(outcome)
+            }
+            Target::InPlace { path, undo } => inplace::apply(self, path, undo, monitor),
+        }
+    }
+
+    fn write_to(
+        &self,
+        source: &Arc<dyn ReadAt>,
+        target: &Arc<dyn Storage>,
+        scratch: &mut Scratch,
+        monitor: &dyn Monitor,
+    ) -> Result<Outcome> {
+        self.fits(source.as_ref())?;
+        if self.is_empty() {
+            copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
+            return Ok(untouched(self));
+        }
+        if !self.is_partial() {
+            return rebuild(source, target, self, scratch, monitor);
+        }
+        // what the new file is made of stands in it for the time being
+        let Some(planned) = partial::plan(source, self, &mut |_| Ok(Arc::clone(target)), monitor)? else {
+            copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
+            return Ok(untouched(self));
+        };
+        copy_bytes(planned.view.as_ref(), target.as_ref(), monitor)?;
+        Ok(planned.outcome(self))
+    }
+
+    /// Whether a source is the file that the plan was made for, and as it was then.
+    pub(super) fn fits(&self, source: &dyn ReadAt) -> Result<()> {
+        let (now, then) = (Source::of(None, source), &self.before.source);
+        if (now.size, now.stamp) == (then.size, then.stamp) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Usage("the file is not the one that the plan was made for, or has changed since".to_owned())))
+    }
+}

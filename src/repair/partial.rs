@@ -1,0 +1,237 @@
+//! Repair of some objects: all others stay where they are.
+//!
+//! Nodes keep their ids when a file is written anew, and a node is complete in itself: its data and its sub-nodes. So the nodes that the
+//! selected actions concern are taken over from the file as it would be if it were written whole, and put behind the end of the file as it
+//! is; over both come new trees, maps and a new header. What is wrong with the result by reason of that, such as a row that no longer
+//! agrees with its message, is among what the next pass takes over.
+
+use super::Account;
+use super::plan::Plan;
+use super::rebuild::{Outcome, missing_bytes, write_whole};
+use crate::check::{CheckOptions, Report, check};
+use crate::error::{ErrorKind, Result};
+use crate::finding::{Finding, Ignore, Location, Value};
+use crate::format::bytes::{low32, wide};
+use crate::format::header::{FileKind, Header, SENTINEL};
+use crate::format::ids::{Bid, Nid, NidType};
+use crate::format::layout::Layout;
+use crate::io::{Overlay, ReadAt, Storage};
+use crate::messaging::Pst;
+use crate::monitor::{Monitor, Phase, step};
+use crate::ndb::refs::each_reference;
+use crate::ndb::{Ndb, SubnodeTree};
+use crate::recover;
+use crate::rules::{self, FixVerb, Severity};
+use crate::write::NdbWriter;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// A file as it would be, held over the file as it is.
+pub(super) struct Planned {
+    pub(super) view: Arc<Overlay>,
+    pub(super) layout: &'static Layout,
+    pub(super) after: Report,
+    account: Option<Account>,
+    passes: u32,
+}
+
+impl Planned {
+    pub(super) fn outcome(self, plan: &Plan) -> Outcome {
+        let unchanged = unchanged(&self.after);
+        let account = match self.account {
+            Some(account) if !plan.is_partial() => account,
+            Some(account) => Account { rehomed: account.rehomed, lost: account.lost, ..unchanged },
+            None => unchanged,
+        };
+        let account = Account { missing_bytes: missing_bytes(&plan.before), ..account };
+        let before = plan.before.as_ref().clone();
+        Outcome { before, plan: plan.clone(), after: self.after, account, passes: self.passes, changed: true }
+    }
+}
+
+/// The account of a file whose objects all stay.
+pub(super) fn unchanged(report: &Report) -> Account {
+    let items = &report.items;
+    Account { folders: items.folders.into(), messages: items.messages.into(), attachments: items.attachments.into(), ..Account::default() }
+}
+
+/// Nodes taken over from a file that was written whole.
+#[derive(Debug, Clone, Copy)]
+struct Taken<'a> {
+    from: &'a Ndb,
+    nodes: &'a BTreeSet<Nid>,
+    /// Whether nodes that only that file has are added.
+    new: bool,
+}
+
+/// What carrying out the selected actions makes of a file; `None` where that makes it no better. `room` gives room for the file written
+/// whole, and is only asked where objects are to be changed.
+pub(super) fn plan(
+    source: &Arc<dyn ReadAt>,
+    plan: &Plan,
+    room: &mut dyn FnMut(u64) -> Result<Arc<dyn Storage>>,
+    monitor: &dyn Monitor,
+) -> Result<Option<Planned>> {
+    let before = plan.before.as_ref();
+    let recovered = recover::open(Arc::clone(source), &recover::Options::default(), monitor)?;
+    let ndb = &recovered.ndb;
+    if ndb.len() != source.len() {
+        // bytes were moved: everything has to be written anew
+        return Ok(None);
+    }
+    let mut taken = BTreeSet::new();
+    let mut left = BTreeSet::new();
+    sort_out(ndb, before, plan, &mut taken, &mut left)?;
+    let whole: Option<(Ndb, Account)> = if taken.is_empty() {
+        None
+    } else {
+        let room = room(source.len())?;
+        let account = write_whole(source, room.as_ref(), plan, monitor)?;
+        let pst = Pst::from_source(room, &crate::messaging::OpenOptions::new())?;
+        Some((pst.ndb().share(), account)).filter(|(whole, _)| std::ptr::eq(whole.layout(), ndb.layout()))
+    };
+    let creates = |a: &super::Action| a.selected && matches!(a.verb, FixVerb::CreateObject | FixVerb::MoveToLostAndFound);
+    let new = plan.actions.iter().any(creates);
+    let mut passes = 0;
+    let (view, after) = loop {
+        passes = u32::saturating_add(passes, 1);
+        let view = Arc::new(Overlay::new(Arc::clone(source)));
+        let with = whole.as_ref().map(|(from, _)| Taken { from, nodes: &taken, new });
+        match write_over(ndb, before, &view, with, monitor) {
+            Ok(()) => {}
+            Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_)) => return Ok(None),
+            Err(e) => return Err(e),
+        }
+        let after = check(Arc::clone(&view) as Arc<dyn ReadAt>, &CheckOptions::default(), monitor)?;
+        let had = taken.len();
+        if whole.is_some() && passes < plan.policy.passes {
+            sort_out(ndb, &after, plan, &mut taken, &mut left)?;
+        }
+        if taken.len() == had {
+            break (view, after);
+        }
+    };
+    let worth = |r: &Report| (r.verdict, r.count(Severity::Fatal), r.count(Severity::Error), r.count(Severity::Warning));
+    let gain = if plan.policy.notices { after.findings.len() < before.findings.len() } else { false };
+    let better = (worth(&after) < worth(before) || gain) && after.items.messages.ok >= before.items.messages.ok;
+    let account = whole.map(|(_, account)| account);
+    Ok(better.then(|| Planned { view, layout: ndb.layout(), after, account, passes }))
+}
+
+/// The nodes that findings are about: those that selected actions concern to `taken`, those that others concern to `left`.
+fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, taken: &mut BTreeSet<Nid>, left: &mut BTreeSet<Nid>) -> Result<()> {
+    let mut found: Vec<(Nid, bool)> = Vec::new();
+    let mut blocks: HashMap<Bid, bool> = HashMap::new();
+    for f in report.findings.iter().filter(|f| !f.rule.fix.is_structural()) {
+        let selected = match plan.answers(f) {
+            Some(selected) => selected,
+            // what only shows in the result follows from what was done
+            None if f.rule.fix != FixVerb::None && f.severity >= Severity::Warning && !plan.is_partial() => true,
+            None => continue,
+        };
+        match (f.at.nid, f.at.bid) {
+            (Some(nid), _) => found.push((nid, selected)),
+            (None, Some(bid)) => {
+                let all = blocks.entry(bid.masked()).or_insert(true);
+                *all &= selected;
+            }
+            (None, None) => {}
+        }
+    }
+    if !blocks.is_empty() {
+        for n in ndb.index().nodes() {
+            let mut hit = None;
+            for root in [n.data, n.sub] {
+                each_reference(ndb, root, &mut HashSet::new(), &mut |bid| {
+                    if let Some(selected) = blocks.get(&bid.masked()) {
+                        hit = Some(hit.unwrap_or(true) & *selected);
+                    }
+                })?;
+            }
+            found.extend(hit.map(|selected| (n.nid, selected)));
+        }
+    }
+    left.extend(found.iter().filter(|(_, selected)| !selected).map(|(nid, _)| *nid));
+    for (nid, _) in found.iter().filter(|(_, selected)| *selected) {
+        taken.insert(*nid);
+        // what lists the object says the same of it
+        if let Some(parent) = ndb.index().node(*nid).map(|n| n.parent).filter(|p| !p.is_none()) {
+            match nid.nid_type() {
+                NidType::NORMAL_MESSAGE => taken.insert(parent.with_type(NidType::CONTENTS_TABLE)),
+                NidType::ASSOC_MESSAGE => taken.insert(parent.with_type(NidType::ASSOC_CONTENTS_TABLE)),
+                NidType::NORMAL_FOLDER | NidType::SEARCH_FOLDER => taken.insert(parent.with_type(NidType::HIERARCHY_TABLE)),
+                _ => false,
+            };
+        }
+    }
+    taken.retain(|nid| !left.contains(nid));
+    Ok(())
+}
+
+/// Writes new trees, maps and a new header over a file as `ndb` shows it; every object stays where it is.
+///
+/// # Errors
+/// [`ErrorKind::TooLarge`] where the file cannot grow; errors of the media; cancellation.
+pub fn restructure(ndb: &Ndb, report: &Report, target: &Overlay, monitor: &dyn Monitor) -> Result<()> {
+    write_over(ndb, report, target, None, monitor)
+}
+
+fn write_over(ndb: &Ndb, report: &Report, target: &Overlay, taken: Option<Taken<'_>>, monitor: &dyn Monitor) -> Result<()> {
+    let mut header: Header = ndb.header().clone();
+    let kind = header.kind().unwrap_or(FileKind::Pst);
+    header.magic_client = kind.magic();
+    header.version_client = kind.client_version();
+    header.platform = [1, 1];
+    header.sentinel = SENTINEL;
+    header.crypt = ndb.crypt().to_byte();
+    header.root.reserved = 0;
+    header.align = 0;
+    header.reserved_bytes = [0; 2];
+    header.unused = 0;
+    header.reserved_ansi = [0; 12];
+    let highest_page = ndb.index().facts.pages.iter().map(|p| p.bref.bid.0).max().unwrap_or(0);
+    header.bid_next_page = Bid(header.bid_next_page.0.max(highest_page.saturating_add(1)));
+    let nodes = ndb.index().nodes();
+    monitor.phase(Phase::Write, Some(wide(nodes.len())));
+    let mut writer = NdbWriter::append(target, header, ndb.crypt(), ndb.index().blocks().to_vec())?;
+    for f in report.findings.iter().filter(|f: &&Finding| std::ptr::eq(f.rule, &rules::HEADER_UNIQUE)) {
+        if let Value::Number(n) | Value::Hex(n) = f.expected {
+            writer.use_unique(low32(n));
+        }
+    }
+    let mut seen = HashSet::new();
+    for (i, node) in nodes.iter().enumerate() {
+        if i.is_multiple_of(1024) {
+            step(monitor, 1024)?;
+        }
+        if taken.is_some_and(|t| t.nodes.contains(&node.nid)) {
+            continue;
+        }
+        writer.keep_node(ndb, node, &mut seen)?;
+        // ids of attachments and values are given out from the header's counters too
+        let mut pending = vec![node.sub];
+        let mut entered = HashSet::new();
+        while let Some(root) = pending.pop() {
+            if root.is_none() || !entered.insert(root) {
+                continue;
+            }
+            for e in SubnodeTree::load(ndb, root, Location::NONE, &mut Ignore)?.iter() {
+                writer.use_nid(e.nid);
+                pending.push(e.sub);
+            }
+        }
+    }
+    if let Some(taken) = taken {
+        let mut done = HashMap::new();
+        let is_new = |nid: Nid| taken.new && ndb.index().node(nid).is_none();
+        for n in taken.from.index().nodes().iter().filter(|n| taken.nodes.contains(&n.nid) || is_new(n.nid)) {
+            step(monitor, 1)?;
+            let data = writer.graft(taken.from, n.data, &mut done)?;
+            let sub = writer.graft(taken.from, n.sub, &mut done)?;
+            writer.add_node(n.nid, data, sub, n.parent)?;
+        }
+        writer.use_unique(taken.from.header().unique);
+    }
+    writer.finish()?;
+    Ok(())
+}

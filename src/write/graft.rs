@@ -1,0 +1,96 @@
+//! Trees of blocks taken over from another file of the same layout: for a file to which only some nodes are added.
+
+use super::ndb::NdbWriter;
+use crate::error::Result;
+use crate::finding::{Ignore, Location};
+use crate::format::block::{BTYPE_DATA, SubnodeBlock, XBlock};
+use crate::format::ids::Bid;
+use crate::ndb::Ndb;
+use std::collections::{HashMap, HashSet};
+
+/// An internal block that is being taken over.
+enum Inner {
+    Data(XBlock),
+    Sub(SubnodeBlock),
+}
+
+impl Inner {
+    fn children(&self) -> Vec<Bid> {
+        match self {
+            Self::Data(x) => x.children.clone(),
+            Self::Sub(SubnodeBlock::Leaf(entries)) => entries.iter().flat_map(|e| [e.data, e.sub]).collect(),
+            Self::Sub(SubnodeBlock::Index(_, entries)) => entries.iter().map(|e| e.bid).collect(),
+        }
+    }
+}
+
+impl NdbWriter<'_> {
+    /// Takes over a data tree or sub-node tree of another file, with leaves and boundaries as they are; answers the root's new id. `done`
+    /// is one map for all trees of that file, so that what they share is written once.
+    ///
+    /// # Errors
+    /// As [`write_block`](Self::write_block), and what reading the other file answers. A block that is not there becomes none.
+    pub fn graft(&mut self, from: &Ndb, root: Bid, done: &mut HashMap<Bid, Bid>) -> Result<Bid> {
+        let root = root.masked();
+        let mut entered = HashSet::new();
+        let mut pending = vec![root];
+        while let Some(bid) = pending.last().copied() {
+            if bid.is_none() || done.contains_key(&bid) {
+                pending.pop();
+                continue;
+            }
+            let block = from.block(bid, &mut Ignore)?;
+            let Some(bytes) = block.filter(|b| !b.is_empty()) else {
+                done.insert(bid, Bid::NONE);
+                continue;
+            };
+            if !bid.is_internal() {
+                let new = self.write_block(&bytes)?;
+                done.insert(bid, new);
+                continue;
+            }
+            let (layout, at) = (from.layout(), Location::NONE);
+            let inner = if bytes.first() == Some(&BTYPE_DATA) {
+                XBlock::decode(layout, &bytes, at, &mut Ignore)?.map(Inner::Data)
+            } else {
+                SubnodeBlock::decode(layout, &bytes, at, &mut Ignore)?.map(Inner::Sub)
+            };
+            let Some(inner) = inner else {
+                done.insert(bid, Bid::NONE);
+                continue;
+            };
+            let children = inner.children();
+            if entered.insert(bid) {
+                let waiting = pending.len();
+                pending.extend(children.iter().map(|c| c.masked()).filter(|c| !c.is_none() && !done.contains_key(c)));
+                if pending.len() > waiting {
+                    continue;
+                }
+            }
+            let new = |b: Bid| done.get(&b.masked()).copied().unwrap_or(Bid::NONE);
+            let encoded = match inner {
+                Inner::Data(mut x) => {
+                    x.children.iter_mut().for_each(|c| *c = new(*c));
+                    x.encode(self.layout())?
+                }
+                Inner::Sub(SubnodeBlock::Leaf(mut entries)) => {
+                    for e in &mut entries {
+                        (e.data, e.sub) = (new(e.data), new(e.sub));
+                        self.use_nid(e.nid);
+                    }
+                    SubnodeBlock::Leaf(entries).encode(self.layout())?
+                }
+                Inner::Sub(SubnodeBlock::Index(level, mut entries)) => {
+                    entries.iter_mut().for_each(|e| e.bid = new(e.bid));
+                    SubnodeBlock::Index(level, entries).encode(self.layout())?
+                }
+            };
+            for child in children {
+                self.refer(done.get(&child.masked()).copied().unwrap_or(Bid::NONE))?;
+            }
+            let new = self.write_internal(&encoded)?;
+            done.insert(bid, new);
+        }
+        Ok(done.get(&root).copied().unwrap_or(Bid::NONE))
+    }
+}
