@@ -352,6 +352,8 @@ rules! {
     BEYOND_EOF_FREE "PST-A012" "free-beyond-eof" Allocation Notice RebuildMaps safe keeps "space behind the end of the file is marked as free" "2.2.2.7.2" - "Old small files only.";
     MAP_SELF "PST-A013" "map-self-bits" Allocation Error RebuildMaps safe keeps "an allocation map does not mark its own space and that of the map pages beside it" "2.2.2.7.2" - "Outlook could overwrite the map with mail.";
     PMAP_FREE_TOTAL "PST-A014" "pmap-free-total" Allocation Notice RewriteHeader safe keeps "the header's count of free page bytes differs from the space reserved" "2.2.2.5" - "Accounting only.";
+    MAP_PADDING "PST-A015" "map-padding" Allocation Notice RebuildMaps safe keeps "the padding at the beginning of an ANSI map page is not zero" "2.2.2.7.2" - "No effect is known.";
+    PMAP_BITS "PST-A016" "pmap-bits" Allocation Notice RebuildMaps safe keeps "a page map marks a page as free that is in use" "2.2.2.7.3" - "Outlook 2003 and older could hand out the page a second time; later versions do not look at it.";
     // Block B-tree (and pages of both trees)
     PAGE_TYPE "PST-B001" "page-type" BlockTree Error RebuildTree safe keeps "a B-tree page does not have the type it must have" "2.2.2.7.1" "Invalid BBT page (bid={}, ib={})" "What the page listed has to be found another way.";
     KEY_MIN "PST-B002" "key-min-mismatch" BlockTree Error RebuildTree safe keeps "a B-tree entry's key differs from the first key of its child page" "2.2.2.7.7.2" "btkeyMin mismatch (read {}, parent {})" "Look-ups may miss entries; the entries are all there.";
@@ -376,6 +378,7 @@ rules! {
     BLOCK_STRADDLES "PST-B021" "straddles-section" BlockTree Error RebuildTree safe loses "a block or page crosses the boundary of an allocation section" "2.2.2.7.2" - "It lies over the next section's map.";
     TREE_LOST "PST-B022" "tree-lost" BlockTree Fatal RebuildTree safe keeps "the block B-tree cannot be read from its root" "2.2.2.7.7" - "Outlook cannot open the file; the blocks are found by their trailers.";
     BID_ABOVE_NEXT "PST-B023" "bid-above-next" BlockTree Error RewriteHeader safe keeps "a block id is not below the header's next block id" "2.2.2.6" - "The id would be handed out again.";
+    PAGE_BID_TWICE "PST-B024" "page-bid-twice" BlockTree Notice RebuildTree safe keeps "two B-tree pages bear the same id" "2.2.2.7.1" - "A page counter was set back; nothing is lost by it.";
     // Node B-tree
     NODE_DATA_MISSING "PST-N001" "data-block-missing" NodeTree Error DropObject ask loses "a node's data block is not in the block B-tree" "2.2.2.7.7.4" "Data block (bid={}) not found in BBT" "The object cannot be read unless the block is found elsewhere.";
     NODE_SUB_MISSING "PST-N002" "sub-block-missing" NodeTree Error RewriteBlock ask loses "a node's sub-node block is not in the block B-tree" "2.2.2.7.7.4" "Subnodes block (bid={}) not found in BBT" "The object loses its recipients, attachments and large values.";
@@ -387,6 +390,7 @@ rules! {
     NODE_TREE_LOST "PST-N008" "tree-lost" NodeTree Fatal RebuildTree safe keeps "the node B-tree cannot be read from its root" "2.2.2.7.7" - "Outlook cannot open the file; the nodes are found in older pages and by their contents.";
     DUPLICATE_NID "PST-N009" "duplicate-nid" NodeTree Error RebuildTree safe loses "a node id stands twice in the node B-tree" "2.2.2.7.7.4" - "The newer entry is kept.";
     NODE_PARENT_VALUE "PST-N010" "parent-value" NodeTree Warning SetProperty safe keeps "a node that has no parent names one" "2.2.2.7.7.4" - "No effect is known.";
+    NODE_UNKNOWN "PST-N011" "unknown-node" NodeTree Info None ask keeps "a node of Outlook's own has an id that is not known" "2.4.1" - "A later version of Outlook may have made it; it is kept as it is.";
     // Data and sub-node trees
     BLOCK_CRC "PST-D001" "block-crc" Data Error RewriteBlock ask loses "a block's checksum differs from its bytes" "2.2.2.8.1" "Invalid block: CRC mismatch (read {}, computed {})" "Part of what the block holds is damaged.";
     BLOCK_SIG "PST-D002" "block-sig" Data Error RewriteBlock safe keeps "a block's signature does not fit its place" "2.2.2.8.1" "Invalid block: Sig mismatch (read {}, computed {})" "The block was moved or written to the wrong place.";
@@ -402,7 +406,7 @@ rules! {
     SUBNODE_HEAD "PST-D012" "subnode-head" Data Error RewriteBlock ask loses "a sub-node block's type, level or count cannot be right" "2.2.2.8.3.3" - "The sub-nodes behind it cannot be told.";
     SUBNODE_KEY "PST-D013" "subnode-key" Data Error RewriteBlock safe keeps "a sub-node index entry differs from the first id of its block" "2.2.2.8.3.3.2" - "Look-ups may miss sub-nodes.";
     SUBNODE_CYCLE "PST-D014" "block-cycle" Data Error RewriteBlock ask loses "a block refers to itself or to one above it" "2.2.2.8.3" - "The tree loops.";
-    SUBNODE_TYPE "PST-D015" "subnode-type" Data Warning None ask keeps "a sub-node has an id of a type that no sub-node has" "2.2.2.1" - "Nothing says what the sub-node is.";
+    SUBNODE_TYPE "PST-D015" "subnode-type" Data Warning None ask keeps "a sub-node has an id that no sub-node has" "2.2.2.1" - "Nothing says what the sub-node is; if it was a table, recipients or attachments are missing from the list.";
     SUBNODE_EMPTY "PST-D016" "subnode-empty" Data Error RewriteBlock ask loses "a sub-node that must hold data has none" "2.2.2.8.3.3" - "The object is empty.";
     BLOCK_4K_WORDS "PST-D017" "block-4k-words" Data Notice RewriteBlock safe keeps "a 4K block trailer's unknown words are not 2 and 0" "-" - "No effect is known.";
     BLOCK_INFLATED_CB "PST-D018" "block-inflated-size" Data Error RewriteBlock safe keeps "a block's inflated size differs between its trailer and the block B-tree" "-" - "A reader may cut the value off.";
@@ -490,6 +494,7 @@ rules! {
     STRAY_TABLE "PST-F009" "stray-table" Folder Warning DropObject ask loses "a folder's table belongs to no folder" "2.4.4" - "Left over, or the folder itself is lost.";
     SEARCH_TABLE "PST-F010" "search-table-missing" Folder Warning CreateObject safe keeps "a search folder lacks its queue, criteria or results" "2.4.8.6" "Search folder (nid={}) missing update queue" "The search does not work; Outlook makes it again.";
     SEARCH_FLAGS "PST-F011" "search-flags" Folder Notice ResetIndex safe keeps "a search folder's criteria lack their flags" "2.4.8.6.3" "missing search flags" "The search does not work; Outlook makes it again.";
+    SEARCH_RESULT "PST-F012" "search-result-dangling" Folder Notice ResetIndex safe keeps "a row of a search's results stands for a message that does not exist" "2.4.8.6.2" - "The search lists a message that cannot be opened until Outlook runs it again; no mail is touched.";
     // Messages
     MESSAGE_ROW "PST-M001" "row-vs-message" Message Warning RebuildTable safe keeps "a row of a contents table differs from the message that it stands for" "2.4.5.2" "Contents Table for {}, row doesn't match sub-object: irow={}, RowID={}" "The list of messages shows something else than the message has.";
     SEARCH_KEY "PST-M002" "search-key" Message Warning SetProperty safe keeps "a message has no search key" "2.4.5.1.1" "Message (nid={}): Missing PR_SEARCH_KEY" "Only replies and synchronisation use it; a new one is made.";
@@ -502,6 +507,7 @@ rules! {
     RTF_UNDECODABLE "PST-M009" "body-undecodable" Message Error None ask keeps "a message's compressed body cannot be decoded whole" "2.4.5" - "Part of the text is lost; the other forms of the body may have it.";
     SUBJECT_PREFIX "PST-M010" "subject-prefix" Message Notice SetProperty safe keeps "a subject's prefix is longer than the subject" "2.5.3.1.1.1" - "The subject may be shown wrongly.";
     MESSAGE_EMBEDDED_ROW "PST-M011" "message-elsewhere" Message Error RebuildTable safe keeps "a row of a contents table stands for a message of another folder" "2.4.5.2" "Contents Table for {}, sub-object not found, RowID={}" "The message is shown twice; its own folder keeps it.";
+    RTF_CHECKSUM "PST-M012" "rtf-checksum" Message Notice None ask keeps "the checksum inside a message's compressed body differs from its bytes" "2.4.5" - "The body decodes to its end; some programs write no right checksum.";
     // Recipients and attachments
     RECIPIENT_ROW "PST-R001" "recipient-table" Recipient Warning SetProperty ask keeps "a recipient is of no known type" "2.4.5.3" - "The recipient is shown as an ordinary one.";
     ATTACH_SIZE "PST-R002" "attach-size" Recipient Warning SetProperty safe keeps "an attachment's size is missing or differs from its properties" "2.4.6.1.1" "Attachment (nid={}) missing or invalid PR_ATTACH_SIZE" "Only the size shown is wrong.";

@@ -249,12 +249,16 @@ fn has_messages(kind: Option<FileKind>) -> bool {
     kind != Some(FileKind::Pab)
 }
 
-/// What is wrong with a compressed body, in words.
-fn rtf_problem(bytes: &[u8], limits: &Limits) -> Result<(), String> {
+/// What is wrong with a compressed body: the rule, and the reason in words.
+fn rtf_problem(bytes: &[u8], limits: &Limits) -> Result<(), (&'static rules::Rule, String)> {
+    use crate::messaging::rtf::RtfProblem;
     let limit = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
-    match crate::messaging::rtf::decompress(bytes, limit) {
-        Ok(d) if d.is_sound() => Ok(()),
-        Ok(_) => Err("not whole".to_owned()),
-        Err(e) => Err(e.to_string()),
+    let d = crate::messaging::rtf::decompress(bytes, limit).map_err(|e| (&rules::RTF_UNDECODABLE, e.to_string()))?;
+    // Numbers that are off beside a text that came out whole are not damage to the text.
+    let harmless = |p: &&RtfProblem| matches!(p, RtfProblem::Crc { .. } | RtfProblem::Surplus(_));
+    match (d.problems.iter().find(|p| !harmless(p)), d.problems.first()) {
+        (Some(p), _) => Err((&rules::RTF_UNDECODABLE, p.to_string())),
+        (None, Some(p)) => Err((&rules::RTF_CHECKSUM, p.to_string())),
+        (None, None) => Ok(()),
     }
 }

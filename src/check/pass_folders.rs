@@ -305,9 +305,30 @@ fn search_folder(objects: &Objects<'_>, nid: Nid, out: &mut Collector<'_>) -> Re
     if let Some(node) = objects.ndb.node(results) {
         out.watch(Location::node(results));
         objects.look_for_bad_blocks(&node, out)?;
-        if !node.data.is_none() {
-            objects.table(node, out)?;
+        if !node.data.is_none()
+            && let Some(table) = objects.table(node, out)?
+        {
+            search_results(objects, &table, out)?;
         }
+    }
+    Ok(())
+}
+
+/// Rows of a search's results that stand for nothing.
+fn search_results(objects: &Objects<'_>, table: &TableContext<'_>, out: &mut Collector<'_>) -> Result<()> {
+    let index = objects.ndb.index();
+    let mut gone: (Option<Nid>, u64, u64) = (None, 0, 0);
+    let mut rows = table.rows();
+    while let Some(row) = rows.next(&mut Ignore)? {
+        let nid = Nid(row.id());
+        gone.2 = gone.2.saturating_add(1);
+        if nid.is_message() && index.node(nid).is_none() {
+            gone = (gone.0.or(Some(nid)), gone.1.saturating_add(1), gone.2);
+        }
+    }
+    if let Some(nid) = gone.0 {
+        let f = Finding::new(&rules::SEARCH_RESULT, table.at().with_sub(nid)).actual(format!("{} of {} rows", gone.1, gone.2));
+        out.add_under(f, objects.causes.of_node(nid));
     }
     Ok(())
 }

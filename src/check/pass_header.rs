@@ -121,8 +121,9 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
     if header.root.amap_last.0 != last {
         out.report(Finding::new(&rules::AMAP_LAST, Location::at(root_field(layout, 1))).hex(header.root.amap_last.0, last))?;
     }
-    if header.root.amap_valid == 0 {
-        out.report(Finding::new(&rules::AMAP_INVALID_FLAG, Location::at(root_field(layout, 8))).numbers(0, 2))?;
+    let valid = header.root.amap_valid;
+    if !matches!(valid, 1 | 2) {
+        out.report(Finding::new(&rules::AMAP_INVALID_FLAG, Location::at(root_field(layout, 8))).numbers(valid.into(), 2))?;
     }
     let places = check.out.merge(out, check.monitor);
     check.causes.truncated = truncated.and_then(|i| places.get(i).copied().flatten());
@@ -246,7 +247,8 @@ pub(super) fn counters(check: &mut Check<'_>) -> Result<()> {
         let stored = header.high_water(t8);
         let at = Location::at(nids_at.saturating_add(wide(t).saturating_mul(4)));
         if *top > stored {
-            out.report(Finding::new(&rules::NID_HIGH_WATER, at).hex(stored.into(), (*top).max(local).into()))?;
+            let severity = if is_counted(t8) { rules::NID_HIGH_WATER.severity } else { Severity::Notice };
+            out.report(Finding::new(&rules::NID_HIGH_WATER, at).hex(stored.into(), (*top).max(local).into()).severity(severity))?;
         } else if matches!(t8, NidType::ATTACHMENT | NidType::LTP) && local > stored {
             out.report(Finding::new(&rules::NID_HIGH_WATER, at).hex(stored.into(), local.into()).severity(Severity::Warning))?;
         }
@@ -261,6 +263,12 @@ pub(super) fn counters(check: &mut Check<'_>) -> Result<()> {
     }
     check.out.merge(out, check.monitor);
     Ok(())
+}
+
+/// Whether new nodes of a type take their ids from the header's counter: those of caches and of what an offline file keeps beside a
+/// folder have the folder's.
+fn is_counted(t: NidType) -> bool {
+    !matches!(t.0, 0x0A | 0x13..=0x15 | 0x19)
 }
 
 /// What makes every count over all blocks wrong.

@@ -30,7 +30,15 @@ fn open<'a>(objects: &Objects<'a>, nid: Nid, client: ClientSig, out: &mut Collec
     if node.data.is_none() {
         return Ok(None);
     }
-    let heap = Heap::open(&node, &mut Ignore)?.filter(|h| h.client() == client);
+    let mut doubts = Vec::new();
+    let heap = Heap::open(&node, &mut doubts)?.filter(|h| h.client() == client);
+    if let Some(heap) = &heap {
+        heap.verify_all(&mut doubts)?;
+        // Whatever is wrong with it, Outlook makes the index again.
+        if let Some(f) = doubts.iter().find(|f| f.severity > rules::Severity::Info) {
+            out.report(Finding::new(&rules::INDEX_NODE, at).actual(format!("{}: {}", f.rule.code, f.rule.message)))?;
+        }
+    }
     let root = match &heap {
         Some(h) => h.find(h.user_root(), &mut Ignore)?.filter(|i| i.len() >= 4).map(|i| Hid(le32(&i, 0))),
         None => None,

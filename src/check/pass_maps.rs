@@ -4,7 +4,7 @@ use super::Check;
 use super::collect::{Cause, Collector};
 use crate::error::Result;
 use crate::finding::{Finding, Location, Sink};
-use crate::format::bytes::{byte, index, low8, wide};
+use crate::format::bytes::{byte, index, le32, low8, wide};
 use crate::format::crc::crc;
 use crate::format::header::Header;
 use crate::format::ids::{Bid, Ib};
@@ -14,7 +14,7 @@ use crate::format::page::{PageTrailer, PageType};
 use crate::monitor::step;
 use crate::ndb::Ndb;
 use crate::ndb::space::SpaceMap;
-use crate::rules::{self, Rule};
+use crate::rules::{self, Rule, Severity};
 
 /// The map of what is in use, from the trees.
 pub(super) fn in_use(ndb: &Ndb, eof: u64) -> SpaceMap {
@@ -90,6 +90,9 @@ fn map_page(ndb: &Ndb, ib: u64, page_type: PageType, rule: &'static Rule, out: &
     if typed && t.bid.0 == ib && t.sig == 0 && t.word == 1 {
         let sum = crc(page.get(..layout.page_body()).unwrap_or_default());
         if sum == t.crc {
+            if layout.is_ansi() && page.get(..4).is_some_and(|p| p.iter().any(|b| *b != 0)) {
+                out.report(Finding::new(&rules::MAP_PADDING, at.with_bid(t.bid)).hex(le32(&page, 0).into(), 0))?;
+            }
             return Ok(Some(page.into_owned()));
         }
         let rule = if page_type == PageType::AMAP { &rules::AMAP_CRC } else { rule };
@@ -107,8 +110,10 @@ fn section(ndb: &Ndb, j: u64, eof: u64, used: &SpaceMap, totals: &mut Totals, ou
     let start = layout.amap_at(j);
     let page = map_page(ndb, start, PageType::AMAP, &rules::AMAP_TRAILER, out)?;
     let mut beside = start.saturating_add(layout.page());
-    if layout.has_pmap(j) {
-        map_page(ndb, beside, PageType::PMAP, &rules::PMAP_TRAILER, out)?;
+    if layout.has_pmap(j)
+        && let Some(page) = map_page(ndb, beside, PageType::PMAP, &rules::PMAP_TRAILER, out)?
+    {
+        free_pages(ndb, j, beside, bitmap(layout, &page), used, out)?;
     }
     beside = beside.saturating_add(layout.page());
     if layout.has_fmap(j) {
@@ -159,6 +164,47 @@ fn section(ndb: &Ndb, j: u64, eof: u64, used: &SpaceMap, totals: &mut Totals, ou
     Ok(())
 }
 
+/// The bits of the section that was asked for last.
+#[derive(Default)]
+struct Marks(Option<(u64, Vec<u8>)>);
+
+impl Marks {
+    /// The bits of a section; none where its map cannot be read.
+    fn of(&mut self, ndb: &Ndb, j: u64) -> Option<&[u8]> {
+        let layout = ndb.layout();
+        if self.0.as_ref().is_none_or(|(held, _)| *held != j) {
+            let page = ndb.bytes(layout.amap_at(j), layout.page_size).ok()?;
+            self.0 = Some((j, bitmap(layout, &page).to_vec()));
+        }
+        self.0.as_ref().map(|(_, bits)| bits.as_slice())
+    }
+}
+
+/// A page map's zero bits: pages that nothing may be using. One bit a page, one byte of an AMap's bits a page.
+fn free_pages(ndb: &Ndb, first: u64, ib: u64, free: &[u8], used: &SpaceMap, out: &mut Collector<'_>) -> Result<()> {
+    let layout = ndb.layout();
+    let a_section = layout.slots_per_amap() >> 3;
+    let mut marks = Marks::default();
+    for (k, byte) in free.iter().enumerate().filter(|(_, b)| **b != 0xFF) {
+        for bit in (0..8u32).filter(|bit| byte & (0x80u8 >> bit) == 0) {
+            let page = wide(k).saturating_mul(8).saturating_add(bit.into());
+            let (Some(section), Some(rest)) = (page.checked_div(a_section), page.checked_rem(a_section)) else { continue };
+            let j = first.saturating_add(section);
+            if j >= used.sections() {
+                break;
+            }
+            let at = layout.amap_at(j).saturating_add(rest.saturating_mul(layout.page()));
+            let in_use = used.section(j).get(index(rest)).is_some_and(|u| *u != 0);
+            // Such a page is set aside: its space is marked as in use and nothing lies there.
+            let marked = marks.of(ndb, j).is_none_or(|m| m.get(index(rest)).is_none_or(|m| *m == 0xFF));
+            if in_use || !marked {
+                return out.report(Finding::new(&rules::PMAP_BITS, Location::at(ib)).actual(format!("page {at:#x}")));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// How many slots a number of bytes fills.
 fn per_slot(layout: &Layout, bytes: u64) -> u64 {
     bytes.checked_div(layout.slot).unwrap_or(0)
@@ -195,7 +241,9 @@ fn compare_totals(ndb: &Ndb, totals: &Totals, lost: Option<Cause>, out: &mut Col
         Location::at(first.saturating_add(n.saturating_mul(wide(layout.id_width))))
     };
     if free != root.amap_free {
-        out.add_under(Finding::new(&rules::FREE_TOTAL, at(2)).numbers(root.amap_free, free), totals.broken);
+        // A file that was not closed cleanly says itself that its maps and counts are to be made again.
+        let severity = if root.amap_valid == 0 { Severity::Warning } else { rules::FREE_TOTAL.severity };
+        out.add_under(Finding::new(&rules::FREE_TOTAL, at(2)).numbers(root.amap_free, free).severity(severity), totals.broken);
     }
     let leaked = totals.leaked_slots.saturating_mul(layout.slot);
     if leaked != root.pmap_free {
@@ -259,8 +307,12 @@ fn density_list(ndb: &Ndb, header: &Header, out: &mut Collector<'_>) -> Result<(
         return Ok(());
     }
     let t = PageTrailer::decode(layout, &page);
-    if t.page_type != PageType::DLIST || !t.is_valid(layout, &page, Ib(layout.dlist)) {
+    if t.page_type != PageType::DLIST || t.word != 1 || !t.is_valid(layout, &page, Ib(layout.dlist)) {
         return out.report(Finding::new(&rules::DLIST_STALE, at).actual("no valid page"));
+    }
+    if t.bid != header.bid_next_page {
+        let f = Finding::new(&rules::DLIST_STALE, at.with_bid(t.bid));
+        return out.report(f.hex(t.bid.0, header.bid_next_page.0));
     }
     let list = DList::decode(layout, &page);
     let sections = layout.amap_count(header.root.file_eof.0);

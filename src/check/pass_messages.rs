@@ -165,7 +165,9 @@ fn message<'a>(
         && out.loss < Loss::Partial
     {
         let f = Finding::new(&rules::MESSAGE_FLAGS, pc.at().with_tag(tags::MESSAGE_FLAGS));
-        out.report(f.actual(format!("{flags:#x} with {found} attachments")))?;
+        // A message of which only the header was fetched has its attachments on the server.
+        let severity = if objects.offline && found == 0 { Severity::Notice } else { f.severity };
+        out.report(f.actual(format!("{flags:#x} with {found} attachments")).severity(severity))?;
     }
     if objects.deep {
         bodies(objects, &pc, out)?;
@@ -265,10 +267,10 @@ fn recipients<'a>(objects: &Objects<'a>, node: Node<'a>, out: &mut Collector<'_>
 fn bodies(objects: &Objects<'_>, pc: &PropertyContext<'_>, out: &mut Collector<'_>) -> Result<()> {
     if let Some(bytes) = pc.binary(tags::RTF_COMPRESSED.id(), &mut Ignore)?
         && !bytes.is_empty()
-        && let Err(problem) = super::rtf_problem(&bytes, objects.ndb.limits())
+        && let Err((rule, problem)) = super::rtf_problem(&bytes, objects.ndb.limits())
     {
-        let at = pc.at().with_tag(tags::RTF_COMPRESSED);
-        out.report(Finding::new(&rules::RTF_UNDECODABLE, at).actual(problem).loss(Loss::Partial))?;
+        let loss = if std::ptr::eq(rule, &rules::RTF_UNDECODABLE) { Loss::Partial } else { Loss::None };
+        out.report(Finding::new(rule, pc.at().with_tag(tags::RTF_COMPRESSED)).actual(problem).loss(loss))?;
     }
     for record in pc.records() {
         if record.tag.prop_type().is_inline() || !matches!(record.hnid().kind(), HnidKind::Node(_)) {

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss, Sink, Value};
 use crate::format::block::{SubnodeBlock, XBlock};
 use crate::format::bytes::{low16, wide};
-use crate::format::ids::{Bid, NidType};
+use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::page::BbtEntry;
 use crate::monitor::step;
 use crate::ndb::Ndb;
@@ -113,7 +113,7 @@ pub(super) fn look_inside(
     }
 }
 
-fn missing(out: &mut Collector<'_>, at: Location, bid: Bid, sub: Option<crate::format::ids::Nid>) -> Result<()> {
+fn missing(out: &mut Collector<'_>, at: Location, bid: Bid, sub: Option<Nid>) -> Result<()> {
     out.report(Finding::new(&rules::BLOCK_REF_MISSING, Location { bid: Some(bid), sub, ..at }).loss(Loss::Partial))
 }
 
@@ -171,7 +171,7 @@ fn list_of_subnodes(
 ) -> Result<()> {
     let at = Location::block(b.ib, b.bid);
     let mut before = None;
-    let mut in_order = |nid: crate::format::ids::Nid, out: &mut Collector<'_>| -> Result<()> {
+    let mut in_order = |nid: Nid, out: &mut Collector<'_>| -> Result<()> {
         if before.is_some_and(|b| b >= nid) {
             out.report(Finding::new(&rules::SUBNODE_ORDER, at.with_sub(nid)))?;
         }
@@ -183,7 +183,16 @@ fn list_of_subnodes(
             for e in entries {
                 in_order(e.nid, out)?;
                 let t = e.nid.nid_type();
-                if !is_local(t) {
+                // A table has one id among the sub-nodes of its object: under another one nobody finds it.
+                let renamed = match t.0 {
+                    0x11 => e.nid != Nid::ATTACHMENT_TABLE,
+                    0x12 => e.nid != Nid::RECIPIENT_TABLE,
+                    _ => false,
+                };
+                if renamed {
+                    let f = Finding::new(&rules::SUBNODE_TYPE, at.with_sub(e.nid)).actual("a table under an id of its own");
+                    out.report(f.severity(Severity::Error).loss(Loss::Metadata))?;
+                } else if !is_local(t) {
                     out.report(Finding::new(&rules::SUBNODE_TYPE, at.with_sub(e.nid)).hex(t.0.into(), 0x1F))?;
                 }
                 if matches!(t, NidType::ATTACHMENT | NidType::LTP) {
@@ -228,7 +237,7 @@ fn list_of_subnodes(
     Ok(())
 }
 
-fn first_of(ndb: &Ndb, data: &[u8]) -> Result<Option<crate::format::ids::Nid>> {
+fn first_of(ndb: &Ndb, data: &[u8]) -> Result<Option<Nid>> {
     Ok(match SubnodeBlock::decode(ndb.layout(), data, Location::NONE, &mut Ignore)? {
         Some(SubnodeBlock::Leaf(l)) => l.first().map(|e| e.nid),
         Some(SubnodeBlock::Index(_, l)) => l.first().map(|e| e.nid),

@@ -65,8 +65,14 @@ fn store(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
     if pc.has(tags::RECORD_KEY.id()) && (key.len() != 16 || key.iter().all(|b| *b == 0)) {
         out.report(Finding::new(&rules::STORE_PROPERTY, pc.at().with_tag(tags::RECORD_KEY)).numbers(wide(key.len()), 16))?;
     }
-    for tag in folders.into_iter().filter(|_| pc.has(tags::RECORD_KEY.id())) {
-        entry_id(objects, &pc, tag, &key, out)?;
+    if pc.has(tags::RECORD_KEY.id()) {
+        for tag in folders {
+            entry_id(objects, &pc, tag, &key, rules::STORE_ENTRY_ID.severity, out)?;
+        }
+        // Outbox, sent mail, views: Outlook makes them again where they are gone.
+        for id in [0x35E2, 0x35E4, 0x35E5, 0x35E6] {
+            entry_id(objects, &pc, PropTag::new(id, crate::format::ids::PropType::BINARY), &key, Severity::Notice, out)?;
+        }
     }
     if let Some(mask) = pc.int(tags::VALID_FOLDER_MASK.id()) {
         let bits = [0x35E0u16, 0x35E1, 0x35E2, 0x35E3, 0x35E4, 0x35E5, 0x35E6, 0x35E7];
@@ -80,15 +86,21 @@ fn store(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
     Ok(())
 }
 
-fn entry_id(objects: &Objects<'_>, pc: &PropertyContext<'_>, tag: PropTag, key: &[u8], out: &mut Collector<'_>) -> Result<()> {
+fn entry_id(
+    objects: &Objects<'_>,
+    pc: &PropertyContext<'_>,
+    tag: PropTag,
+    key: &[u8],
+    severity: Severity,
+    out: &mut Collector<'_>,
+) -> Result<()> {
     let Some(bytes) = pc.binary(tag.id(), &mut Ignore)? else { return Ok(()) };
-    let at = pc.at().with_tag(tag);
+    let f = Finding::new(&rules::STORE_ENTRY_ID, pc.at().with_tag(tag)).severity(severity);
     match EntryId::decode(&bytes) {
-        None => out.report(Finding::new(&rules::STORE_ENTRY_ID, at).numbers(wide(bytes.len()), 24)),
-        Some(id) if id.uid.0 != key => out.report(Finding::new(&rules::STORE_ENTRY_ID, at).actual("another store's key")),
+        None => out.report(f.numbers(wide(bytes.len()), 24)),
+        Some(id) if id.uid.0 != key => out.report(f.actual("another store's key")),
         Some(id) if !objects.ndb.index().node(id.nid).is_some_and(|n| n.nid.is_folder()) => {
-            let f = Finding::new(&rules::STORE_ENTRY_ID, at).actual(format!("no folder {}", id.nid));
-            out.add_under(f, objects.causes.of_node(id.nid));
+            out.add_under(f.actual(format!("no folder {}", id.nid)), objects.causes.of_node(id.nid));
             Ok(())
         }
         Some(_) => Ok(()),
@@ -238,8 +250,10 @@ fn activity(objects: &Objects<'_>, nid: Nid, bytes: &[u8], out: &mut Collector<'
     let listed: Vec<Nid> = bytes.chunks_exact(4).map(|b| Nid(le32(b, 0))).collect();
     for n in &listed {
         if index.node(*n).is_none() || n.nid_type() != NidType::SEARCH_FOLDER {
+            // Outlook leaves searches in the list that it has deleted.
+            let severity = if n.nid_type() == NidType::SEARCH_FOLDER { Severity::Notice } else { rules::ACTIVITY_LIST.severity };
             let f = Finding::new(&rules::ACTIVITY_LIST, Location::node(nid)).actual(format!("no search folder {n}"));
-            out.add_under(f, objects.causes.of_node(*n));
+            out.add_under(f.severity(severity), objects.causes.of_node(*n));
         }
     }
     let idle = index.nodes().iter().filter(|n| n.nid.nid_type() == NidType::SEARCH_FOLDER && !listed.contains(&n.nid));

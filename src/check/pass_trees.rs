@@ -48,6 +48,11 @@ pub(super) fn places(check: &mut Check<'_>) -> Result<()> {
     let mut unusable: Vec<(Bid, Option<usize>)> = Vec::new();
     let mut pages: Vec<(u64, Bid)> = ndb.index().facts.pages.iter().map(|p| (p.bref.ib.0, p.bref.bid)).collect();
     pages.sort_unstable_by_key(|p| p.0);
+    let mut ids: Vec<(Bid, u64)> = pages.iter().map(|(ib, bid)| (*bid, *ib)).collect();
+    ids.sort_unstable();
+    for (a, b) in ids.iter().zip(ids.iter().skip(1)).filter(|(a, b)| a.0 == b.0 && a.1 != b.1) {
+        out.report(Finding::new(&rules::PAGE_BID_TWICE, Location::at(b.1).with_bid(b.0)).actual(format!("also at {:#x}", a.1)))?;
+    }
     let eof = ndb.header().root.file_eof.0;
     // (end, start, id) of the object that reaches farthest so far
     let mut reach: (u64, u64, Bid) = (0, 0, Bid::NONE);
@@ -149,8 +154,13 @@ pub(super) fn nodes(check: &mut Check<'_>) -> Result<()> {
         let t = n.nid.nid_type();
         let at = Location::node(n.nid);
         if !t.is_top_level() {
-            out.report(Finding::new(&rules::NODE_TYPE, at).hex(t.0.into(), 0))?;
+            // Ids of heap items, attachments and values never name a node; the types that nobody has seen may be new ones.
+            let severity = if matches!(t.0, 0x00 | 0x05 | 0x1F) { rules::NODE_TYPE.severity } else { Severity::Warning };
+            out.report(Finding::new(&rules::NODE_TYPE, at).actual(format!("type {:#04x}", t.0)).severity(severity))?;
             continue;
+        }
+        if is_fixed(t) && !n.nid.is_reserved() {
+            out.report(Finding::new(&rules::NODE_UNKNOWN, at))?;
         }
         if n.nid == Nid::ROOT_FOLDER {
             if n.parent != n.nid {
@@ -180,9 +190,15 @@ pub(super) fn nodes(check: &mut Check<'_>) -> Result<()> {
     step(check.monitor, wide(index.nodes().len()))
 }
 
+/// Types whose nodes are Outlook's own, each with an id that is fixed.
+fn is_fixed(t: NidType) -> bool {
+    matches!(t.0, 0x01 | 0x0B | 0x0C | 0x11 | 0x12 | 0x16..=0x18)
+}
+
 /// Queues keep an offset where other nodes have their parent.
 fn has_no_parent(nid: Nid) -> bool {
-    matches!(nid.nid_type().0, 0x07 | 0x0B..=0x12 | 0x16..=0x18)
+    let own = [Nid::MESSAGE_STORE, Nid::NAME_TO_ID_MAP, Nid::ID_MAP, Nid::MESSAGE_INDEX];
+    matches!(nid.nid_type().0, 0x07 | 0x0B..=0x12 | 0x16..=0x18) || own.contains(&nid)
 }
 
 /// Folders whose parents do not lead to the root folder.

@@ -20,7 +20,7 @@ use super::ids::{Bid, Bref, Ib, NidType};
 use super::layout::{IdTooWide, Layout, Variant};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Location, Sink};
-use crate::rules;
+use crate::rules::{self, Severity};
 use std::fmt;
 
 /// The first four bytes of every file.
@@ -225,6 +225,10 @@ impl Header {
             sink.report(f.clone())?;
             return Err(Error::damaged(f));
         };
+        if matches!(version, 24..=35) {
+            // read as 23 is, as Outlook's own code would have it; no file has been seen with it
+            sink.report(Finding::new(&rules::HEADER_VERSION, Location::at(10)).numbers(version.into(), 23).severity(Severity::Notice))?;
+        }
         if b.len() < layout.header_size {
             let f = Finding::new(&rules::HEADER_SHORT, Location::at(0))
                 .numbers(super::bytes::wide(b.len()), super::bytes::wide(layout.header_size));

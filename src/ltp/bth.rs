@@ -43,7 +43,12 @@ impl<'h, 'n> Bth<'h, 'n> {
     pub fn open(heap: &'h Heap<'n>, hid: Hid, sink: &mut dyn Sink) -> Result<Option<Self>> {
         let Some(item) = heap.item(hid, sink)? else { return Ok(None) };
         let at = heap.at().with_hid(hid);
-        Ok(BthHeader::decode(&item, at, sink)?.map(|header| Self { heap, header, at }))
+        let Some(header) = BthHeader::decode(&item, at, sink)? else { return Ok(None) };
+        if header.root.is_none() && header.levels > 0 {
+            let f = Finding::new(&rules::BTH_HEADER, at).actual(format!("{} levels above no leaf", header.levels));
+            sink.report(f.severity(rules::Severity::Notice))?;
+        }
+        Ok(Some(Self { heap, header, at }))
     }
 
     /// A tree whose header is known.

@@ -98,6 +98,9 @@ impl<'n> TableContext<'n> {
         }
         let with_heap = info.columns.iter().filter(|c| !c.heap.is_none());
         let column_heaps = with_heap.map(|c| ColumnHeap { nid: c.heap, tag: c.tag, heap: OnceLock::new() }).collect();
+        // Outlook keeps neither index nor rows of such a table in order, and makes it again.
+        let results = node.as_ref().is_some_and(|n| n.nid.nid_type() == NidType::SEARCH_CONTENTS_TABLE);
+        let sink: &mut dyn Sink = if is_gust && results { &mut Ignore } else { sink };
         let index = Self::read_index(&heap, &info, sink)?;
         let matrix = Self::find_rows(&heap, node.as_ref(), &info, sink)?;
         let table = Self { node, heap, info, index, matrix, column_heaps };
@@ -132,12 +135,15 @@ impl<'n> TableContext<'n> {
         sink.report(Finding::new(&rules::TC_GUST, at))?;
         let head = heap.find(heap.user_root(), sink)?.and_then(|item| TcInfo::decode_gust(&item));
         let Some((mut info, count, columns)) = head else {
-            sink.report(Finding::new(&rules::TC_INFO, at).loss(Loss::Item))?;
+            let f = Finding::new(&rules::TC_INFO, at).loss(Loss::Item);
+            // results of a search are made again
+            let results = node.is_some_and(|n| n.nid.nid_type() == NidType::SEARCH_CONTENTS_TABLE);
+            sink.report(if results { f.severity(rules::Severity::Notice).loss(Loss::Metadata) } else { f })?;
             return Ok(None);
         };
         let lookup = Lookup { heap, node };
-        if let Some(source) = lookup.find(columns, (&rules::TC_INFO, &rules::TC_INFO), at, sink)? {
-            let bytes = source.bytes(lookup.value_limit(), sink)?;
+        if let Some(source) = lookup.find(columns, (&rules::TC_INFO, &rules::TC_INFO), at, &mut Ignore)? {
+            let bytes = source.bytes(lookup.value_limit(), &mut Ignore)?;
             info.columns = bytes.chunks_exact(GUST_COLUMN).take(count.into()).map(TcolDesc::decode_gust).collect();
         }
         Ok(Some(info))

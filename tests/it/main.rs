@@ -20,4 +20,5 @@ mod recipes;
 mod recover;
 mod repair;
 mod support;
+mod sweep;
 mod write;
