@@ -199,11 +199,11 @@ impl TcInfo {
     }
 
     fn verify(&mut self, at: Location, sink: &mut dyn Sink) -> Result<()> {
-        let derived = self.derived_ends();
         let [e4, e2, e1, row] = self.ends;
         let bitmap = self.columns.len().div_ceil(8);
         let last_cell = self.columns.iter().map(TcolDesc::end).max().unwrap_or_default();
         if e4 > e2 || e2 > e1 || usize::from(e1).saturating_add(bitmap) != usize::from(row) || last_cell > e1 {
+            let derived = self.derived_ends();
             sink.report(Finding::new(&rules::TC_OFFSETS, at).actual(format!("{:?}", self.ends)).expected(format!("{derived:?}")))?;
             self.ends = derived;
         }

@@ -119,6 +119,13 @@ impl PropValue {
     /// # Errors
     /// What the sink answers to a violation.
     pub fn decode(prop_type: PropType, bytes: &[u8], decode8: Decode8<'_>, at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
+        // Nearly all text is ASCII, which is sound and needs no closer look.
+        if prop_type == PropType::STRING
+            && bytes.len().is_multiple_of(2)
+            && let Some(text) = ascii(bytes)
+        {
+            return Ok(Some(Self::String(text)));
+        }
         if !is_sound(prop_type, bytes) {
             verify_value(prop_type, bytes, at, sink)?;
         }
@@ -340,18 +347,30 @@ fn without_nuls(bytes: &[u8]) -> &[u8] {
 /// assert_eq!(pstkit::ltp::value::utf16(b"a\0b\0\0\0"), "ab");
 /// ```
 pub fn utf16(bytes: &[u8]) -> String {
-    let bytes = bytes.chunks_exact(2).rposition(|c| c != [0, 0]).map_or(&[][..], |last| {
-        let end = last.saturating_add(1).saturating_mul(2);
-        bytes.get(..end).unwrap_or_default()
-    });
-    // Nearly all text is ASCII, and both loops below then run over many units at once.
+    ascii(bytes).unwrap_or_else(|| {
+        let units = trimmed(bytes).iter().map(|u| u16::from_le_bytes(*u));
+        char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    })
+}
+
+/// The units of UTF-16 text without its trailing NULs.
+fn trimmed(bytes: &[u8]) -> &[[u8; 2]] {
     let (units, _) = bytes.as_chunks::<2>();
-    if units.iter().fold(0, |odd, u| odd | u16::from_le_bytes(*u)) & 0xFF80 == 0
-        && let Ok(text) = String::from_utf8(units.iter().map(|[low, _]| *low).collect())
-    {
-        return text;
+    let end = units.iter().rposition(|u| *u != [0, 0]).map_or(0, |last| last.saturating_add(1));
+    units.get(..end).unwrap_or_default()
+}
+
+/// UTF-16LE text that is ASCII, without its trailing NULs. Looks at all units in one pass, which runs over many at once.
+fn ascii(bytes: &[u8]) -> Option<String> {
+    let units = trimmed(bytes);
+    let mut any = 0;
+    let mut text = vec![0; units.len()];
+    for (to, unit) in text.iter_mut().zip(units) {
+        let [low, _] = *unit;
+        any |= u16::from_le_bytes(*unit);
+        *to = low;
     }
-    char::decode_utf16(bytes.chunks_exact(2).map(|c| le16(c, 0))).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    if any & 0xFF80 == 0 { String::from_utf8(text).ok() } else { None }
 }
 
 /// Encodes text as UTF-16LE without a terminator.
