@@ -136,17 +136,20 @@ pub(crate) fn named(findings: &[Finding], account: Option<&Account>, result: Opt
             out.insert(nid, named);
         }
     }
+    // of a message that the result lacks nothing could be read
+    let lost = account.is_some_and(|a| a.messages.lost.saturating_add(a.associated.lost) > 0);
+    let gone = |loss: Loss| if lost && result.is_some() { Loss::Item } else { loss };
     for f in findings.iter().filter(|f| f.loss >= Loss::Partial) {
         let Some(nid) = f.at.nid.filter(|n| n.is_message()).map(|n| n.0) else { continue };
         if let Some(known) = out.get_mut(&nid) {
-            known.loss = if now(nid).is_some() { known.loss } else { known.loss.max(f.loss) };
+            known.loss = if now(nid).is_some() { known.loss } else { known.loss.max(gone(f.loss)) };
             continue;
         }
         let told = || Named {
             nid,
             folder: f.folder.as_deref().unwrap_or_default().to_owned(),
             subject: f.subject.as_deref().unwrap_or_default().to_owned(),
-            loss: f.loss,
+            loss: gone(f.loss),
         };
         out.insert(nid, now(nid).unwrap_or_else(told));
     }

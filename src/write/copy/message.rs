@@ -53,6 +53,9 @@ impl<'s> Copier<'s, '_> {
             None if without_row_only(cells.clone()).is_empty() => {
                 let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
                 counts.lost = counts.lost.saturating_add(1);
+                if self.report.lost.len() < LISTED_MAX {
+                    self.report.lost.push((nid, folder));
+                }
                 self.settle(trouble);
                 return Ok(());
             }
@@ -199,9 +202,12 @@ impl<'s> Copier<'s, '_> {
         let wants = method == Some(EMBEDDED) || (object.is_some() && own.is_lossy());
         let empty = inner.is_none() && matches!(attachment.data, AttachmentData::None);
         let has_bytes = attachment.props.has(tags::ATTACH_DATA_BINARY.id());
-        if empty && (wants || (method == Some(BY_VALUE) && !has_bytes)) {
+        if empty && wants {
             // of the message or object in it nothing is left: an attachment without data
             attachment.props.set_i32(tags::ATTACH_METHOD, 0);
+        } else if method == Some(BY_VALUE) && !has_bytes {
+            // readers ask for the data of every attachment by value: one that has lost it is empty
+            attachment.props.set(tags::ATTACH_DATA_BINARY, Vec::new());
         } else if !method.is_some_and(|m| (0..=7).contains(&m)) {
             // what kind it is follows from its data
             let told = if inner.is_some() {

@@ -93,6 +93,8 @@ pub struct CopyReport {
     pub rehomed: u64,
     /// Messages that are there in part, the first of them.
     pub partial: Vec<Nid>,
+    /// Messages of which nothing could be read, with their folders; the first of them.
+    pub lost: Vec<(Nid, Nid)>,
     /// Nodes that are left out, and why; those that are made anew are not among them.
     pub dropped: Vec<(Nid, &'static str)>,
     /// What was wrong with what was read, the first of it.
