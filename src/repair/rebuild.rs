@@ -218,6 +218,8 @@ pub(super) fn settle(account: &mut Account, report: &CopyReport) {
     add(&mut account.attachments, report.attachments);
     account.rehomed = account.rehomed.saturating_add(report.rehomed);
     account.partial.extend(report.partial.iter().map(|nid| nid.0));
+    let gone = |(nid, folder): &(Nid, Nid)| LostMessage { nid: nid.0, folder: folder.0, subject: String::new() };
+    account.lost.extend(report.lost.iter().map(gone));
     account.values_lost = account.values_lost.saturating_add(report.values_lost);
     account.dropped.extend(report.dropped.iter().map(|(nid, why)| (nid.0, (*why).to_owned())));
 }

@@ -185,7 +185,8 @@ pub(crate) fn names(ctx: &mut Context, named: &[Named]) -> Result<(), Failure> {
         for n in some.iter().take(most) {
             let subject = render::cut(&n.subject, 60);
             let place = if n.folder.is_empty() { String::new() } else { format!(" in {}", render::clean(&n.folder)) };
-            writeln!(ctx.out, "  {:#x} \"{subject}\"{place}", n.nid)?;
+            let subject = if subject.is_empty() { "without a subject".to_owned() } else { format!("\"{subject}\"") };
+            writeln!(ctx.out, "  {:#x} {subject}{place}", n.nid)?;
         }
         let rest = some.len().saturating_sub(most);
         if rest > 0 {
