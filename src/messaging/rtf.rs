@@ -18,6 +18,7 @@
 //!
 //! Damage is a result here, not an error: [`decompress`] gives what could be read together with what was wrong.
 
+use crate::format::bytes::le32;
 use crate::format::crc::crc;
 
 /// COMPTYPE of compressed contents, "LZFu".
@@ -169,6 +170,34 @@ pub fn decompress(value: &[u8], limit: usize) -> Result<Decompressed, RtfError> 
         problems.push(RtfProblem::RawSize { stated: raw_size, found: wide(data.len()) });
     }
     Ok(Decompressed { data, problems })
+}
+
+/// Whether a value's header is one, its size is there, and its checksum that of the contents: so it was written, and no damage has
+/// come to it since. The contents are not expanded.
+#[must_use]
+pub fn is_sealed(value: &[u8]) -> bool {
+    let Some((header, rest)) = value.split_first_chunk::<HEADER_SIZE>() else { return false };
+    let mut problems = Vec::new();
+    let contents = contents(rest, le32(header, 0), &mut problems);
+    let computed = match le32(header, 8) {
+        COMPRESSED => crc(contents),
+        UNCOMPRESSED => 0,
+        _ => return false,
+    };
+    le32(header, 12) == computed && !problems.iter().any(|p| matches!(p, RtfProblem::Truncated { .. }))
+}
+
+/// The RTF of a value whose header is lost: the contents as `LZFu` or as stored ones, if they begin as RTF does.
+#[must_use]
+pub fn without_header(value: &[u8], limit: usize) -> Option<Decompressed> {
+    const START: &[u8] = b"{\\rtf";
+    let contents = value.get(HEADER_SIZE..)?;
+    if contents.starts_with(START) {
+        return Some(Decompressed { data: contents.get(..limit).unwrap_or(contents).to_vec(), problems: Vec::new() });
+    }
+    let mut problems = Vec::new();
+    let data = expand(contents, limit, &mut problems);
+    data.starts_with(START).then_some(Decompressed { data, problems })
 }
 
 /// The part of `rest` that COMPSIZE claims and that is there.
@@ -470,6 +499,30 @@ mod tests {
         // An end mark as the only token: position 207, and nothing comes out.
         let got = decompress(&value(COMPRESSED, 0, &[1, 0x0C, 0xF0]), LIMIT).unwrap();
         assert_eq!(got, Decompressed::default());
+    }
+
+    #[test]
+    fn a_seal_holds_until_a_byte_changes() {
+        let whole = compress(&b"{\\rtf1 one two three one two three}"[..]);
+        assert!(is_sealed(&whole) && !is_sealed(&whole[..10]) && !is_sealed(&whole[..whole.len() - 1]));
+        for at in (0..4).chain(8..whole.len()) {
+            let mut bad = whole.clone();
+            bad[at] ^= 0x40;
+            // a smaller size that ends elsewhere has another checksum
+            assert!(!is_sealed(&bad), "{at}");
+        }
+        assert!(is_sealed(&value(UNCOMPRESSED, 2, b"ab")));
+    }
+
+    #[test]
+    fn contents_without_a_header_tell_what_they_are() {
+        let rtf = b"{\\rtf1 one two three one two three}";
+        for mut whole in [compress(rtf), value(UNCOMPRESSED, rtf.len(), rtf)] {
+            whole[..HEADER_SIZE].fill(0xA5);
+            assert!(decompress(&whole, LIMIT).is_err());
+            assert_eq!(without_header(&whole, LIMIT).unwrap().data, rtf);
+        }
+        assert!(without_header(&[7; 100], LIMIT).is_none() && without_header(&[], LIMIT).is_none());
     }
 
     #[test]

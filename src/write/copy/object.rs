@@ -10,6 +10,7 @@ use crate::ltp::tc::Row;
 use crate::ltp::value::{PropValue, ValueSource, latin1, verify_value};
 use crate::ltp::{PropertyContext, TableContext};
 use crate::messaging::code_page::CodePage;
+use crate::messaging::rtf;
 use crate::write::{Data, Props, SubNodes};
 
 /// Values of more bytes are not held in memory, unless they have to be converted.
@@ -69,7 +70,8 @@ impl Copier<'_, '_> {
         let t = tag.prop_type();
         let is_text = matches!(t, PropType::STRING | PropType::STRING8 | PropType::MULTI_STRING | PropType::MULTI_STRING8);
         let converts = is_text && (self.widen || self.narrow);
-        if source.len() > STREAM_FROM && !converts {
+        let is_rtf = tag == tags::RTF_COMPRESSED && source.len() <= self.pst.ndb().limits().value_bytes;
+        if source.len() > STREAM_FROM && !converts && !is_rtf {
             let mut reader = source.reader();
             let tree = self.write_stream(&mut reader)?;
             let problems: Vec<Finding> = reader.problems().to_vec();
@@ -86,6 +88,9 @@ impl Copier<'_, '_> {
             trouble.value();
         }
         let mut bytes = bytes.into_owned();
+        if is_rtf && !bytes.is_empty() {
+            return Ok(Some(Data::Bytes(self.mend_rtf(bytes, trouble))));
+        }
         if t.is_multi() && verify_value(t, &bytes, Location::NONE, &mut Strict).is_err() {
             // what can be read of it
             trouble.value();
@@ -115,6 +120,18 @@ impl Copier<'_, '_> {
             bytes.resize(size, 0);
         }
         Ok(Some(Data::Bytes(bytes)))
+    }
+
+    /// A compressed body that does not agree with its own checksum is compressed anew from what a tolerant reader gets out of it, so
+    /// that a strict one gets the same. Where the header is lost, the contents may still tell; else the body becomes an empty one.
+    fn mend_rtf(&self, stored: Vec<u8>, trouble: &mut Trouble) -> Vec<u8> {
+        if rtf::is_sealed(&stored) {
+            return stored;
+        }
+        trouble.value();
+        let limit = index(self.pst.ndb().limits().inflated_bytes);
+        let found = rtf::decompress(&stored, limit).ok().or_else(|| rtf::without_header(&stored, limit));
+        found.map(|d| rtf::compress(&d.data)).unwrap_or_default()
     }
 
     /// The cells of a row.
