@@ -293,6 +293,11 @@ impl<'n> TableContext<'n> {
         Rows { table: self, whole, next: 0, count: self.row_count() }
     }
 
+    /// The sub-node that the rows are in; none where they are in the heap.
+    pub fn rows_node(&self) -> Option<Nid> {
+        if let HnidKind::Node(nid) = self.info.rows.kind() { Some(nid) } else { None }
+    }
+
     /// The row index: ids with the numbers of their rows, in the order of the ids. Empty where the index is damaged.
     ///
     /// # Errors

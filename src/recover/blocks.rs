@@ -9,6 +9,7 @@
 //!
 //! Of several with one id the one that the tree names counts, else the last in the file; the others are kept as alternatives.
 
+use super::freed::FreeSpace;
 use crate::error::Result;
 use crate::finding::Ignore;
 use crate::format::block::{BlockTrailer, SubnodeBlock, XBlock};
@@ -50,8 +51,8 @@ impl Taken {
     }
 }
 
-/// Valid leaves of one tree that the scan has found, newest first, those of the current tree before all others; then the current
-/// tree's torn ones.
+/// Valid leaves of one tree that the scan has found, newest first, those of the current tree before all others, and those that the
+/// allocation maps mark before those that stand in free space; then the current tree's torn ones.
 #[derive(Debug, Default)]
 pub(super) struct Leaves {
     /// Place, id, and whether the current tree reaches it.
@@ -61,15 +62,18 @@ pub(super) struct Leaves {
 }
 
 impl Leaves {
-    pub(super) fn of(page_type: PageType, facts: &TreeFacts, found: &Scan) -> Self {
+    pub(super) fn of(page_type: PageType, facts: &TreeFacts, found: &Scan, space: &FreeSpace) -> Self {
         let live: HashSet<Ib> = facts.pages.iter().filter(|p| p.page_type == page_type && p.level == 0).map(|p| p.bref.ib).collect();
         let mut out = Self::default();
-        let mut seen = HashSet::new();
+        let (mut seen, mut in_use) = (HashSet::new(), HashSet::new());
         for p in found.pages.iter().filter(|p| p.page_type == page_type) {
             seen.insert(p.ib);
             out.valid.push((p.ib, p.bid, live.contains(&p.ib)));
+            if space.page(p) == Some(false) {
+                in_use.insert(p.ib);
+            }
         }
-        out.valid.sort_by_key(|(ib, bid, live)| (!live, std::cmp::Reverse((*bid, *ib))));
+        out.valid.sort_by_key(|(ib, bid, live)| (!live, !in_use.contains(ib), std::cmp::Reverse((*bid, *ib))));
         out.torn = live.into_iter().filter(|ib| !seen.contains(ib)).collect();
         out.torn.sort_unstable();
         out
@@ -89,7 +93,7 @@ pub(super) fn leaf_entries<E: TreeEntry>(ndb: &Ndb, ib: Ib) -> Vec<E> {
 ///
 /// # Errors
 /// Cancellation.
-pub fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, monitor: &dyn Monitor) -> Result<Blocks> {
+pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: &FreeSpace, monitor: &dyn Monitor) -> Result<Blocks> {
     let layout = ndb.layout();
     let mut taken = Taken::default();
     let mut by_bid: HashMap<Bid, Vec<BbtEntry>> = HashMap::with_capacity(found.blocks.len());
@@ -102,7 +106,7 @@ pub fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, monitor: &dyn 
     }
     let mut out = Blocks::default();
     let mut kept: HashMap<Bid, BbtEntry> = HashMap::with_capacity(by_bid.len());
-    let leaves = Leaves::of(PageType::BBT, facts, found);
+    let leaves = Leaves::of(PageType::BBT, facts, found, space);
     let torn = leaves.torn.iter().map(|ib| (*ib, true, true));
     let pages = leaves.valid.iter().map(|(ib, _, live)| (*ib, *live, false)).chain(torn);
     // ids of the current tree first, so that an older page cannot take the place of what a torn one says

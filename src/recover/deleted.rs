@@ -143,7 +143,7 @@ pub fn deleted(recovered: &Recovered, monitor: &dyn Monitor) -> Result<Option<De
     }
     // what nothing lists
     let orphans = find(s, monitor)?;
-    let pairs = pair(&orphans.objects.iter().collect::<Vec<_>>(), &orphans.subnodes);
+    let pairs = pair(s, &orphans.objects.iter().collect::<Vec<_>>(), &orphans.subnodes);
     let mut carved: Vec<&Object> = orphans.objects.iter().filter(|o| matches!(o.shape, Shape::Message | Shape::Associated)).collect();
     // the newest state of each
     carved.sort_by_key(|o| std::cmp::Reverse(o.data));

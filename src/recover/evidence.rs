@@ -12,6 +12,9 @@ use crate::monitor::{Monitor, step};
 use crate::ndb::Node;
 use std::collections::{HashMap, HashSet};
 
+/// PidTagLtpRowVer: a number that grows with each change of any row.
+const ROW_VERSION: u16 = 0x67F3;
+
 /// Folders that are considered for a table.
 const LIKELY: usize = 32;
 
@@ -66,8 +69,15 @@ pub(super) struct Table {
     pub(super) rows: Vec<(Nid, Values)>,
     /// Whether nothing referred to it, so that it may be newer than what an older generation of the tree lists.
     pub(super) is_found: bool,
+    /// Whether the allocation maps say that it is current.
+    pub(super) is_in_use: bool,
+    /// How many of its objects the node B-tree has in the owner, and whether the current one has any.
+    votes: usize,
+    is_certain: bool,
     /// Whether all of it could be read.
     pub(super) is_whole: bool,
+    /// How many of its rows its own index lists: rows of another table are none of its.
+    indexed: usize,
 }
 
 /// Reads a table's rows; `None` where it is none of a folder's.
@@ -104,7 +114,23 @@ pub(super) fn read(node: Node<'_>, kind: Option<Kind>) -> Option<Table> {
         }
         rows.push((id, values));
     }
-    Some(Table { data, sub, kind, owner: None, is_current: false, is_found: false, rows, is_whole: problems.is_empty() })
+    let is_whole = problems.is_empty();
+    let index: HashSet<u32> = table.row_index(&mut Ignore).map(|all| all.into_iter().map(|(id, _)| id).collect()).unwrap_or_default();
+    let indexed = rows.iter().filter(|(id, _)| index.contains(&id.0)).count();
+    Some(Table {
+        data,
+        sub,
+        kind,
+        owner: None,
+        is_current: false,
+        is_found: false,
+        is_in_use: false,
+        votes: 0,
+        is_certain: false,
+        rows,
+        is_whole,
+        indexed,
+    })
 }
 
 /// The tables of all folders that the index has.
@@ -121,33 +147,51 @@ pub(super) fn current(s: &Salvage, monitor: &dyn Monitor) -> Result<Vec<Table>> 
         if let Some(mut table) = read(node, Some(kind)) {
             table.owner = Some(n.nid.with_type(NidType::NORMAL_FOLDER));
             table.is_current = !s.filled.contains(&n.nid);
+            table.is_in_use = table.is_current || s.in_use.contains(&n.data.masked());
             out.push(table);
         }
     }
     Ok(out)
 }
 
-/// Tables that nothing refers to, the newest of each only: tables that list the same objects are states of one table.
+/// Tables that nothing refers to, the newest of each only: tables that list the same objects are states of one table, and those that
+/// are no longer in use are older than all others.
 pub(super) fn orphaned(s: &Salvage, roots: &[Bid], subnodes: &[super::orphans::Subnodes], known: &[Table]) -> Vec<Table> {
     let mut states = States::default();
     known.iter().for_each(|t| states.add(t));
+    let mut by_id: HashMap<Nid, Vec<Bid>> = HashMap::new();
+    for t in subnodes {
+        t.ids.iter().for_each(|id| by_id.entry(*id).or_default().push(t.root));
+    }
+    let mut told: HashSet<(Kind, Nid)> = known.iter().flat_map(|t| t.rows.iter().map(|r| (t.kind, r.0))).collect();
     let mut out: Vec<Table> = Vec::new();
-    for root in roots.iter().rev() {
+    let mut newest_first: Vec<Bid> = roots.to_vec();
+    newest_first.sort_by_key(|b| (s.freed.contains(b), std::cmp::Reverse(*b)));
+    for root in &newest_first {
+        let is_freed = s.freed.contains(root);
         let at = Location { bid: Some(*root), ..Location::NONE };
         // large tables keep their rows in a sub-node: the nearest tree that makes them readable
-        let here = subnodes.partition_point(|t| t.root < *root);
-        let around = subnodes.get(here.saturating_sub(8)..here.saturating_add(8).min(subnodes.len())).unwrap_or_default();
-        let mut near: Vec<Bid> = around.iter().map(|t| t.root).collect();
+        let rows_in = TableContext::open(Node::detached(&s.ndb, Nid::NONE, *root, Bid::NONE, at), &mut Ignore).ok().flatten();
+        let rows_in = rows_in.and_then(|t| t.rows_node());
+        let near = rows_in.map(|nid| by_id.get(&nid).cloned().unwrap_or_default());
+        let mut near: Vec<Bid> = near.unwrap_or_else(|| {
+            // only values of rows are in one
+            let here = subnodes.partition_point(|t| t.root < *root);
+            let around = subnodes.get(here.saturating_sub(8)..here.saturating_add(8).min(subnodes.len())).unwrap_or_default();
+            around.iter().map(|t| t.root).collect()
+        });
+        near.retain(|b| is_freed || !s.freed.contains(b));
         near.sort_by_key(|b| b.0.abs_diff(root.0));
-        let tries = std::iter::once(Bid::NONE).chain(near.into_iter().take(8));
+        let tries = std::iter::once(Bid::NONE).chain(near.into_iter().take(LIKELY));
         let mut best: Option<Table> = None;
         for sub in tries {
             let Some(t) = read(Node::detached(&s.ndb, Nid::NONE, *root, sub, at), None) else { break };
-            let better = best.as_ref().is_none_or(|b| (t.is_whole, t.rows.len()) > (b.is_whole, b.rows.len()));
+            let rank = |t: &Table| (t.indexed, t.is_whole, t.rows.len());
+            let better = best.as_ref().is_none_or(|b| rank(&t) > rank(b));
             if better {
                 best = Some(t);
             }
-            if best.as_ref().is_some_and(|b| b.is_whole) {
+            if best.as_ref().is_some_and(|b| b.is_whole && b.indexed == b.rows.len()) {
                 break;
             }
         }
@@ -155,11 +199,34 @@ pub(super) fn orphaned(s: &Salvage, roots: &[Bid], subnodes: &[super::orphans::S
         if table.rows.is_empty() {
             continue;
         }
-        table.is_found = true;
-        table.owner = owner_by_rows(s, &table);
+        // what is in use says what an older state may add
+        if is_freed && table.rows.iter().any(|(id, _)| told.contains(&(table.kind, *id))) {
+            continue;
+        }
+        table.is_found = !is_freed;
+        table.is_in_use = s.in_use.contains(root);
+        if let Some((owner, votes)) = owner_by_rows(s, &table) {
+            let certain = |id: &Nid| !s.filled.contains(id) && s.ndb.index().node(*id).is_some_and(|n| n.parent == owner);
+            (table.owner, table.votes) = (Some(owner), votes);
+            table.is_certain = table.rows.iter().any(|(id, _)| certain(id));
+        }
         if !states.has_newer(&table) {
+            told.extend(table.rows.iter().map(|r| (table.kind, r.0)));
             states.add(&table);
             out.push(table);
+        }
+    }
+    // one folder has one table of a kind; where nodes have moved since, the older generation of the tree does not know
+    let mut owners: HashMap<(Kind, Nid), (usize, Bid)> = HashMap::new();
+    for t in out.iter().filter(|t| t.is_in_use) {
+        if let Some(owner) = t.owner {
+            let slot = owners.entry((t.kind, owner)).or_insert((t.votes, t.data));
+            *slot = (*slot).max((t.votes, t.data));
+        }
+    }
+    for t in out.iter_mut().filter(|t| t.is_in_use) {
+        if t.owner.is_some_and(|o| owners.get(&(t.kind, o)) != Some(&(t.votes, t.data))) {
+            t.owner = None;
         }
     }
     out
@@ -190,7 +257,8 @@ impl States {
     /// Whether a newer state of a table is known: one of the same folder, or one that has most of the rows.
     fn has_newer(&self, t: &Table) -> bool {
         let is_newer = |n: &usize| self.tables.get(*n).is_some_and(|k| k.3.is_none_or(|data| data > t.data));
-        if let Some(owner) = t.owner
+        // where nodes have moved since, an older generation of the tree gives two tables one folder
+        if let Some(owner) = t.owner.filter(|_| !t.is_in_use)
             && self.owned.get(&(t.kind, owner)).is_some_and(|all| all.iter().any(is_newer))
         {
             return true;
@@ -203,7 +271,7 @@ impl States {
         shared.into_iter().any(|(n, count)| {
             self.tables.get(n).is_some_and(|(kind, owner, rows, _)| {
                 *kind == t.kind
-                    && (owner.is_none() || t.owner.is_none() || *owner == t.owner)
+                    && (t.is_in_use || owner.is_none() || t.owner.is_none() || *owner == t.owner)
                     && count.saturating_mul(2) > t.rows.len().min(*rows)
                     && is_newer(&n)
             })
@@ -211,8 +279,8 @@ impl States {
     }
 }
 
-/// The folder that most of a table's objects are in, as the node B-tree has it.
-fn owner_by_rows(s: &Salvage, table: &Table) -> Option<Nid> {
+/// The folder that most of a table's objects are in, as the node B-tree has it, and how many.
+fn owner_by_rows(s: &Salvage, table: &Table) -> Option<(Nid, usize)> {
     let mut votes: HashMap<Nid, usize> = HashMap::new();
     for (id, _) in &table.rows {
         if let Some(n) = s.ndb.index().node(*id) {
@@ -222,7 +290,7 @@ fn owner_by_rows(s: &Salvage, table: &Table) -> Option<Nid> {
     }
     let (best, n) = votes.iter().max_by_key(|(_, n)| **n)?;
     let all: usize = votes.values().sum();
-    (n.saturating_mul(2) > all).then_some(*best)
+    (n.saturating_mul(2) > all).then_some((*best, *n))
 }
 
 /// What the hierarchy tables say of folders: parent, where it is known, and the row.
@@ -241,6 +309,7 @@ pub(super) fn folder_rows(tables: &[Table]) -> HashMap<Nid, (Option<Nid>, Values
 /// Finds owners for tables that none of their rows tells: hierarchy tables by the folders that say they have sub-folders, contents
 /// tables by the counts that folders have.
 pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
+    inherit_owners(tables);
     let folders = folder_rows(tables);
     // an older state of a table leaves room for a newer one
     let taken = |tables: &[Table], kind: Kind| -> HashSet<Nid> {
@@ -248,12 +317,15 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
         tables.iter().filter(settled).filter_map(|t| t.owner).collect()
     };
     // the root's own table lists the top folder of the store
+    // and, in an OST, the folders above that; they were the first that the store had
+    let first = folders.keys().filter(|n| n.nid_type() == NidType::NORMAL_FOLDER).min().copied();
+    let first = first.filter(|f| store_root.is_none_or(|top| *f <= top));
     let has_root = taken(tables, Kind::Hierarchy).contains(&Nid::ROOT_FOLDER);
     let none_at_all = !tables.iter().any(|t| t.kind == Kind::Hierarchy && t.owner == Some(Nid::ROOT_FOLDER));
     if !has_root {
         let unknown = || tables.iter().enumerate().filter(|(_, t)| t.kind == Kind::Hierarchy && t.owner.is_none());
         let root = unknown()
-            .find(|(_, t)| t.rows.iter().any(|(id, _)| Some(*id) == store_root || matches!(id.0, 0x2223 | 0x8022)))
+            .find(|(_, t)| t.rows.iter().any(|(id, _)| Some(*id) == first))
             .or_else(|| {
                 unknown().filter(|_| none_at_all).max_by_key(|(_, t)| t.rows.iter().filter(|(_, v)| number(v, 0x360A) == Some(1)).count())
             })
@@ -263,11 +335,12 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
         }
     }
     for kind in [Kind::Hierarchy, Kind::Contents] {
-        let mut pairs: Vec<(u64, usize, Nid)> = Vec::new();
-        let mut own: Vec<(u64, usize, Nid)> = Vec::new();
+        let mut pairs: Vec<(u64, u64, usize, Nid)> = Vec::new();
+        let mut own: Vec<(u64, u64, usize, Nid)> = Vec::new();
         let have = taken(tables, kind);
         for (i, t) in tables.iter().enumerate().filter(|(_, t)| t.kind == kind && t.owner.is_none()) {
             let listed: HashSet<Nid> = t.rows.iter().map(|r| r.0).collect();
+            let newest = t.rows.iter().filter_map(|(_, v)| number(v, ROW_VERSION)).max();
             let unread = t.rows.iter().filter(|(_, v)| number(v, 0x0E07).is_some_and(|f| f & 1 == 0)).count();
             for (folder, (_, row)) in folders.iter().filter(|(f, _)| f.nid_type() == NidType::NORMAL_FOLDER && !have.contains(f)) {
                 let fits = match kind {
@@ -284,7 +357,13 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
                 // a folder is made before what is in it
                 let older = kind == Kind::Hierarchy && t.rows.iter().any(|r| r.0 < *folder);
                 let doubt = u64::from(older) << 39 | u64::from(unread_differs) << 40 | u64::from(class_differs) << 41;
-                own.push((distance.saturating_add(doubt), i, *folder));
+                // putting a message in changes its folder's row: the version after that of the message's row
+                let since = match (kind, newest, number(row, ROW_VERSION)) {
+                    (Kind::Contents, Some(message), Some(folder)) if folder >= message => folder.saturating_sub(message),
+                    (Kind::Contents, Some(message), Some(folder)) => message.saturating_sub(folder).saturating_add(1 << 32),
+                    _ => 0,
+                };
+                own.push((doubt.saturating_add(since), distance, i, *folder));
             }
             own.sort_unstable();
             own.truncate(LIKELY);
@@ -292,7 +371,7 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
         }
         pairs.sort_unstable();
         let mut used: HashSet<Nid> = HashSet::new();
-        for (_, i, folder) in pairs {
+        for (_, _, i, folder) in pairs {
             if let Some(t) = tables.get_mut(i)
                 && t.owner.is_none()
                 && used.insert(folder)
@@ -301,6 +380,7 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
             }
         }
     }
+    make_room(tables, &folders);
     // of what is left, the table with most folders is that of the store's top folder
     let top = store_root.unwrap_or(Nid(0x8022));
     if !taken(tables, Kind::Hierarchy).contains(&top) {
@@ -308,6 +388,97 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
         let most = left.filter(|t| t.rows.iter().all(|(id, _)| *id != top)).max_by_key(|t| t.rows.len());
         if let Some(t) = most {
             t.owner = Some(top);
+        }
+    }
+}
+
+/// Tables in use that list what an older state of a table lists are that folder's.
+fn inherit_owners(tables: &mut [Table]) {
+    let mut older: HashMap<(Kind, Nid), Nid> = HashMap::new();
+    for t in tables.iter().filter(|t| !t.is_in_use && !t.is_found) {
+        if let Some(owner) = t.owner {
+            older.extend(t.rows.iter().map(|r| ((t.kind, r.0), owner)));
+        }
+    }
+    let mut claims: Vec<(usize, usize, Kind, Nid)> = Vec::new();
+    for (i, t) in tables.iter().enumerate().filter(|(_, t)| t.is_in_use && t.owner.is_none()) {
+        let mut votes: HashMap<Nid, usize> = HashMap::new();
+        for owner in t.rows.iter().filter_map(|r| older.get(&(t.kind, r.0))) {
+            let slot = votes.entry(*owner).or_default();
+            *slot = slot.saturating_add(1);
+        }
+        claims.extend(votes.into_iter().map(|(owner, n)| (n, i, t.kind, owner)));
+    }
+    claims.sort_unstable_by(|a, b| (b.0, a.1, a.3).cmp(&(a.0, b.1, b.3)));
+    let mut taken: HashSet<(Kind, Nid)> =
+        tables.iter().filter(|t| t.is_in_use || t.is_found).filter_map(|t| Some((t.kind, t.owner?))).collect();
+    for (_, i, kind, owner) in claims {
+        if let Some(t) = tables.get_mut(i)
+            && t.owner.is_none()
+            && taken.insert((kind, owner))
+        {
+            t.owner = Some(owner);
+        }
+    }
+}
+
+/// Finds owners for tables of associated messages, by the number that folders say they have; `folders` are the ids, that number and the
+/// data of folders.
+pub(super) fn find_associated_owners(tables: &mut [Table], folders: &[(Nid, u64, Bid)]) {
+    let settled = |t: &&Table| t.kind == Kind::Associated && (t.is_current || t.is_found);
+    let mut taken: HashSet<Nid> = tables.iter().filter(settled).filter_map(|t| t.owner).collect();
+    let mut pairs: Vec<(u64, u64, usize, Nid)> = Vec::new();
+    for (i, t) in tables.iter().enumerate().filter(|(_, t)| t.kind == Kind::Associated && t.is_found && t.owner.is_none()) {
+        // what is put in changes both the table and the folder: their blocks are written at one time
+        let mut own: Vec<_> = folders
+            .iter()
+            .filter(|(nid, count, _)| *count > 0 && !taken.contains(nid))
+            .map(|(nid, count, data)| (count.abs_diff(wide(t.rows.len())), data.0.abs_diff(t.data.0), i, *nid))
+            .collect();
+        own.sort_unstable();
+        own.truncate(LIKELY);
+        pairs.append(&mut own);
+    }
+    pairs.sort_unstable();
+    for (_, _, i, folder) in pairs {
+        if let Some(t) = tables.get_mut(i)
+            && t.owner.is_none()
+            && taken.insert(folder)
+        {
+            t.owner = Some(folder);
+        }
+    }
+}
+
+/// A table in use that found no owner, because the only folder that can have it has another by what an older generation of the tree
+/// says: that other one moves to a folder that can have it and has none, if there is one.
+fn make_room(tables: &mut [Table], folders: &HashMap<Nid, (Option<Nid>, Values)>) {
+    let may_have = |t: &Table, folder: Nid| {
+        folder.nid_type() == NidType::NORMAL_FOLDER
+            && t.rows.iter().all(|(id, _)| *id != folder)
+            && folders.get(&folder).is_some_and(|(_, row)| number(row, 0x360A).is_some_and(|v| v & 0xFF != 0))
+    };
+    let mut listed: Vec<Nid> = folders.keys().copied().collect();
+    listed.sort_unstable();
+    for i in 0..tables.len() {
+        let Some(lone) = tables.get(i).filter(|t| t.kind == Kind::Hierarchy && t.is_in_use && t.owner.is_none()) else { continue };
+        let settled = |t: &&Table| t.kind == Kind::Hierarchy && (t.is_current || t.is_found);
+        let owned: HashMap<Nid, usize> =
+            tables.iter().enumerate().filter(|(_, t)| settled(t)).filter_map(|(n, t)| Some((t.owner?, n))).collect();
+        let swap = listed.iter().filter(|f| may_have(lone, **f)).find_map(|folder| {
+            let n = *owned.get(folder)?;
+            let other = tables.get(n).filter(|t| t.is_found && !t.is_certain)?;
+            let free = listed.iter().filter(|f| may_have(other, **f) && !owned.contains_key(f));
+            let nearest = free.min_by_key(|f| other.rows.iter().map(|r| r.0.0.abs_diff(f.0)).min())?;
+            Some((n, *nearest, *folder))
+        });
+        if let Some((n, to, folder)) = swap {
+            if let Some(t) = tables.get_mut(n) {
+                t.owner = Some(to);
+            }
+            if let Some(t) = tables.get_mut(i) {
+                t.owner = Some(folder);
+            }
         }
     }
 }

@@ -8,7 +8,7 @@
 //! 4. A message that no row describes gets a new id and no folder; repair puts it under Lost and Found. Older states of messages that
 //!    are there, and of one another, are left out.
 
-use super::evidence::{Kind, Table, current, find_owners, folder_rows, orphaned};
+use super::evidence::{Kind, Table, current, find_associated_owners, find_owners, folder_rows, orphaned};
 use super::orphans::{Object, Shape, Values, find, likeness, number, object, pair};
 use super::salvage::Salvage;
 use super::{OlderNode, Origin};
@@ -78,7 +78,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     tables.extend(more);
 
     let mut used: HashSet<Bid> = HashSet::new();
-    let pairs = pair(&orphans.objects.iter().collect::<Vec<_>>(), &orphans.subnodes);
+    let pairs = pair(s, &orphans.objects.iter().collect::<Vec<_>>(), &orphans.subnodes);
     let sub_of = |o: &Object| pairs.get(&o.data).copied().unwrap_or(Bid::NONE);
     let entry = |nid: Nid, o: &Object, parent: Nid| NbtEntry { nid, key_high: 0, data: o.data, sub: sub_of(o), parent };
 
@@ -86,7 +86,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     for (shape, nid) in [(Shape::Store, Nid::MESSAGE_STORE), (Shape::NameMap, Nid::NAME_TO_ID_MAP)] {
         if !nodes.contains_key(&nid)
             && s.is_lost_range(nid)
-            && let Some(o) = orphans.objects.iter().filter(|o| o.shape == shape).max_by_key(|o| o.data)
+            && let Some(o) = orphans.objects.iter().filter(|o| o.shape == shape).max_by_key(|o| (!s.freed.contains(&o.data), o.data))
         {
             nodes.insert(nid, entry(nid, o, Nid::NONE));
             used.insert(o.data);
@@ -96,6 +96,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     find_owners(&mut tables, top);
 
     // folders: rows without a node against objects without an id
+    correct_filled(s, &tables, &mut nodes);
     let rows = folder_rows(&tables);
     let mut wanted: Vec<(Nid, Option<Nid>, &Values)> = rows
         .iter()
@@ -104,7 +105,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
         .collect();
     wanted.sort_by_key(|w| w.0);
     let objects: Vec<&Object> = orphans.objects.iter().filter(|o| o.shape == Shape::Folder).collect();
-    let given = best_matches(&wanted.iter().map(|w| (w.0, w.2)).collect::<Vec<_>>(), &objects, &used);
+    let given = best_matches(s, &wanted.iter().map(|w| (w.0, w.2)).collect::<Vec<_>>(), &objects, &used);
     for (nid, parent, row) in &wanted {
         if let Some(o) = given.get(nid) {
             used.insert(o.data);
@@ -116,11 +117,21 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
         }
     }
     if !nodes.contains_key(&Nid::ROOT_FOLDER)
-        && let Some(o) = orphans.objects.iter().filter(|o| is_root_folder(o) && !used.contains(&o.data)).max_by_key(|o| o.data)
+        && let Some(o) = orphans
+            .objects
+            .iter()
+            .filter(|o| is_root_folder(o) && !used.contains(&o.data))
+            .max_by_key(|o| (!s.freed.contains(&o.data), o.data))
     {
         used.insert(o.data);
         nodes.insert(Nid::ROOT_FOLDER, entry(Nid::ROOT_FOLDER, o, Nid::ROOT_FOLDER));
     }
+    let counts: Vec<(Nid, u64, Bid)> = nodes
+        .values()
+        .filter(|n| n.nid.nid_type() == NidType::NORMAL_FOLDER)
+        .filter_map(|n| Some((n.nid, number(&object(&s.ndb, n.data, Location::node(n.nid))?.values, 0x3617)?, n.data.masked())))
+        .collect();
+    find_associated_owners(&mut tables, &counts);
     // tables whose folder is now known
     for t in tables.iter().skip(old_tables) {
         if let Some(owner) = t.owner {
@@ -177,8 +188,41 @@ fn settle_filled(s: &mut Salvage, tables: &[Table], nodes: &mut HashMap<Nid, Nbt
     s.older.retain(|o| !back.contains(&(o.entry.nid, o.entry.data)));
 }
 
-/// Gives each row the object that it describes best; each object goes to one row, newer ones first.
-fn best_matches<'o>(rows: &[(Nid, &Values)], objects: &[&'o Object], used: &HashSet<Bid>) -> HashMap<Nid, &'o Object> {
+/// Corrects nodes that an older generation gave by tables that are in use: they say where an object is now, and that one whose blocks are
+/// free and that its folder does not list was deleted.
+fn correct_filled(s: &mut Salvage, tables: &[Table], nodes: &mut HashMap<Nid, NbtEntry>) {
+    let mut told: HashSet<(Kind, Nid)> = HashSet::new();
+    let mut listed: HashSet<Nid> = HashSet::new();
+    for t in tables.iter().filter(|t| t.is_in_use) {
+        listed.extend(t.rows.iter().map(|r| r.0));
+        let Some(owner) = t.owner else { continue };
+        if t.is_whole {
+            told.insert((t.kind, owner));
+        }
+        for (id, _) in t.rows.iter().filter(|(id, _)| s.filled.contains(id)) {
+            if let Some(n) = nodes.get_mut(id) {
+                n.parent = owner;
+            }
+        }
+    }
+    let kind = |nid: Nid| match nid.nid_type() {
+        NidType::NORMAL_MESSAGE => Some(Kind::Contents),
+        NidType::ASSOC_MESSAGE => Some(Kind::Associated),
+        _ => None,
+    };
+    let is_gone = |n: &NbtEntry| {
+        kind(n.nid).is_some_and(|k| told.contains(&(k, n.parent))) && !listed.contains(&n.nid) && s.freed.contains(&n.data.masked())
+    };
+    let gone: Vec<NbtEntry> = s.filled.iter().filter_map(|nid| nodes.get(nid)).filter(|n| is_gone(n)).copied().collect();
+    for n in gone {
+        nodes.remove(&n.nid);
+        s.filled.remove(&n.nid);
+        s.older.push(OlderNode { entry: n, page: Bid::NONE, in_lost_range: true });
+    }
+}
+
+/// Gives each row the object that it describes best; each object goes to one row, those in use first, and newer ones first.
+fn best_matches<'o>(s: &Salvage, rows: &[(Nid, &Values)], objects: &[&'o Object], used: &HashSet<Bid>) -> HashMap<Nid, &'o Object> {
     // only objects that share a telling value with a row are compared
     let mut by_value: HashMap<(u16, &[u8]), Vec<usize>> = HashMap::new();
     for (i, o) in objects.iter().enumerate().filter(|(_, o)| !used.contains(&o.data)) {
@@ -188,7 +232,7 @@ fn best_matches<'o>(rows: &[(Nid, &Values)], objects: &[&'o Object], used: &Hash
             by_value.entry((*id, v.as_slice())).or_default().push(i);
         }
     }
-    let mut scored: Vec<(i32, Bid, Nid, usize)> = Vec::new();
+    let mut scored: Vec<(bool, i32, Bid, Nid, usize)> = Vec::new();
     for (nid, row) in rows {
         let mut near: HashSet<usize> = HashSet::new();
         for (id, v) in row.iter() {
@@ -203,14 +247,14 @@ fn best_matches<'o>(rows: &[(Nid, &Values)], objects: &[&'o Object], used: &Hash
                 && let Some(score) = likeness(row, &o.values)
                 && score >= LIKE
             {
-                scored.push((score, o.data, *nid, i));
+                scored.push((!s.freed.contains(&o.data), score, o.data, *nid, i));
             }
         }
     }
-    scored.sort_by(|a, b| (b.0, b.1, a.2).cmp(&(a.0, a.1, b.2)));
+    scored.sort_by(|a, b| (b.0, b.1, b.2, a.3).cmp(&(a.0, a.1, a.2, b.3)));
     let mut out: HashMap<Nid, &Object> = HashMap::new();
     let mut taken = HashSet::new();
-    for (_, data, nid, i) in scored {
+    for (_, _, data, nid, i) in scored {
         if !out.contains_key(&nid)
             && !taken.contains(&data)
             && let Some(o) = objects.get(i)
@@ -286,7 +330,9 @@ fn link_messages(
             let none = Values::new();
             let row = described.get(&n.nid).copied().unwrap_or(&none);
             let like = |v: &Values| likeness(row, v).unwrap_or(0);
-            let newer = candidates.iter().filter(|c| c.data > o.data && !used.contains(&c.data) && alike(&c.values, &o.values));
+            let newer = candidates
+                .iter()
+                .filter(|c| c.data > o.data && !s.freed.contains(&c.data) && !used.contains(&c.data) && alike(&c.values, &o.values));
             let best = newer.map(|c| (like(&c.values), c.data, *c)).max_by_key(|(l, bid, _)| (*l, *bid));
             // where the row tells nothing, the time of the change does, or that there is none
             let time = |v: &Values| number(v, 0x3008);
@@ -305,7 +351,7 @@ fn link_messages(
                 nodes.insert(n.nid, e);
             }
         }
-        let given = best_matches(&rows, &candidates, used);
+        let given = best_matches(s, &rows, &candidates, used);
         for (nid, row) in rows {
             let folder = wanted.get(&nid).and_then(|w| w.0).unwrap_or(Nid::NONE);
             if let Some(o) = given.get(&nid) {
@@ -334,13 +380,14 @@ fn link_messages(
             let slot = seen.entry(key).or_default();
             *slot = (*slot).max(time.unwrap_or(0));
         }
-        let mut left: Vec<&Object> = candidates.into_iter().filter(|o| !used.contains(&o.data)).collect();
+        // what stands in free space was deleted, or is an older state
+        let mut left: Vec<&Object> = candidates.into_iter().filter(|o| !used.contains(&o.data) && !s.freed.contains(&o.data)).collect();
         left.sort_by_key(|o| std::cmp::Reverse((number(&o.values, 0x3008), o.data)));
         left.retain(|o| {
             let Some(key) = identity(&o.values) else { return true };
             let time = number(&o.values, 0x3008).unwrap_or(0);
             let newest = seen.get(&key).copied();
-            let older = newest.is_some_and(|t| time < t || (!o.needs.is_empty() && !pairs.contains_key(&o.data)));
+            let older = newest.is_some_and(|t| time < t);
             seen.insert(key, newest.unwrap_or(0).max(time));
             !older
         });

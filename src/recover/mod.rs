@@ -8,6 +8,7 @@ pub mod blocks;
 pub mod deleted;
 pub mod detect;
 mod evidence;
+mod freed;
 pub mod link;
 pub mod nodes;
 mod orphans;

@@ -7,6 +7,7 @@
 
 use super::blocks::{Leaves, leaf_entries};
 use super::detect::is_heap_head;
+use super::freed::FreeSpace;
 use crate::error::Result;
 use crate::finding::{Ignore, Location};
 use crate::format::bytes::byte;
@@ -81,12 +82,12 @@ impl Covered {
 ///
 /// # Errors
 /// Cancellation.
-pub fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, monitor: &dyn Monitor) -> Result<Nodes> {
+pub(super) fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: &FreeSpace, monitor: &dyn Monitor) -> Result<Nodes> {
     let mut out = Nodes { lost: facts.nbt_lost.iter().map(|l| (l.first, l.end)).collect(), ..Nodes::default() };
     if !facts.pages.iter().any(|p| p.page_type == PageType::NBT) && out.lost.is_empty() {
         out.lost.push((0, None));
     }
-    let leaves = Leaves::of(PageType::NBT, facts, found);
+    let leaves = Leaves::of(PageType::NBT, facts, found, space);
     let mut nodes: HashMap<Nid, NbtEntry> = HashMap::new();
     let mut covered = Covered::default();
     for (ib, _, _) in leaves.valid.iter().filter(|(_, _, live)| *live) {

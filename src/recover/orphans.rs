@@ -21,7 +21,7 @@ pub(super) type Values = BTreeMap<u16, Vec<u8>>;
 /// Properties that are looked at to tell objects apart and to match them with table rows.
 pub(super) const TELLING: &[u16] = &[
     0x0017, 0x001A, 0x0036, 0x0037, 0x0039, 0x0042, 0x0070, 0x0E03, 0x0E04, 0x0E06, 0x0E07, 0x0E08, 0x3001, 0x3007, 0x3008, 0x300B, 0x3602,
-    0x3603, 0x360A, 0x3613, 0x6800, 0x7003, 0x7006,
+    0x3603, 0x360A, 0x3613, 0x3617, 0x67F3, 0x6800, 0x7003, 0x7006,
 ];
 
 /// What an object is by its properties.
@@ -186,9 +186,9 @@ pub(super) fn number(values: &Values, id: u16) -> Option<u64> {
 
 /// Finds for each object the sub-node tree that belongs to it: one that has every sub-node that the object refers to. Of several the
 /// one that makes up the size that a message says it has, then the one whose id was given out nearest. Each belongs to one object.
-pub(super) fn pair(objects: &[&Object], trees: &[Subnodes]) -> HashMap<Bid, Bid> {
+pub(super) fn pair(s: &Salvage, objects: &[&Object], trees: &[Subnodes]) -> HashMap<Bid, Bid> {
     struct Pair {
-        rank: (bool, bool, bool, u64),
+        rank: (bool, bool, bool, bool, u64),
         object: Bid,
         tree: Bid,
     }
@@ -221,7 +221,9 @@ pub(super) fn pair(objects: &[&Object], trees: &[Subnodes]) -> HashMap<Bid, Bid>
         };
         let candidates: Vec<usize> = rarest.map_or_else(nearest, <[usize]>::to_vec);
         for t in candidates.into_iter().filter_map(|i| trees.get(i)) {
-            if !o.needs.iter().all(|n| t.ids.contains(n)) {
+            // what is in use refers to nothing that is not
+            let is_freed = s.freed.contains(&o.data);
+            if !o.needs.iter().all(|n| t.ids.contains(n)) || (!is_freed && s.freed.contains(&t.root)) {
                 continue;
             }
             let of_message =
@@ -244,7 +246,7 @@ pub(super) fn pair(objects: &[&Object], trees: &[Subnodes]) -> HashMap<Bid, Bid>
             {
                 continue;
             }
-            let rank = (!fits_size, values != o.needs.len(), fits_size && !is_newest(o), distance);
+            let rank = (is_freed, !fits_size, values != o.needs.len(), fits_size && !is_newest(o), distance);
             pairs.push(Pair { rank, object: o.data, tree: t.root });
         }
     }

@@ -2,11 +2,12 @@
 
 use super::blocks::{Blocks, missing, salvage_blocks, scan_damaged, with_blocks};
 use super::detect::Detected;
+use super::freed::FreeSpace;
 use super::nodes::{Nodes, OlderNode, salvage_nodes};
 use crate::error::Result;
 use crate::finding::Sink;
 use crate::format::ids::{Bid, Nid};
-use crate::format::page::{BbtEntry, NbtEntry};
+use crate::format::page::{BbtEntry, NbtEntry, PageType};
 use crate::monitor::{Monitor, Phase};
 use crate::ndb::{Index, Ndb, TreeFacts};
 use std::collections::HashSet;
@@ -32,6 +33,10 @@ pub struct Salvage {
     pub lost_blocks: Vec<BbtEntry>,
     /// Further valid blocks with an id that the index has.
     pub others: Vec<BbtEntry>,
+    /// Blocks that the current state of the file has no use for: older states, and what was deleted.
+    pub freed: HashSet<Bid>,
+    /// Blocks that the allocation maps mark as in use: whatever refers to them is current.
+    pub in_use: HashSet<Bid>,
     /// Whether both trees of the file were read whole.
     pub trees_whole: bool,
 }
@@ -52,34 +57,38 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
     let (ndb, found) = (&detected.ndb, &detected.scan);
     monitor.phase(Phase::Trees, None);
     let facts = ndb.load_index(sink)?.facts.clone();
-    let Blocks { entries, mut damaged, listed, lost, others } = salvage_blocks(ndb, &facts, found, monitor)?;
+    let space = FreeSpace::read(ndb, found);
+    let Blocks { entries, mut damaged, listed, lost, others } = salvage_blocks(ndb, &facts, found, &space, monitor)?;
     let mut work = ndb.with_index(Index::new(Vec::new(), entries, TreeFacts::default()));
-    let mut nodes = salvage_nodes(&work, &facts, found, monitor)?;
+    let mut nodes = salvage_nodes(&work, &facts, found, &space, monitor)?;
     // blocks that only a damaged trailer or a damaged tree hides; their own references may name more
     for _ in 0..4 {
         let older = nodes.older.iter().map(|o| o.entry);
         let roots: Vec<Bid> = nodes.entries.iter().copied().chain(older).flat_map(|n| [n.data, n.sub]).collect();
-        let wanted = missing(&work, roots.into_iter().chain(tree_roots(&work, &facts, found)), monitor)?;
+        let wanted = missing(&work, roots.into_iter().chain(tree_roots(&work, &facts, found, &space)), monitor)?;
         let more = scan_damaged(&work, &wanted, found, monitor)?;
         if more.is_empty() {
             break;
         }
         damaged.extend(more.iter().map(|b| b.bid));
         work = with_blocks(&work, more);
-        nodes = salvage_nodes(&work, &facts, found, monitor)?;
+        nodes = salvage_nodes(&work, &facts, found, &space, monitor)?;
     }
     let Nodes { entries, filled, older, lost: lost_nodes, nameless } = nodes;
     let trees_whole = facts.complete() && facts.pages.len() > 1;
     let blocks = work.index().blocks().to_vec();
+    let whole_bbt = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
+    let is_freed = |b: &&BbtEntry| space.block(b).unwrap_or(whole_bbt) && !listed.contains(&b.bid);
+    let freed = blocks.iter().filter(is_freed).map(|b| b.bid).collect();
+    let in_use = blocks.iter().filter(|b| space.block(b) == Some(false)).map(|b| b.bid).collect();
     let ndb = work.with_index(Index::new(entries, blocks, facts));
-    Ok(Salvage { ndb, filled, older, lost_nodes, nameless, damaged, listed, lost_blocks: lost, others, trees_whole })
+    Ok(Salvage { ndb, filled, older, lost_nodes, nameless, damaged, listed, lost_blocks: lost, others, freed, in_use, trees_whole })
 }
 
 /// Blocks that entries of any generation of the node B-tree name, plausible or not.
-fn tree_roots(ndb: &Ndb, facts: &TreeFacts, found: &crate::ndb::scan::Scan) -> Vec<Bid> {
+fn tree_roots(ndb: &Ndb, facts: &TreeFacts, found: &crate::ndb::scan::Scan, space: &FreeSpace) -> Vec<Bid> {
     use super::blocks::{Leaves, leaf_entries};
-    use crate::format::page::{NbtEntry, PageType};
-    let leaves = Leaves::of(PageType::NBT, facts, found);
+    let leaves = Leaves::of(PageType::NBT, facts, found, space);
     let places = leaves.valid.iter().map(|l| l.0).chain(leaves.torn.iter().copied());
     places.flat_map(|ib| leaf_entries::<NbtEntry>(ndb, ib)).flat_map(|n| [n.data, n.sub]).collect()
 }
