@@ -8,7 +8,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((layout, rest)) = pstkit_fuzz::layout_and_rest(data) else { return };
     let Some((index, block)) = rest.split_first() else { return };
     let mut found: Vec<Finding> = Vec::new();
-    let _ = HnHeader::decode(block, Location::NONE, &mut found);
+    let _ = HnHeader::decode(layout, block, Location::NONE, &mut found);
     let _ = BthHeader::decode(block, Location::NONE, &mut found);
     for map in [
         PageMap::decode(layout, u32::from(*index), block, true, Location::NONE, &mut found).unwrap(),

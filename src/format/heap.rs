@@ -12,6 +12,7 @@
 //! even offset. A freed item has no bytes and keeps its id.
 
 use super::bytes::{byte, index, le16, low16, put, put8, put16, put32, u16_at, wide};
+use super::context::{PC_ENTRY, PC_KEY, TcInfo};
 use super::ids::Hid;
 use super::layout::Layout;
 use crate::error::Result;
@@ -111,21 +112,39 @@ pub struct HnHeader {
 impl HnHeader {
     /// Decodes the header of a first block; `None` where the bytes are no heap.
     ///
+    /// Where the header is damaged and the sink accepts that, it is derived from the page map and the items, if they are whole.
+    ///
     /// # Errors
     /// What the sink answers to a wrong signature or a short block.
-    pub fn decode(block: &[u8], at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
-        match Self::peek(block) {
-            Some(header) => Ok(Some(header)),
-            None => {
-                let finding = Finding::new(&rules::HN_SIGNATURE, at);
-                let finding = if block.len() < HN_HEADER {
-                    finding.numbers(wide(block.len()), wide(HN_HEADER))
-                } else {
-                    finding.hex(byte(block, 2).into(), HN_SIGNATURE.into())
-                };
-                sink.report(finding.loss(Loss::Item)).map(|()| None)
-            }
+    pub fn decode(layout: &Layout, block: &[u8], at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
+        if let Some(header) = Self::peek(block) {
+            return Ok(Some(header));
         }
+        let finding = Finding::new(&rules::HN_SIGNATURE, at);
+        let finding = if block.len() < HN_HEADER {
+            finding.numbers(wide(block.len()), wide(HN_HEADER))
+        } else {
+            finding.hex(byte(block, 2).into(), HN_SIGNATURE.into())
+        };
+        let derived = Self::derive(layout, block);
+        sink.report(finding.loss(if derived.is_some() { Loss::Partial } else { Loss::Item }))?;
+        Ok(derived)
+    }
+
+    /// The header that a block without one must have had: its page map is found at its end, and the root is the item that can be one.
+    fn derive(layout: &Layout, block: &[u8]) -> Option<Self> {
+        let map = PageMap::recover(layout, 0, block)?;
+        let client_of = |item: &[u8]| {
+            let is_tree = |h: BthHeader| (h.key, h.entry) == (PC_KEY, PC_ENTRY) && item.len() == BTH_HEADER;
+            match item {
+                [0x7C, columns, ..] if *columns > 0 && item.len() == TcInfo::size((*columns).into()) => Some(ClientSig::TABLE),
+                _ => BthHeader::peek(item).filter(|h| is_tree(*h)).map(|_| ClientSig::PROPERTY),
+            }
+        };
+        let roots = (1..=map.count).filter_map(|k| Some((client_of(map.item(block, k)?)?, layout.hid(0, k)?)));
+        // a table also has trees, so what speaks of a table counts more
+        let (client, user_root) = roots.max_by_key(|(client, _)| *client == ClientSig::TABLE)?;
+        Some(Self { map_at: u16::try_from(map.at).ok()?, client, user_root, fill: [0; 4] })
     }
 
     /// The header, if the bytes begin with one; reports nothing.
@@ -460,7 +479,7 @@ mod tests {
             let header = HnHeader { map_at, client: ClientSig(client), user_root: Hid(root), fill };
             let mut b = [0; HN_HEADER];
             header.encode(&mut b);
-            prop_assert_eq!(HnHeader::decode(&b, Location::NONE, &mut Strict).unwrap(), Some(header));
+            prop_assert_eq!(HnHeader::decode(&UNICODE, &b, Location::NONE, &mut Strict).unwrap(), Some(header));
             let bth = BthHeader { key, entry, levels, root: Hid(hid & !0x1F) };
             prop_assert_eq!(BthHeader::decode(&bth.encode(), Location::NONE, &mut Strict).unwrap(), Some(bth));
         }

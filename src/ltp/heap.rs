@@ -190,7 +190,7 @@ impl<'n> Heap<'n> {
         count: usize,
         sink: &mut dyn Sink,
     ) -> Result<Option<Self>> {
-        let Some(header) = HnHeader::decode(&first, at, sink)? else { return Ok(None) };
+        let Some(header) = HnHeader::decode(layout, &first, at, sink)? else { return Ok(None) };
         let first_map = PageMap::decode(layout, 0, &first, count == 1, at, sink)?;
         let most = 1usize.checked_shl(27u32.saturating_sub(layout.hid_index_bits)).unwrap_or(usize::MAX);
         if count > most {

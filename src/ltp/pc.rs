@@ -405,6 +405,23 @@ mod tests {
     }
 
     #[test]
+    fn values_outlive_their_heaps_header() {
+        for layout in Layout::all() {
+            let values = some_values(40);
+            for damaged in [0..12, 2..3, 0..2, 4..8] {
+                let mut blocks = context(layout, &values);
+                blocks[0][damaged.clone()].fill(0x47);
+                let mut findings = Vec::new();
+                let pc = open(layout, blocks, &mut findings).expect("the page map and the items are whole");
+                assert!(findings.iter().any(|f| f.severity >= rules::Severity::Error), "{damaged:?}");
+                for (id, value) in &values {
+                    assert_eq!(pc.value(*id, &latin1, &mut Strict).unwrap().as_ref(), Some(value), "{damaged:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn all_values_come_back() {
         for layout in Layout::all() {
             for n in [0, 1, 60, 1500] {

@@ -428,7 +428,7 @@ fn nodes_and_sub_nodes_that_are_there_twice_are_refused() {
 
 /// Every item of a heap, decoded strictly.
 fn items(layout: &'static Layout, leaves: &[Vec<u8>]) -> (HnHeader, HashMap<u32, Vec<u8>>) {
-    let header = HnHeader::decode(&leaves[0], Location::NONE, &mut Strict).unwrap().unwrap();
+    let header = HnHeader::decode(layout, &leaves[0], Location::NONE, &mut Strict).unwrap().unwrap();
     let mut all = HashMap::new();
     for (n, block) in leaves.iter().enumerate() {
         let map = PageMap::decode(layout, n as u32, block, n + 1 == leaves.len(), Location::NONE, &mut Strict).unwrap().unwrap();

@@ -3,8 +3,8 @@
 use super::{Copier, Trouble};
 use crate::error::Result;
 use crate::finding::Ignore;
-use crate::format::bytes::{byte, le32, wide};
-use crate::format::heap::{ClientSig, HN_SIGNATURE};
+use crate::format::bytes::{le32, wide};
+use crate::format::heap::{ClientSig, HnHeader};
 use crate::format::ids::{Nid, NidType};
 use crate::format::tags;
 use crate::ltp::{PropertyContext, TableContext};
@@ -80,12 +80,15 @@ impl Copier<'_, '_> {
     pub(super) fn copy_node(&mut self, node: &Node<'_>, nid: Nid, trouble: &mut Trouble) -> Result<Option<Written>> {
         let Ok(tree) = node.data(&mut trouble.findings) else { return Ok(None) };
         let first = tree.leaf(node.ndb, 0, &mut Ignore).unwrap_or_default();
-        if is_always_heap(nid) && byte(&first, 2) != HN_SIGNATURE {
+        let may_be_heap = !matches!(nid.nid_type(), NidType::OBJECT_DATA | NidType::LTP);
+        let header = if may_be_heap { HnHeader::decode(node.ndb.layout(), &first, node.at, &mut Ignore)? } else { None };
+        let is_heap = header.is_some();
+        let client = header.map_or(ClientSig(0), |h| h.client);
+        if is_always_heap(nid) && !matches!(client, ClientSig::PROPERTY | ClientSig::TABLE | ClientSig::GUST) {
             trouble.value();
             return Ok(None);
         }
-        let is_heap = byte(&first, 2) == HN_SIGNATURE && !matches!(nid.nid_type(), NidType::OBJECT_DATA | NidType::LTP);
-        match ClientSig(byte(&first, 3)) {
+        match client {
             ClientSig::PROPERTY if is_heap => {
                 let Some(pc) = PropertyContext::open(node.clone(), &mut trouble.findings).ok().flatten() else { return Ok(None) };
                 let page = self.page_of(&pc);
@@ -168,6 +171,10 @@ impl Copier<'_, '_> {
         if TEMPLATES.iter().any(|(n, _)| *n == nid) {
             // Outlook would copy them into every new table
             rows.clear();
+        }
+        if self.mend && nid.nid_type() == NidType::SEARCH_CONTENTS_TABLE {
+            let index = self.pst.ndb().index();
+            rows.retain(|(id, _)| index.node(Nid(*id)).is_some());
         }
         if nid == Nid::RECEIVE_FOLDER_TABLE {
             let folders = &self.out.folders;
