@@ -59,6 +59,22 @@ pub(crate) fn lock_shared(file: &File) -> Result<()> {
     }
 }
 
+/// Unix has two kinds of locks that do not know of each other: the one of whole open files (`flock`), and that of processes (`fcntl`),
+/// which network file systems and many mail programs use.
+#[cfg(unix)]
+fn lock_process(file: &File) -> Result<()> {
+    use rustix::fs::{FlockOperation, fcntl_lock};
+    match fcntl_lock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::ACCESS | rustix::io::Errno::AGAIN) => Err(Error::new(ErrorKind::Locked)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn lock_process(_: &File) -> Result<()> {
+    Ok(())
+}
+
 /// Takes the exclusive lock that in-place repair holds. A platform without locks is no error.
 ///
 /// # Errors
@@ -66,7 +82,7 @@ pub(crate) fn lock_shared(file: &File) -> Result<()> {
 pub fn lock_exclusive(file: &File) -> Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Locked)),
-        _ => Ok(()),
+        _ => lock_process(file),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::plan::Plan;
 use super::rebuild::{Outcome, rebuild, untouched};
 use super::scratch::{Scratch, copy_bytes};
+use super::undo::UndoRecord;
 use super::{inplace, partial};
 use crate::check::report::Source;
 use crate::error::{Error, ErrorKind, Result};
@@ -12,7 +13,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Where the result of a repair goes.
-#[derive(Clone)]
 pub enum Target<'p> {
     /// Into a storage, which is overwritten. The source is only read.
     NewFile {
@@ -30,6 +30,13 @@ pub enum Target<'p> {
         /// Whether a file of that name is replaced; otherwise it is an error.
         replace: bool,
     },
+    /// A storage itself, changed in the order that a crash cannot hurt. Only what can be done by adding to the file is done.
+    Storage {
+        /// The file that the plan is for; nobody else may change it meanwhile.
+        target: Arc<dyn Storage>,
+        /// Takes what [`UndoRecord::apply`] puts back, before anything is overwritten, and must have it on the medium when it returns.
+        keep: &'p mut dyn FnMut(&UndoRecord) -> Result<()>,
+    },
     /// The file itself. An undo file is written first; [`undo`](super::undo()) restores the file byte for byte from it.
     InPlace {
         /// The file that the plan is for.
@@ -44,6 +51,7 @@ impl std::fmt::Debug for Target<'_> {
         match self {
             Self::NewFile { .. } => f.debug_struct("NewFile").finish_non_exhaustive(),
             Self::Path { out, replace, .. } => f.debug_struct("Path").field("out", out).field("replace", replace).finish_non_exhaustive(),
+            Self::Storage { .. } => f.debug_struct("Storage").finish_non_exhaustive(),
             Self::InPlace { path, undo } => f.debug_struct("InPlace").field("path", path).field("undo", undo).finish(),
         }
     }
@@ -68,6 +76,7 @@ impl Plan {
                 file.commit()?;
                 Ok(outcome)
             }
+            Target::Storage { target, keep } => inplace::apply_to_storage(self, &target, keep, monitor),
             Target::InPlace { path, undo } => inplace::apply(self, path, undo, monitor),
         }
     }

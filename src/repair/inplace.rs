@@ -16,7 +16,7 @@ use super::partial;
 use super::plan::{Plan, Policy};
 use super::rebuild::{Outcome, rebuild, untouched};
 use super::scratch::{Scratch, copy_bytes};
-use super::undo::UndoRecord;
+use super::undo::{UndoRecord, mark_whole, take_back_interrupted};
 use crate::check::{CheckOptions, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{index, wide};
@@ -24,6 +24,7 @@ use crate::format::header::Header;
 use crate::format::layout::Layout;
 use crate::io::{AtomicFile, FileStorage, Overlay, ReadAt, Storage};
 use crate::monitor::Monitor;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,7 +48,12 @@ fn overwritten(layout: &Layout, len: u64) -> Vec<(u64, usize)> {
 pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &mut dyn FnMut(&UndoRecord) -> Result<()>) -> Result<()> {
     let old_len = target.len();
     let ranges = overwritten(layout, old_len);
-    keep(&UndoRecord::take(target, &ranges)?)?;
+    let mut bytes = vec![0; layout.header_size];
+    planned.read_exact_at(&mut bytes, 0).map_err(|e| Error::io_at(e, 0))?;
+    let mut header = Header::decode_as(Layout::of(layout.variant), &bytes);
+    header.root.amap_valid = 0;
+    let switched = header.encode()?;
+    keep(&UndoRecord { headers: vec![switched.clone(), bytes.clone()], ..UndoRecord::take(target, &ranges)? })?;
     let io = |at: u64| move |e| Error::io_at(e, at);
     let sync = || target.sync().map_err(|e| Error::new(ErrorKind::Io(e)));
     // 2: what lies behind the old end
@@ -63,11 +69,7 @@ pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &m
     }
     sync()?;
     // 3: the switch
-    let mut bytes = vec![0; layout.header_size];
-    planned.read_exact_at(&mut bytes, 0).map_err(io(0))?;
-    let mut header = Header::decode_as(Layout::of(layout.variant), &bytes);
-    header.root.amap_valid = 0;
-    target.write_all_at(&header.encode()?, 0).map_err(io(0))?;
+    target.write_all_at(&switched, 0).map_err(io(0))?;
     sync()?;
     // 4: maps
     for (at, len) in ranges.iter().skip(1) {
@@ -88,16 +90,43 @@ pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &m
 /// [`ErrorKind::Locked`] where another process holds the file; [`ErrorKind::Usage`] where the undo file exists; otherwise as
 /// [`repair`](super::repair). The file is then as it was.
 pub fn repair_in_place(path: &Path, undo: &Path, policy: &Policy, monitor: &dyn Monitor) -> Result<Outcome> {
-    let held = Held::open(path, undo)?;
+    take_back_interrupted(path, undo)?;
+    let held = Held::open(path)?;
     let before = check(Arc::clone(&held.source), &CheckOptions::default(), monitor)?;
     run(&before.plan(policy), &held, undo, monitor)
 }
 
 /// Carries out a plan in place.
 pub(super) fn apply(plan: &Plan, path: &Path, undo: &Path, monitor: &dyn Monitor) -> Result<Outcome> {
-    let held = Held::open(path, undo)?;
+    let held = Held::open(path)?;
     plan.fits(held.source.as_ref())?;
     run(plan, &held, undo, monitor)
+}
+
+/// Carries out a plan on a storage.
+pub(super) fn apply_to_storage(
+    plan: &Plan,
+    target: &Arc<dyn Storage>,
+    keep: &mut dyn FnMut(&UndoRecord) -> Result<()>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome> {
+    let source: Arc<dyn ReadAt> = Arc::clone(target) as Arc<dyn ReadAt>;
+    plan.fits(source.as_ref())?;
+    if plan.is_empty() {
+        return Ok(untouched(plan));
+    }
+    let mut scratch = Scratch::anywhere();
+    match partial::plan(&source, plan, &mut |n| scratch.room(n), monitor)? {
+        Some(planned) if plan.is_partial() || planned.after.is_healthy() => {
+            commit(target.as_ref(), &planned.view, planned.layout, keep)?;
+            Ok(planned.outcome(plan))
+        }
+        _ if plan.is_partial() => Ok(untouched(plan)),
+        _ => {
+            let what = "adding to the file does not set it right: it has to be written anew, into a new file";
+            Err(ErrorKind::Unsupported(what.to_owned()).into())
+        }
+    }
 }
 
 /// The file that is being repaired, which nobody else can have meanwhile.
@@ -109,10 +138,7 @@ struct Held {
 }
 
 impl Held {
-    fn open(path: &Path, undo: &Path) -> Result<Self> {
-        if undo.symlink_metadata().is_ok() {
-            return Err(ErrorKind::Usage(format!("{} exists: undo that repair, or remove the file, first", undo.display())).into());
-        }
+    fn open(path: &Path) -> Result<Self> {
         let path = path.canonicalize().map_err(ErrorKind::Io)?;
         let storage = Arc::new(FileStorage::open_exclusive(&path)?);
         let source: Arc<dyn ReadAt> = Arc::clone(&storage) as Arc<dyn ReadAt>;
@@ -124,6 +150,10 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
     let Held { path, storage, source } = held;
     if plan.is_empty() {
         return Ok(untouched(plan));
+    }
+    if undo.symlink_metadata().is_ok() {
+        let what = "exists from an earlier repair: take that back (undo), give another name, or remove it";
+        return Err(ErrorKind::Usage(format!("{} {what}", undo.display())).into());
     }
     let mut scratch = Scratch::beside(path);
     let is_partial = plan.is_partial();
@@ -142,19 +172,31 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
     let target: Arc<dyn Storage> = file.shared()?;
     let outcome = rebuild(source, &target, plan, &mut scratch, monitor)?;
     drop(target);
-    if let Ok(old) = std::fs::metadata(path) {
-        file.take_permissions(&old);
+    let old = std::fs::metadata(path).ok();
+    if let Some(old) = &old {
+        file.take_permissions(old);
     }
     // The old file keeps its bytes under the undo file's name; the new one takes its name in one step.
-    if std::fs::hard_link(path, undo).is_err() {
-        copy_to(source.as_ref(), undo, monitor)?;
+    let linked = std::fs::hard_link(path, undo).is_ok();
+    if !linked {
+        copy_to(storage, old.as_ref(), undo, monitor)?;
     }
+    let new = file.shared()?;
     file.commit()?;
+    // Without the mark the undo file serves too; it only cannot tell whether the new file was used since.
+    let _ = if linked {
+        mark_whole(storage.as_ref(), new.as_ref())
+    } else {
+        FileStorage::open_exclusive(undo).and_then(|kept| mark_whole(&kept, new.as_ref()))
+    };
     Ok(outcome)
 }
 
-fn copy_to(source: &dyn ReadAt, path: &Path, monitor: &dyn Monitor) -> Result<()> {
+fn copy_to(source: &FileStorage, old: Option<&Metadata>, path: &Path, monitor: &dyn Monitor) -> Result<()> {
     let file = AtomicFile::create(path, false)?;
+    if let Some(old) = old {
+        file.take_permissions(old);
+    }
     copy_bytes(source, file.storage()?, monitor)?;
     file.commit()
 }

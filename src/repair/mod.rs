@@ -24,4 +24,4 @@ pub use partial::restructure;
 pub use plan::{Action, Place, Plan, Policy};
 pub use rebuild::{Outcome, repair};
 pub use rescue::{Rescued, rescue};
-pub use undo::{UndoRecord, undo};
+pub use undo::{UndoRecord, take_back_interrupted, undo};

@@ -82,19 +82,21 @@ pub(super) fn plan(
     let mut taken = BTreeSet::new();
     let mut left = BTreeSet::new();
     sort_out(ndb, before, plan, &mut taken, &mut left)?;
-    let whole: Option<(Ndb, Account)> = if taken.is_empty() {
-        None
-    } else {
-        let room = room(source.len())?;
-        let account = write_whole(source, room.as_ref(), plan, monitor)?;
-        let pst = Pst::from_source(room, &crate::messaging::OpenOptions::new())?;
-        Some((pst.ndb().share(), account)).filter(|(whole, _)| std::ptr::eq(whole.layout(), ndb.layout()))
-    };
+    let mut whole: Option<(Ndb, Account)> = None;
     let creates = |a: &super::Action| a.selected && matches!(a.verb, FixVerb::CreateObject | FixVerb::MoveToLostAndFound);
-    let new = plan.actions.iter().any(creates);
+    let new = !plan.is_partial() || plan.actions.iter().any(creates);
     let mut passes = 0;
     let (view, after) = loop {
         passes = u32::saturating_add(passes, 1);
+        if whole.is_none() && !taken.is_empty() {
+            let room = room(source.len())?;
+            let account = write_whole(source, room.as_ref(), plan, monitor)?;
+            let pst = Pst::from_source(room, &crate::messaging::OpenOptions::new())?;
+            if !std::ptr::eq(pst.layout(), ndb.layout()) {
+                return Ok(None);
+            }
+            whole = Some((pst.ndb().share(), account));
+        }
         let view = Arc::new(Overlay::new(Arc::clone(source)));
         let with = whole.as_ref().map(|(from, _)| Taken { from, nodes: &taken, new });
         match write_over(ndb, before, &view, with, monitor) {
@@ -104,7 +106,9 @@ pub(super) fn plan(
         }
         let after = check(Arc::clone(&view) as Arc<dyn ReadAt>, &CheckOptions::default(), monitor)?;
         let had = taken.len();
-        if whole.is_some() && passes < plan.policy.passes {
+        // what new trees have brought to light is wrong with objects, and what was taken over with what lists it
+        let go_on = whole.is_some() || (!plan.is_partial() && !after.is_healthy());
+        if go_on && passes < plan.policy.passes {
             sort_out(ndb, &after, plan, &mut taken, &mut left)?;
         }
         if taken.len() == had {

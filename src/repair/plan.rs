@@ -144,7 +144,8 @@ impl Plan {
 
     /// Whether something that could be done is left out. What is structural is never left out while anything is done.
     pub fn is_partial(&self) -> bool {
-        self.actions.iter().any(|a| !a.selected && !a.needs_consent && !(a.verb.is_structural() && !self.is_empty()))
+        let nothing = self.is_empty();
+        self.actions.iter().any(|a| !a.selected && !a.needs_consent && (nothing || !a.verb.is_structural()))
     }
 
     /// Whether only what lies beneath the objects is to be done, and nothing of the objects is left out.

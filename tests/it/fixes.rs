@@ -133,7 +133,7 @@ fn each_action_can_be_left_out_and_only_its_objects_stay_as_they_are() {
                 assert!(left.contains(other), "{only}: {other} was mended too: {left:?}");
             }
         }
-        undo(&undo_file, &path).unwrap();
+        undo(&undo_file, &path, false).unwrap();
         assert!(std::fs::read(&path).unwrap() == damaged);
     }
     // with nothing selected nothing is changed

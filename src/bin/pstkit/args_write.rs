@@ -14,6 +14,7 @@ Examples:
   pstkit repair mail.pst                              what would be done; nothing is written
   pstkit repair -y mail.pst -o repaired.pst           everything, into a new file
   pstkit repair -p mail.pst -o repaired.pst           only what gives nothing up
+  pstkit repair -y --skip rebuild-table mail.pst -o repaired.pst
   pstkit repair -y --in-place mail.pst                writes mail.pst.undo first; `pstkit undo mail.pst.undo` brings the old state back
   pstkit repair -y --hash --json mail.pst -o repaired.pst > report.json
 
@@ -34,6 +35,15 @@ pub(crate) struct RepairArgs {
     /// Also leave out what is readable, where nothing else helps
     #[arg(long)]
     pub(crate) allow_loss: bool,
+    /// Also set right what does no harm: notices, which Outlook's own files have
+    #[arg(long)]
+    pub(crate) notices: bool,
+    /// Carry out these actions of the plan alone, by their ids, with commas between; all other objects stay as they are
+    #[arg(long, value_name = "ACTIONS", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Leave out these actions of the plan
+    #[arg(long, value_name = "ACTIONS", value_delimiter = ',')]
+    pub(crate) skip: Vec<String>,
     /// Write the repaired file here; the source is not touched
     #[arg(short, long, value_name = "OUT", conflicts_with = "in_place")]
     pub(crate) out: Option<PathBuf>,
@@ -61,7 +71,7 @@ Examples:
   pstkit undo mail.pst.undo
   pstkit undo saved.undo mail.pst
 
-Exit status: 0 done, 8 could not be done, 16 it is no undo file, or of another file.")]
+Exit status: 0 done, 8 could not be done, 16 it is no undo file, or of another file, or the file was changed since (--force).")]
 pub(crate) struct UndoArgs {
     /// The undo file that the repair wrote
     #[arg(value_name = "UNDO")]
@@ -69,6 +79,9 @@ pub(crate) struct UndoArgs {
     /// The repaired file; default: the undo file's name without .undo
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// Also where the file was changed since: those changes are lost
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Recover everything that can be found, also what was deleted, into a new file

@@ -7,15 +7,16 @@ use pstkit::check::{CheckOptions, Report, Verdict, check};
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Loss};
 use pstkit::format::header::FileKind;
-use pstkit::io::{AtomicFile, ReadAt, Storage};
+use pstkit::io::{AtomicFile, ReadAt};
 use pstkit::monitor::{Monitor as _, Phase};
 use pstkit::recover;
-use pstkit::repair::{self, Account, LocalOnly, Plan, Policy};
-use pstkit::rules::Severity;
+use pstkit::repair::{self, Account, LocalOnly, Plan, Policy, Target};
+use pstkit::rules::{FixVerb, Severity};
 use pstkit::{Nid, OpenOptions, Pst};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,7 +74,7 @@ pub(crate) struct Told<'a> {
 
 /// How much is to be done.
 fn policy(args: &RepairArgs) -> Policy {
-    Policy { lossy: !args.lossless, allow_loss: args.allow_loss, passes: args.max_passes, ..Policy::default() }
+    Policy { lossy: !args.lossless, allow_loss: args.allow_loss, notices: args.notices, passes: args.max_passes, ..Policy::default() }
 }
 
 /// The undo file of a repair in place.
@@ -105,14 +106,41 @@ fn hash(ctx: &Context, path: &Path, source: &dyn ReadAt) -> Result<String, Failu
 }
 
 /// What deleting an OST would lose; nothing for other files.
-fn local_only(ctx: &Context, path: &Path, source: &Arc<dyn ReadAt>) -> Option<LocalOnly> {
-    let recovered = recover::open(Arc::clone(source), &recover::Options::default(), &ctx.progress).ok()?;
-    let is_ost = match recovered.ndb.header().kind() {
+fn local_only(ctx: &Context, path: &Path, source: &Arc<dyn ReadAt>, before: &Report) -> Option<LocalOnly> {
+    let is_ost = match before.format.and_then(|f| f.kind) {
         Some(kind) => kind == FileKind::Ost,
         None => path.extension().is_some_and(|e| e.eq_ignore_ascii_case("ost") || e.eq_ignore_ascii_case("nst")),
     };
-    let pst = Pst::from_ndb(recovered.ndb);
-    if is_ost { repair::local_only(&pst, &ctx.progress).ok() } else { None }
+    if !is_ost {
+        return None;
+    }
+    let recovered = recover::open(Arc::clone(source), &recover::Options::default(), &ctx.progress).ok()?;
+    repair::local_only(&Pst::from_ndb(recovered.ndb), &ctx.progress).ok()
+}
+
+/// The plan that the command line asks for.
+fn planned(args: &RepairArgs, before: &Report) -> Result<Plan, Failure> {
+    let mut plan = before.plan(&policy(args));
+    let unknown = |word: &str, plan: &Plan| {
+        let ids: Vec<&str> = plan.actions.iter().map(|a| a.id.as_str()).collect();
+        let known = if FixVerb::from_word(word).is_some() { "is not in the plan for this file" } else { "is no action" };
+        Failure::usage(format!("{word} {known}; the plan has: {}", if ids.is_empty() { "nothing".to_owned() } else { ids.join(", ") }))
+    };
+    if !args.only.is_empty() {
+        plan.actions.iter_mut().for_each(|a| a.selected = false);
+    }
+    for (words, selected) in [(&args.only, true), (&args.skip, false)] {
+        for word in words {
+            if !plan.select_id(word, selected) {
+                return Err(unknown(word, &plan));
+            }
+        }
+    }
+    // what needs consent is not chosen by its name alone, nor what gives something up under -p
+    for a in plan.actions.iter_mut().filter(|a| a.selected) {
+        a.selected = (!a.needs_consent || args.allow_loss) && (a.lossless || !args.lossless);
+    }
+    Ok(plan)
 }
 
 /// What a report and an account know by name: gone, or there in part. `result` is the file as it is now, if there is one.
@@ -163,36 +191,58 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     if writes && args.out.is_none() && !args.in_place {
         return Err(Failure::usage("-p and -y need -o OUT (the source is not touched) or --in-place"));
     }
-    let source = open::source(&args.file, &ctx.global)?;
-    let sha256 = if args.hash { Some(Hashes { before: hash(ctx, &args.file, &*source)?, after: None }) } else { None };
-    if !writes {
-        return plan(ctx, args, &source, sha256);
+    if args.in_place && !writes {
+        return Err(Failure::usage("--in-place writes: say how much, with -p (what gives nothing up) or -y (all of it)"));
     }
+    if let (Some(out), true) = (&args.out, writes) {
+        same_file(&args.file, out)?;
+        // what keeps the result from being written is told before anything else is done
+        drop(AtomicFile::create(out, args.force).map_err(|e| Failure::of(out, e))?);
+    }
+    if args.in_place && writes {
+        can_be_changed(&args.file)?;
+        if repair::take_back_interrupted(&args.file, &undo_file(args)).map_err(|e| Failure::of(&args.file, e))? {
+            ctx.note("an earlier repair was interrupted; the file is as it was before it");
+        }
+    }
+    let path = &args.file;
+    let source = open::source(path, &ctx.global)?;
+    let sha256 = if args.hash { Some(Hashes { before: hash(ctx, path, &*source)?, after: None }) } else { None };
+    let options = CheckOptions::default().threads(ctx.global.threads).path(path.display().to_string());
+    let before = check(Arc::clone(&source), &options, &ctx.progress).map_err(|e| Failure::of(path, e))?;
+    match before.verdict {
+        Verdict::NotPst => {
+            let what = open::describe(path, &ctx.global);
+            return Err(Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", clean(path))));
+        }
+        Verdict::Unsupported => return Err(Failure::Said(Status::FAILED, format!("{}: its contents are encrypted", clean(path)))),
+        _ => {}
+    }
+    let plan = planned(args, &before)?;
     // What only this file has is told before anything is done.
-    let local = local_only(ctx, &args.file, &source);
+    let local = local_only(ctx, path, &source, &before);
     if let Some(local) = &local
         && !ctx.global.machine()
     {
-        repair_text::local(ctx, &args.file, local)?;
+        repair_text::local(ctx, path, local)?;
+    }
+    if !writes {
+        return show_plan(ctx, args, &before, &plan, sha256, local);
+    }
+    if !ctx.global.machine() {
+        repair_text::begin(ctx, path, &before, &plan)?;
     }
     let (outcome, mode, undo) = if args.in_place {
         let undo = undo_file(args);
         // The lock of reading would keep the repair out.
         drop(source);
-        let outcome = repair::repair_in_place(&args.file, &undo, &policy(args), &ctx.progress).map_err(|e| refused(ctx, args, e))?;
+        let outcome = plan.apply(Target::InPlace { path, undo: &undo }, &ctx.progress).map_err(|e| refused(ctx, args, e))?;
         let undo = outcome.changed.then(|| undo.display().to_string());
         (outcome, "in-place", undo)
     } else {
         let Some(out) = &args.out else { return Err(Failure::usage("-o OUT is missing")) };
-        same_file(&args.file, out)?;
-        let fail = |e| Failure::of(out, e);
-        let file = AtomicFile::create(out, args.force).map_err(fail)?;
-        let target: Arc<dyn Storage> = file.shared().map_err(fail)?;
-        let outcome = repair::repair(&source, &target, &policy(args), &ctx.progress).map_err(|e| refused(ctx, args, e))?;
-        drop(target);
-        drop(source);
-        file.commit().map_err(fail)?;
-        (outcome, "new-file", None)
+        let target = Target::Path { source, out, replace: args.force };
+        (plan.apply(target, &ctx.progress).map_err(|e| refused(ctx, args, e))?, "new-file", None)
     };
     let sha256 = match sha256 {
         Some(h) => {
@@ -232,50 +282,58 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
 }
 
 /// The plan alone.
-fn plan(ctx: &mut Context, args: &RepairArgs, source: &Arc<dyn ReadAt>, sha256: Option<Hashes>) -> Outcome {
-    let path = &args.file;
-    let options = CheckOptions::default().threads(ctx.global.threads).path(path.display().to_string());
-    let before = check(Arc::clone(source), &options, &ctx.progress).map_err(|e| Failure::of(path, e))?;
-    match before.verdict {
-        Verdict::NotPst => {
-            let what = open::describe(path, &ctx.global);
-            return Err(Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", path.display())));
-        }
-        Verdict::Unsupported => return Err(Failure::Said(Status::FAILED, format!("{}: its contents are encrypted", path.display()))),
-        _ => {}
-    }
-    let policy = policy(args);
-    let plan = before.plan(&policy);
+fn show_plan(
+    ctx: &mut Context,
+    args: &RepairArgs,
+    before: &Report,
+    plan: &Plan,
+    sha256: Option<Hashes>,
+    local_only: Option<LocalOnly>,
+) -> Outcome {
     let lost = before.exit_status(Severity::Fatal) & 64;
-    let exit = if plan.is_empty() { 0 } else { 4 } | lost;
+    let to_do = !plan.is_empty() || !before.is_healthy();
+    let exit = if to_do { 4 } else { 0 } | lost;
     let told = Told {
         schema: "pstkit-repair/1",
-        file: path.display().to_string(),
+        file: args.file.display().to_string(),
         mode: "plan",
         out: None,
         undo_file: None,
-        policy,
+        policy: policy(args),
         sha256,
-        local_only: local_only(ctx, path, source),
-        before: &before,
-        plan: &plan,
+        local_only,
+        before,
+        plan,
         changed: false,
         passes: None,
         after: None,
         account: None,
         named: named(&before.findings, None, None),
-        next: repair_text::next_of_plan(args, &plan),
+        next: repair_text::next_of_plan(args, before, plan),
         exit,
     };
     if ctx.global.machine() {
         ctx.json(&told)?;
     } else {
-        if let Some(local) = &told.local_only {
-            repair_text::local(ctx, path, local)?;
-        }
         repair_text::plan(ctx, &told)?;
     }
     Ok(Status::from_bits(exit))
+}
+
+fn clean(path: &Path) -> String {
+    render::clean(&path.display().to_string())
+}
+
+/// What would keep a repair in place from being done is told before anything else is.
+fn can_be_changed(path: &Path) -> Result<(), Failure> {
+    match std::fs::OpenOptions::new().read(true).write(true).open(path) {
+        Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => Err(Failure::Said(
+            Status::FAILED,
+            format!("{}: it may not be written: make it writable, or repair into a new file with -o", clean(path)),
+        )),
+        // everything else is told where the file is read
+        _ => Ok(()),
+    }
 }
 
 /// Refuses to write a file onto its own source.
@@ -299,6 +357,8 @@ fn refused(ctx: &Context, args: &RepairArgs, e: Error) -> Failure {
         ErrorKind::Usage(why) if why.contains("has to be allowed") => {
             Failure::Said(Status::LEFT, format!("{}: nothing was written: {why} (--allow-loss)", args.file.display()))
         }
+        // the medium that is written to
+        ErrorKind::Io(io) if io.kind() == io::ErrorKind::StorageFull => Failure::of(args.out.as_ref().unwrap_or(&args.file), e),
         _ => Failure::of(&args.file, e),
     }
 }

@@ -13,6 +13,8 @@ use std::path::Path;
 
 /// Names that are printed without `-v`.
 const NAMES: usize = 20;
+/// Places of an action that are printed without `-v`.
+const PLACES: usize = 3;
 
 fn wide(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
@@ -50,20 +52,45 @@ pub(crate) fn local(ctx: &mut Context, path: &Path, local: &LocalOnly) -> Result
 
 fn actions(ctx: &mut Context, plan: &Plan) -> Result<(), Failure> {
     for (i, a) in plan.actions.iter().enumerate() {
-        let mark = if a.selected { "" } else { " [left out]" };
-        let cost = match (a.lossless, a.loss) {
-            (true, _) => "no loss",
-            (false, Loss::None | Loss::Metadata) => "may give up metadata",
-            (false, Loss::Partial) => "what is damaged of these items stays lost; the rest is kept",
-            (false, Loss::Item) => "what cannot be read of these items stays lost; the rest is kept",
+        let mark = match (a.selected, a.needs_consent) {
+            (true, _) => "",
+            (false, true) => "  [left out: needs --allow-loss]",
+            (false, false) => "  [left out]",
         };
         let n = render::count(a.violations, "violation", "violations");
-        writeln!(ctx.out, "  {}. {}{mark}", i.saturating_add(1), a.what)?;
-        writeln!(ctx.out, "     {n}: {}; {cost}", a.rules.join(" "))?;
+        writeln!(ctx.out, "  {}. {}{mark}", i.saturating_add(1), a.id)?;
+        writeln!(ctx.out, "     {}", a.what)?;
+        writeln!(ctx.out, "     answers {n} of {}", a.rules.join(" "))?;
+        writeln!(ctx.out, "     restores: {}; may lose: {}", a.restores, a.may_lose)?;
+        let most = if ctx.global.verbose { usize::MAX } else { PLACES };
+        let mut told = 0usize;
+        for p in a.places.iter().filter(|p| p.subject.is_some() || p.folder.is_some() || ctx.global.verbose).take(most) {
+            let subject = p.subject.as_deref().map(|s| format!(" \"{}\"", render::cut(s, 60))).unwrap_or_default();
+            let folder = p.folder.as_deref().map(|f| format!(" in {}", render::clean(f))).unwrap_or_default();
+            writeln!(ctx.out, "       {} {}{subject}{folder}", p.rule, p.at)?;
+            told = told.saturating_add(1);
+        }
+        let rest = a.violations.saturating_sub(wide(told));
+        if told > 0 && rest > 0 {
+            let how = if ctx.global.verbose { "" } else { " (-v)" };
+            writeln!(ctx.out, "       … and {} more{how}", render::grouped(rest))?;
+        }
     }
     for (code, n) in &plan.beyond {
         writeln!(ctx.out, "  - {code} stays: nothing can mend it ({n} times)")?;
     }
+    Ok(())
+}
+
+/// What is told before anything is written.
+pub(crate) fn begin(ctx: &mut Context, path: &Path, before: &Report, plan: &Plan) -> Result<(), Failure> {
+    writeln!(ctx.out, "{}", render::clean(&path.display().to_string()))?;
+    writeln!(ctx.out, "before: {}", before.summary())?;
+    if !plan.actions.is_empty() {
+        writeln!(ctx.out, "plan:")?;
+        actions(ctx, plan)?;
+    }
+    ctx.out.flush()?;
     Ok(())
 }
 
@@ -72,10 +99,10 @@ pub(crate) fn plan(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
     writeln!(ctx.out, "{}", told.file)?;
     hashes(ctx, told)?;
     writeln!(ctx.out, "before: {}", told.before.summary())?;
-    if told.plan.actions.is_empty() {
+    if told.plan.actions.is_empty() && told.plan.beyond.is_empty() {
         writeln!(ctx.out, "plan: nothing is to be done")?;
-    } else if told.plan.is_empty() {
-        writeln!(ctx.out, "plan: nothing has to be done; these could be, and Outlook does not mind them:")?;
+    } else if told.plan.is_empty() && told.before.is_healthy() {
+        writeln!(ctx.out, "plan: nothing has to be done; these could be with --notices, and Outlook does not mind them:")?;
         actions(ctx, told.plan)?;
     } else {
         writeln!(ctx.out, "plan:")?;
@@ -102,13 +129,7 @@ fn hashes(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
 
 /// What was done, and what is left.
 pub(crate) fn done(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
-    writeln!(ctx.out, "{}", told.file)?;
     hashes(ctx, told)?;
-    writeln!(ctx.out, "before: {}", told.before.summary())?;
-    if !told.plan.actions.is_empty() {
-        writeln!(ctx.out, "plan:")?;
-        actions(ctx, told.plan)?;
-    }
     let passes = match told.passes {
         Some(n) if n > 1 => format!(" in {n} passes"),
         _ => String::new(),
@@ -148,6 +169,10 @@ pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
     for (name, c) in
         [("folders", a.folders), ("messages", a.messages), ("associated messages", a.associated), ("attachments", a.attachments)]
     {
+        // where nothing was written anew, these are counted among the messages
+        if name == "associated messages" && c.expected == 0 {
+            continue;
+        }
         let cells = [c.expected, c.ok, c.partial, c.recovered, c.lost].map(render::grouped);
         rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
     }
@@ -197,27 +222,32 @@ pub(crate) fn names(ctx: &mut Context, named: &[Named]) -> Result<(), Failure> {
 }
 
 /// What to do after a plan.
-pub(crate) fn next_of_plan(args: &RepairArgs, plan: &Plan) -> String {
+pub(crate) fn next_of_plan(args: &RepairArgs, before: &Report, plan: &Plan) -> String {
     let file = args.file.display();
     if plan.is_empty() {
-        return "Nothing has to be done.".to_owned();
+        return match (before.is_healthy(), plan.actions.is_empty()) {
+            (true, _) => "Nothing has to be done.".to_owned(),
+            (false, true) => "Nothing can mend what was found; what can be read is not touched by it.".to_owned(),
+            (false, false) => "Nothing is chosen: what is left out above would set it right.".to_owned(),
+        };
     }
     let all = format!("`pstkit repair -y \"{file}\" -o repaired.pst` does all of it into a new file");
-    if plan.is_lossless() {
-        format!("Nothing was written. Next: {all}.")
-    } else {
-        format!("Nothing was written. Next: {all}; with -p only what gives nothing up.")
-    }
+    let lossless = if plan.is_lossless() { "" } else { "; with -p only what gives nothing up" };
+    format!("Nothing was written. Next: {all}{lossless}. --only and --skip choose single actions.")
 }
 
 /// What to do after a repair.
 pub(crate) fn next(args: &RepairArgs, outcome: &Outcome, result: &Path) -> String {
     let (file, result) = (args.file.display(), result.display());
     if !outcome.changed {
-        return if outcome.plan.is_empty() {
+        return if outcome.plan.is_empty() && !outcome.before.is_healthy() {
+            "Nothing was chosen, or nothing can mend what was found: the problems are left.".to_owned()
+        } else if outcome.plan.is_empty() {
             "Nothing had to be done.".to_owned()
         } else {
-            format!("What is wrong cannot be set right without giving something up: `pstkit repair -y \"{file}\" -o repaired.pst`.")
+            format!(
+                "What was chosen makes nothing better by itself: `pstkit repair -y \"{file}\" -o repaired.pst` does all that can be done."
+            )
         };
     }
     let keep = if args.in_place { "the undo file" } else { "the damaged file" };

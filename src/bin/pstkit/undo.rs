@@ -13,7 +13,13 @@ pub(crate) fn run(ctx: &mut Context, args: &UndoArgs) -> Outcome {
         None if undo.extension().is_some_and(|e| e == "undo") => undo.with_extension(""),
         None => return Err(Failure::usage(format!("{}: its name does not end in .undo: say which file it belongs to", undo.display()))),
     };
-    pstkit::repair::undo(undo, &target).map_err(|e| Failure::of(undo, e))?;
+    if let Err(e) = std::fs::metadata(undo) {
+        return Err(Failure::of(undo, pstkit::error::ErrorKind::Io(e).into()));
+    }
+    pstkit::repair::undo(undo, &target, args.force).map_err(|e| match e.kind() {
+        pstkit::error::ErrorKind::Usage(_) => Failure::of(undo, e),
+        _ => Failure::of(&target, e),
+    })?;
     if ctx.global.machine() {
         ctx.json(&serde_json::json!({ "schema": "pstkit-undone/1", "file": target.display().to_string() }))?;
     } else if !ctx.global.quiet {
