@@ -167,6 +167,9 @@ pub fn undo(undo: &Path, target: &Path, force: bool) -> Result<()> {
         // a crash came before the new file got its name
         return std::fs::remove_file(undo).map_err(|e| Error::new(ErrorKind::Io(e)));
     }
+    if undo.canonicalize().is_ok_and(|u| target.canonicalize().is_ok_and(|t| u == t)) {
+        return usage(format!("{} is the file itself, not its undo file", undo.display()));
+    }
     let kept = FileStorage::open_exclusive(undo)?;
     let mut head = [0; 8];
     let is_record = kept.len() >= 8 && kept.read_exact_at(&mut head, 0).is_ok() && &head == MAGIC;
@@ -246,8 +249,12 @@ pub fn take_back_interrupted(path: &Path, undo: &Path) -> Result<bool> {
     gone().map(|()| true)
 }
 
-/// Whether two names are one file.
+/// Whether two different names are one file: removing one of them loses nothing.
 fn is_same(a: &Path, b: &Path) -> bool {
+    let real = |p: &Path| p.canonicalize().ok().filter(|_| p.symlink_metadata().is_ok_and(|m| m.is_file()));
+    if !matches!((real(a), b.canonicalize()), (Some(a), Ok(b)) if a != b) {
+        return false;
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

@@ -74,7 +74,7 @@ pub(crate) struct Told<'a> {
 
 /// How much is to be done.
 fn policy(args: &RepairArgs) -> Policy {
-    Policy { lossy: !args.lossless, allow_loss: args.allow_loss, notices: args.notices, passes: args.max_passes, ..Policy::default() }
+    Policy { lossy: !args.lossless, allow_loss: args.allow_loss, notices: args.notices, passes: args.max_passes }
 }
 
 /// The undo file of a repair in place.
