@@ -242,6 +242,18 @@ impl<'c> Collector<'c> {
         }
     }
 
+    /// A finding in the list turns out to matter more than it seemed to, unless the caller has said how much it matters.
+    pub(super) fn raise_one(&mut self, place: usize, severity: Severity) {
+        let Some(f) = self.findings.get_mut(place) else { return };
+        let rule = f.rule;
+        if self.options.severities.iter().any(|(r, _)| std::ptr::eq(*r, rule)) {
+            return;
+        }
+        f.severity = f.severity.max(severity);
+        let tally = self.tally(rule);
+        tally.severity = tally.severity.max(severity);
+    }
+
     /// Whether a rule was found broken.
     pub(super) fn has(&self, rule: &'static Rule) -> bool {
         self.tallies.contains_key(rule.code)

@@ -61,7 +61,26 @@ fn probe(source: &dyn ReadAt) -> Option<&'static Layout> {
             best = Some((hits, layout));
         }
     }
-    best.map(|(_, layout)| layout).or_else(|| probe_trees(source))
+    best.map(|(_, layout)| layout).or_else(|| probe_trees(source)).or_else(|| probe_blocks(source))
+}
+
+/// The layout of the blocks in the first MiBs of the file, where neither a map nor a tree page is left.
+fn probe_blocks(source: &dyn ReadAt) -> Option<&'static Layout> {
+    const WINDOW: u64 = 1 << 20;
+    let end = source.len().min(64 << 20);
+    let mut at = 0u64;
+    while at < end {
+        // a block that begins before the window is seen whole
+        let from = at.saturating_sub(1 << 16);
+        let mut bytes = vec![0; crate::format::bytes::index(at.saturating_add(WINDOW).min(end).saturating_sub(from))];
+        if source.read_exact_at(&mut bytes, from).is_ok()
+            && let Some(layout) = Layout::all().into_iter().find(|l| crate::ndb::scan::has_block(l, &bytes, from))
+        {
+            return Some(layout);
+        }
+        at = at.saturating_add(WINDOW);
+    }
+    None
 }
 
 fn is_map(source: &dyn ReadAt, layout: &Layout, ib: u64) -> bool {
@@ -98,11 +117,11 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
     let eof = header.root.file_eof.0;
     let mut truncated = None;
     if eof != len {
-        // the place is where the shorter of the two ends
-        let f = Finding::new(&rules::EOF_MISMATCH, Location::at(eof.min(len))).numbers(eof, len);
-        // A file that ends where a file may end has a wrong number in its header.
-        let wrong = true_end(&check.ndb) == len;
-        truncated = if eof > len {
+        // A file that ends where its last map says has a wrong number in its header; otherwise the place is where the shorter one ends.
+        let wrong = ends_right(&check.ndb);
+        let place = if wrong { root_field(layout, 0) } else { eof.min(len) };
+        let f = Finding::new(&rules::EOF_MISMATCH, Location::at(place)).numbers(eof, len);
+        truncated = if eof > len && !wrong {
             out.add(f.loss(Loss::Partial))
         } else {
             // What lies behind the end that the header names is in use by nothing.
@@ -116,7 +135,7 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
         let severity = if layout.is_ansi() { Severity::Notice } else { Severity::Warning };
         out.report(Finding::new(&rules::EOF_GRID, Location::at(len)).numbers(len, grid_end(layout, len)).severity(severity))?;
     }
-    let sections = layout.amap_count(eof);
+    let sections = layout.amap_count(if ends_right(&check.ndb) { len } else { eof });
     let last = layout.amap_at(sections.saturating_sub(1));
     if header.root.amap_last.0 != last {
         out.report(Finding::new(&rules::AMAP_LAST, Location::at(root_field(layout, 1))).hex(header.root.amap_last.0, last))?;
@@ -132,8 +151,17 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
 
 /// Where the file ends as far as its maps are concerned: where the header says, unless that cannot be and the file's own size can.
 pub(super) fn true_end(ndb: &Ndb) -> u64 {
-    let (layout, eof, len) = (ndb.layout(), ndb.header().root.file_eof.0, ndb.len());
-    if eof < len && len == grid_end(layout, len) && eof != grid_end(layout, eof) { len } else { eof.min(len) }
+    if ends_right(ndb) { ndb.len() } else { ndb.header().root.file_eof.0.min(ndb.len()) }
+}
+
+/// Whether the file ends where a file may end, and it is the header's size that is wrong.
+fn ends_right(ndb: &Ndb) -> bool {
+    let (layout, root, len) = (ndb.layout(), &ndb.header().root, ndb.len());
+    let eof = root.file_eof.0;
+    let last = |end: u64| layout.amap_at(layout.amap_count(end).saturating_sub(1));
+    // the header's other word on it
+    let named = root.amap_last.0 == last(len) && root.amap_last.0 != last(eof);
+    eof != len && len == grid_end(layout, len) && (named || eof != grid_end(layout, eof))
 }
 
 /// Where the section ends that a file of this size ends in.

@@ -373,7 +373,7 @@ pub(super) fn compare(check: &mut Check<'_>) -> Result<()> {
         let at = Location::block(b.ib, b.bid);
         if *counted == 0 {
             // Outlook leaves unreferenced blocks with a count of at most 1; a higher count says that something lost them.
-            let severity = if b.refs <= 1 { Severity::Notice } else { Severity::Warning };
+            let severity = if b.refs <= 1 { Severity::Notice } else { Severity::Error };
             out.add_under(Finding::new(&rules::ORPHAN_BLOCK, at).actual(Value::Number(b.refs.into())).severity(severity), lost);
         } else {
             let f = Finding::new(&rules::REF_COUNT, at).numbers(b.refs.into(), low16(expected.min(0xFFFF)).into());

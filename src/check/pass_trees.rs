@@ -5,9 +5,10 @@ use super::census::Census;
 use super::collect::{Collector, Context};
 use crate::error::Result;
 use crate::finding::{Finding, Location, Loss, Sink};
+use crate::format::block::BlockTrailer;
 use crate::format::bytes::wide;
-use crate::format::ids::{Bid, Nid, NidType};
-use crate::format::page::BbtEntry;
+use crate::format::ids::{Bid, Bref, Ib, Nid, NidType};
+use crate::format::page::{BbtEntry, PageTrailer};
 use crate::monitor::step;
 use crate::ndb::btree::LostPage;
 use crate::ndb::{Index, Ndb};
@@ -17,7 +18,8 @@ use std::collections::HashMap;
 /// Reads both trees; what is lost with a page is the root cause of what is missing later.
 pub(super) fn load(check: &mut Check<'_>, ndb: &Ndb) -> Result<Index> {
     let mut out = check.collector();
-    let index = Index::load(ndb, &mut out)?;
+    let mut index = Index::load(ndb, &mut out)?;
+    other_roots(ndb, &mut index, &mut out);
     let places = check.out.merge(out, check.monitor);
     // The finding about a page is the first one at its place.
     let cause_of = |page: &LostPage, check: &Check<'_>| {
@@ -38,11 +40,36 @@ pub(super) fn load(check: &mut Check<'_>, ndb: &Ndb) -> Result<Index> {
     Ok(index)
 }
 
+/// A root whose id is not the one that the header names is the wrong page, if what every tree has is missing from it.
+fn other_roots(ndb: &Ndb, index: &mut Index, out: &mut Collector<'_>) {
+    let root = &ndb.header().root;
+    let named = |ib: Ib| move |f: &Finding| std::ptr::eq(f.rule, &rules::PAGE_BID) && f.at.ib == Some(ib);
+    let doubted = |bref: Bref, out: &Collector<'_>| out.findings.iter().position(named(bref.ib));
+    let own = [Nid::MESSAGE_STORE, Nid::NAME_TO_ID_MAP, Nid::ROOT_FOLDER];
+    if let Some(i) = doubted(root.nbt, out)
+        && own.iter().any(|n| index.node(*n).is_none())
+        && index.facts.nbt_lost.is_empty()
+    {
+        index.facts.nbt_lost.push(LostPage { bref: root.nbt, first: 0, end: None });
+        out.raise_one(i, Severity::Error);
+    }
+    let nodes = index.nodes().iter().filter(|n| !n.data.is_none());
+    let lost = nodes.clone().filter(|n| index.block(n.data).is_none()).count();
+    if let Some(i) = doubted(root.bbt, out)
+        && lost > nodes.count() >> 1
+        && index.facts.bbt_lost.is_empty()
+    {
+        index.facts.bbt_lost.push(LostPage { bref: root.bbt, first: 0, end: None });
+        out.raise_one(i, Severity::Error);
+    }
+}
+
 /// Places and sizes of blocks and pages: alignment, range, overlaps. Leaves the order of the file in the census.
 pub(super) fn places(check: &mut Check<'_>) -> Result<()> {
     let ndb = &check.ndb;
     let layout = ndb.layout();
-    let blocks = ndb.index().blocks();
+    let index = ndb.index();
+    let blocks = index.blocks();
     let order = Census::order(blocks);
     let mut out = Collector::new(check.options, Some(&check.causes));
     let mut unusable: Vec<(Bid, Option<usize>)> = Vec::new();
@@ -57,15 +84,22 @@ pub(super) fn places(check: &mut Check<'_>) -> Result<()> {
     // (end, start, id) of the object that reaches farthest so far
     let mut reach: (u64, u64, Bid) = (0, 0, Bid::NONE);
     let mut next_page = pages.iter().copied().peekable();
-    let mut meet = |start: u64, end: u64, bid: Bid, out: &mut Collector<'_>| -> Option<usize> {
-        let place = (start < reach.0).then(|| {
-            let f = Finding::new(&rules::OVERLAP, Location::at(start).with_bid(bid)).loss(Loss::Partial);
-            out.add(f.actual(format!("{} at {:#x} ends at {:#x}", reach.2, reach.1, reach.0)))
-        });
+    // Tells of an overlap, and which of the two is not where its entry says, if that can be told.
+    let mut meet = |start: u64, end: u64, bid: Bid, out: &mut Collector<'_>| -> Option<(Bid, Option<usize>)> {
+        let mut told = None;
+        if start < reach.0 {
+            let (mine, other) = ((start, end, bid), (reach.1, reach.0, reach.2));
+            // the one whose place has its own trailer is right
+            let stray = if is_there(ndb, mine) && !is_there(ndb, other) { other } else { mine };
+            let partner = if stray == mine { other } else { mine };
+            let f = Finding::new(&rules::OVERLAP, Location::at(stray.0).with_bid(stray.2)).loss(Loss::Partial);
+            let place = out.add(f.actual(format!("{} lies from {:#x} to {:#x}", partner.2, partner.0, partner.1)));
+            told = (is_there(ndb, partner) && !is_there(ndb, stray)).then_some((stray.2, place));
+        }
         if end > reach.0 {
             reach = (end, start, bid);
         }
-        place.flatten()
+        told
     };
     for i in &order {
         let Some(b) = blocks.get(*i as usize) else { continue };
@@ -78,7 +112,7 @@ pub(super) fn places(check: &mut Check<'_>) -> Result<()> {
             unusable.push((b.bid, place));
             continue;
         }
-        meet(b.ib.0, end, b.bid, &mut out);
+        unusable.extend(meet(b.ib.0, end, b.bid, &mut out).filter(|(bid, _)| index.block_position(*bid).is_some()));
         if layout.hits_map(b.ib.0, size) {
             let next = layout.amap_of(b.ib.0).map_or(0, |j| layout.amap_at(j.saturating_add(1)));
             let rule = if end > next && next != 0 { &rules::BLOCK_STRADDLES } else { &rules::MAP_OVERLAP };
@@ -111,6 +145,17 @@ pub(super) fn places(check: &mut Check<'_>) -> Result<()> {
     }
     check.census.by_place = order;
     Ok(())
+}
+
+/// Whether a block or page (start, end, id) bears its id at the place where it must end.
+fn is_there(ndb: &Ndb, (start, end, bid): (u64, u64, Bid)) -> bool {
+    let layout = ndb.layout();
+    let Ok(bytes) = ndb.bytes(start, crate::format::bytes::index(end.saturating_sub(start))) else { return false };
+    let tail = bytes.len().checked_sub(layout.block_trailer).and_then(|at| bytes.get(at..)).unwrap_or_default();
+    let t = BlockTrailer::decode(layout, tail);
+    let block = t.bid == bid && layout.block_size(t.cb.into()) == end.saturating_sub(start);
+    let page = bytes.len() == layout.page_size && PageTrailer::decode(layout, &bytes).bid == bid;
+    block || page
 }
 
 /// Whether a block cannot be where its entry says; with the place of the finding, if one was listed.

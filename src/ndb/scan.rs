@@ -9,7 +9,7 @@ use crate::format::block::BlockTrailer;
 use crate::format::bytes::{index, le16, wide};
 use crate::format::crc::crc;
 use crate::format::ids::{Bid, Ib};
-use crate::format::layout::signature;
+use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, PageTrailer, PageType};
 use crate::monitor::{Monitor, Phase, step};
 use std::borrow::Cow;
@@ -87,7 +87,6 @@ fn scan_window(ndb: &Ndb, bytes: &[u8], from: u64, start: u64, out: &mut Scan) {
     let layout = ndb.layout();
     let slot = layout.slot;
     let page_size = layout.page();
-    let trailer = layout.block_trailer;
     let end = from.saturating_add(wide(bytes.len()));
     let mut e = crate::format::bytes::round_up(start.saturating_add(1), slot);
     while e <= end {
@@ -104,24 +103,38 @@ fn scan_window(ndb: &Ndb, bytes: &[u8], from: u64, start: u64, out: &mut Scan) {
                 continue;
             }
         }
-        if let Some(raw) = bytes.get(rel.saturating_sub(trailer)..rel)
-            && raw.len() == trailer
-            && le16(raw, 0) != 0
-        {
-            let t = BlockTrailer::decode(layout, raw);
-            let size = layout.block_size(t.cb.into());
-            if let Some(ib) = e.checked_sub(size)
-                && ib >= layout.amap_first
-                && usize::from(t.cb) <= layout.block_data_max()
-                && !t.bid.is_none()
-                && t.bid.masked() == t.bid
-                && t.sig == signature(Ib(ib), t.bid)
-                && let Some(rel) = ib.checked_sub(from)
-                && bytes.get(index(rel)..index(rel).saturating_add(t.cb.into())).is_some_and(|data| crc(data) == t.crc)
-            {
-                out.blocks.push(BbtEntry { bid: t.bid, ib: Ib(ib), cb: t.cb, cb_inflated: t.cb_inflated, refs: 0 });
-            }
-        }
+        out.blocks.extend(block_before(layout, bytes, from, e));
         e = e.saturating_add(slot);
     }
+}
+
+/// The block that ends at a place, if one does: `bytes` begin at `from` in the file.
+fn block_before(layout: &Layout, bytes: &[u8], from: u64, end: u64) -> Option<BbtEntry> {
+    let rel = index(end.checked_sub(from)?);
+    let raw = bytes.get(rel.checked_sub(layout.block_trailer)?..rel)?;
+    if le16(raw, 0) == 0 {
+        return None;
+    }
+    let t = BlockTrailer::decode(layout, raw);
+    let ib = end.checked_sub(layout.block_size(t.cb.into()))?;
+    let fits = ib >= layout.amap_first && usize::from(t.cb) <= layout.block_data_max();
+    if !fits || t.bid.is_none() || t.bid.masked() != t.bid || t.sig != signature(Ib(ib), t.bid) {
+        return None;
+    }
+    let start = index(ib.checked_sub(from)?);
+    let data = bytes.get(start..start.saturating_add(t.cb.into()))?;
+    (crc(data) == t.crc).then_some(BbtEntry { bid: t.bid, ib: Ib(ib), cb: t.cb, cb_inflated: t.cb_inflated, refs: 0 })
+}
+
+/// Whether a block of a layout ends somewhere in these bytes, which begin at `from` in the file.
+pub fn has_block(layout: &Layout, bytes: &[u8], from: u64) -> bool {
+    let end = from.saturating_add(wide(bytes.len()));
+    let mut e = crate::format::bytes::round_up(from.saturating_add(1), layout.slot);
+    while e <= end {
+        if block_before(layout, bytes, from, e).is_some() {
+            return true;
+        }
+        e = e.saturating_add(layout.slot);
+    }
+    false
 }
