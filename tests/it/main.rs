@@ -19,6 +19,7 @@ mod read;
 mod recipes;
 mod recover;
 mod repair;
+mod strays;
 mod support;
 mod sweep;
 mod write;

@@ -179,7 +179,12 @@ pub(crate) fn named(findings: &[Finding], account: Option<&Account>, result: Opt
             subject: f.subject.as_deref().unwrap_or_default().to_owned(),
             loss: gone(f.loss),
         };
-        out.insert(nid, now(nid).unwrap_or_else(told));
+        match now(nid) {
+            // whole again
+            Some(_) if account.is_some_and(|a| a.messages.partial.saturating_add(a.associated.partial) == 0) => {}
+            Some(named) => drop(out.insert(nid, named)),
+            None => drop(out.insert(nid, told())),
+        }
     }
     let mut out: Vec<Named> = out.into_values().collect();
     out.sort_by(|a, b| (std::cmp::Reverse(a.loss), &a.folder, a.nid).cmp(&(std::cmp::Reverse(b.loss), &b.folder, b.nid)));

@@ -1,8 +1,9 @@
 //! Messages: recipients, attachments, embedded messages to any depth without recursion.
 
-use super::object::{row_only, without_row_only};
+use super::object::{named_by, row_only, without_row_only};
 use super::{Copier, LISTED_MAX, Trouble};
 use crate::error::Result;
+use crate::finding::Ignore;
 use crate::format::bytes::low32;
 use crate::format::context::ObjectValue;
 use crate::format::ids::{Nid, NidType, PropTag};
@@ -21,6 +22,9 @@ const TO: i32 = 1;
 
 /// A message that is being read: its attachments come one after the other, and those with a message in them wait for it.
 struct Frame<'s> {
+    node: Node<'s>,
+    /// Its properties are there, whole or not.
+    readable: bool,
     message: Message,
     page: CodePage,
     attachments: std::vec::IntoIter<Node<'s>>,
@@ -47,9 +51,19 @@ impl<'s> Copier<'s, '_> {
             Some(node) => self.open(node, &mut trouble)?,
             None => None,
         };
-        let readable = frame.is_some();
+        let readable = frame.as_ref().is_some_and(|f| f.readable);
         let mut message = match frame {
-            Some(frame) => self.read_whole(frame, &mut trouble)?,
+            Some(frame) => {
+                let mut message = self.read_whole(frame, &mut trouble)?;
+                if !readable {
+                    for (tag, data) in
+                        without_row_only(cells.clone()).iter().filter(|(t, _)| !message.props.has(t.id())).collect::<Vec<_>>()
+                    {
+                        message.props.put(tag, data.clone());
+                    }
+                }
+                message
+            }
             None if without_row_only(cells.clone()).is_empty() => {
                 let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
                 counts.lost = counts.lost.saturating_add(1);
@@ -97,34 +111,46 @@ impl<'s> Copier<'s, '_> {
         }
     }
 
-    /// Opens a message: its properties, recipients and other sub-nodes; the attachments are still to be read.
+    /// Opens a message: its properties, recipients and other sub-nodes; the attachments are still to be read. Where the properties are
+    /// lost, the rest may be there.
     fn open(&mut self, node: Node<'s>, trouble: &mut Trouble) -> Result<Option<Frame<'s>>> {
-        let Some(pc) = PropertyContext::open(node, &mut trouble.findings).ok().flatten() else {
+        let mark = trouble.mark();
+        let pc = PropertyContext::open(node.clone(), &mut trouble.findings).ok().flatten();
+        if pc.is_none() {
             trouble.value();
-            return Ok(None);
-        };
-        let page = self.page_of(&pc);
+        }
+        let page = pc.as_ref().map_or(self.code_page, |pc| self.page_of(pc));
         let mut message = Message { verbatim: true, ..Message::default() };
-        message.props = self.read_props(&pc, page, trouble)?;
+        let mut named = Vec::new();
+        if let Some(pc) = &pc {
+            message.props = self.read_props(pc, page, trouble)?;
+            named = named_by(pc);
+        }
+        let readable = pc.is_some();
+        let node = pc.as_ref().and_then(|pc| pc.node().cloned()).unwrap_or(node);
         let mut attachments = Vec::new();
-        if let Some(node) = pc.node() {
-            if let Ok(Some(table)) = node.subnode(Nid::RECIPIENT_TABLE, &mut trouble.findings) {
-                message.recipients = self.read_recipients(table, trouble)?;
-            }
-            let ids: Vec<Nid> = match node.subnodes(&mut trouble.findings) {
-                Ok(tree) => tree.iter().map(|e| e.nid).filter(|n| n.nid_type() == NidType::ATTACHMENT).collect(),
-                Err(_) => Vec::new(),
-            };
-            for nid in ids {
-                if let Ok(Some(sub)) = node.subnode(nid, &mut trouble.findings) {
-                    attachments.push(sub);
-                }
+        if let Ok(Some(table)) = node.subnode(Nid::RECIPIENT_TABLE, &mut trouble.findings) {
+            message.recipients = self.read_recipients(table, trouble)?;
+        }
+        let ids: Vec<Nid> = match node.subnodes(&mut trouble.findings) {
+            Ok(tree) => tree.iter().map(|e| e.nid).filter(|n| n.nid_type() == NidType::ATTACHMENT).collect(),
+            Err(_) => Vec::new(),
+        };
+        for nid in ids {
+            if let Ok(Some(sub)) = node.subnode(nid, &mut trouble.findings) {
+                attachments.push(sub);
             }
         }
         let mut known = vec![Nid::RECIPIENT_TABLE, Nid::ATTACHMENT_TABLE];
         known.extend(attachments.iter().map(|a| a.nid));
-        message.subnodes = self.copy_unknown_subnodes(&pc, &known, trouble)?;
-        Ok(Some(Frame { message, page, attachments: attachments.into_iter(), waiting: None }))
+        message.subnodes = self.copy_unknown_subnodes(Some(&node), &named, &known, trouble)?;
+        if trouble.is_lossy_since(mark) {
+            self.adopt_bodies(&node, &named, &mut message.props, trouble)?;
+        }
+        if !readable && message.props.is_empty() && message.recipients.is_empty() && attachments.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Frame { node, readable, message, page, attachments: attachments.into_iter(), waiting: None }))
     }
 
     /// Reads a message with everything in it; embedded ones are written as they are complete.
@@ -135,7 +161,7 @@ impl<'s> Copier<'s, '_> {
         loop {
             if let Some(node) = top.attachments.next() {
                 let nid = node.nid;
-                let (attachment, inner) = self.read_attachment(node, top.page, trouble)?;
+                let (attachment, inner) = self.read_attachment(node, &top.node, top.page, trouble)?;
                 let Some(mut attachment) = attachment else { continue };
                 attachment.nid = Some(nid);
                 let inner = match inner {
@@ -167,15 +193,24 @@ impl<'s> Copier<'s, '_> {
     }
 
     /// An attachment, and the message in it if there is one.
-    fn read_attachment(&mut self, node: Node<'s>, page: CodePage, trouble: &mut Trouble) -> Result<(Option<Attachment>, Option<Node<'s>>)> {
+    fn read_attachment(
+        &mut self,
+        node: Node<'s>,
+        owner: &Node<'s>,
+        page: CodePage,
+        trouble: &mut Trouble,
+    ) -> Result<(Option<Attachment>, Option<Node<'s>>)> {
         self.report.attachments.expected = self.report.attachments.expected.saturating_add(1);
         let mut own = Trouble::default();
-        let Some(pc) = PropertyContext::open(node, &mut own.findings).ok().flatten() else {
-            self.report.attachments.lost = self.report.attachments.lost.saturating_add(1);
+        let Some(pc) = PropertyContext::open(node.clone(), &mut own.findings).ok().flatten() else {
             own.value();
-            trouble.findings.append(&mut own.findings);
+            let left = self.attachment_without_properties(&node, owner, &mut own)?;
+            match &left {
+                (None, None) => self.report.attachments.lost = self.report.attachments.lost.saturating_add(1),
+                _ => Self::count(&mut self.report.attachments, false, &own),
+            }
             trouble.value();
-            return Ok((None, None));
+            return Ok(left);
         };
         let mut attachment = Attachment::new(AttachmentData::None);
         attachment.props = self.read_props(&pc, page, &mut own)?;
@@ -199,6 +234,10 @@ impl<'s> Copier<'s, '_> {
             }
         }
         let method = attachment.props.i32(tags::ATTACH_METHOD);
+        let no_data = object.is_none() && !attachment.props.has(tags::ATTACH_DATA_BINARY.id());
+        if no_data && own.is_lossy() && method.is_none_or(|m| m == BY_VALUE) {
+            self.adopt_data(&node, &named_by(&pc), &mut attachment.props, &mut own)?;
+        }
         let wants = method == Some(EMBEDDED) || (object.is_some() && own.is_lossy());
         let empty = inner.is_none() && matches!(attachment.data, AttachmentData::None);
         let has_bytes = attachment.props.has(tags::ATTACH_DATA_BINARY.id());
@@ -219,10 +258,35 @@ impl<'s> Copier<'s, '_> {
             };
             attachment.props.set_i32(tags::ATTACH_METHOD, told);
         }
-        attachment.subnodes = self.copy_unknown_subnodes(&pc, &known, &mut own)?;
+        attachment.subnodes = self.copy_unknown_subnodes(pc.node(), &named_by(&pc), &known, &mut own)?;
         Self::count(&mut self.report.attachments, true, &own);
         trouble.values = trouble.values.saturating_add(own.values);
         trouble.findings.append(&mut own.findings);
+        Ok((Some(attachment), inner))
+    }
+
+    /// What is left of an attachment whose properties are lost: its row in the table of its message, and its data.
+    fn attachment_without_properties(
+        &mut self,
+        node: &Node<'s>,
+        owner: &Node<'s>,
+        own: &mut Trouble,
+    ) -> Result<(Option<Attachment>, Option<Node<'s>>)> {
+        let mut attachment = Attachment::new(AttachmentData::None);
+        if let Ok(Some(table)) = owner.subnode(Nid::ATTACHMENT_TABLE, &mut Ignore)
+            && let Some(table) = TableContext::open(table, &mut Ignore).ok().flatten()
+            && let Some(row) = table.row_by_id(node.nid.0, &mut Ignore).ok().flatten()
+        {
+            attachment.props = without_row_only(self.read_row(&table, &row, own)?);
+        }
+        let ids: Vec<Nid> = node.subnodes(&mut Ignore).map(|t| t.iter().map(|e| e.nid).collect()).unwrap_or_default();
+        let embedded = ids.iter().find(|n| n.nid_type() == NidType::NORMAL_MESSAGE);
+        let inner = embedded.and_then(|nid| node.subnode(*nid, &mut Ignore).ok().flatten());
+        let has_data = inner.is_none() && self.adopt_data(node, &[], &mut attachment.props, own)?;
+        if inner.is_none() && !has_data && attachment.props.is_empty() {
+            return Ok((None, None));
+        }
+        attachment.props.set_i32(tags::ATTACH_METHOD, if inner.is_some() { EMBEDDED } else { i32::from(has_data) });
         Ok((Some(attachment), inner))
     }
 

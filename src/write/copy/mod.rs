@@ -7,7 +7,9 @@
 mod message;
 mod nodes;
 mod object;
+mod strays;
 
+use self::object::named_by;
 use super::folder::NewFolder;
 use super::ndb::NdbOptions;
 use super::props::Props;
@@ -131,7 +133,18 @@ impl Trouble {
     }
 
     fn is_lossy(&self) -> bool {
-        self.values > 0 || self.findings.iter().any(|f| matches!(f.loss, Loss::Partial | Loss::Item))
+        self.is_lossy_since((0, 0))
+    }
+
+    /// How much has happened so far.
+    fn mark(&self) -> (u64, usize) {
+        (self.values, self.findings.len())
+    }
+
+    /// Whether something was lost since a mark.
+    fn is_lossy_since(&self, (values, findings): (u64, usize)) -> bool {
+        let since = self.findings.get(findings..).unwrap_or_default();
+        self.values > values || since.iter().any(|f| matches!(f.loss, Loss::Partial | Loss::Item))
     }
 }
 
@@ -336,7 +349,7 @@ impl<'s> Copier<'s, '_> {
         if let Some(pc) = &context {
             let page = self.page_of(pc);
             new.props = self.read_props(pc, page, &mut trouble)?;
-            new.subnodes = self.copy_unknown_subnodes(pc, &[], &mut trouble)?;
+            new.subnodes = self.copy_unknown_subnodes(pc.node(), &named_by(pc), &[], &mut trouble)?;
         } else {
             trouble.value();
         }

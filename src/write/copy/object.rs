@@ -11,6 +11,7 @@ use crate::ltp::value::{PropValue, ValueSource, latin1, verify_value};
 use crate::ltp::{PropertyContext, TableContext};
 use crate::messaging::code_page::CodePage;
 use crate::messaging::rtf;
+use crate::ndb::Node;
 use crate::write::{Data, Props, SubNodes};
 
 /// Values of more bytes are not held in memory, unless they have to be converted.
@@ -31,6 +32,12 @@ pub(super) fn row_only(cells: &Props) -> Vec<(PropTag, Vec<u8>)> {
 pub(super) fn without_row_only(cells: Props) -> Props {
     let structural = [tags::LTP_ROW_ID, tags::LTP_ROW_VER, tags::CONVERSATION_ID];
     cells.iter().filter(|(t, _)| !is_row_only(*t) && !structural.contains(t)).map(|(t, d)| (t, d.clone())).collect()
+}
+
+/// The sub-nodes that an object's properties name.
+pub(super) fn named_by(pc: &PropertyContext<'_>) -> Vec<Nid> {
+    let values = pc.records().iter().filter(|r| !r.tag.prop_type().is_inline());
+    values.filter_map(|r| if let HnidKind::Node(nid) = r.hnid().kind() { Some(nid) } else { None }).collect()
 }
 
 impl Copier<'_, '_> {
@@ -66,7 +73,7 @@ impl Copier<'_, '_> {
         Ok(props)
     }
 
-    fn read_value(&mut self, tag: PropTag, source: ValueSource<'_, '_>, trouble: &mut Trouble) -> Result<Option<Data>> {
+    pub(super) fn read_value(&mut self, tag: PropTag, source: ValueSource<'_, '_>, trouble: &mut Trouble) -> Result<Option<Data>> {
         let t = tag.prop_type();
         let is_text = matches!(t, PropType::STRING | PropType::STRING8 | PropType::MULTI_STRING | PropType::MULTI_STRING8);
         let converts = is_text && (self.widen || self.narrow);
@@ -161,16 +168,16 @@ impl Copier<'_, '_> {
         Ok(props)
     }
 
-    /// Copies the sub-nodes of an object that no property names and that are not `known`.
-    pub(super) fn copy_unknown_subnodes(&mut self, pc: &PropertyContext<'_>, known: &[Nid], trouble: &mut Trouble) -> Result<SubNodes> {
+    /// Copies the sub-nodes of an object that no property has `named` and that are not `known`.
+    pub(super) fn copy_unknown_subnodes(
+        &mut self,
+        node: Option<&Node<'_>>,
+        named: &[Nid],
+        known: &[Nid],
+        trouble: &mut Trouble,
+    ) -> Result<SubNodes> {
         let mut subs = SubNodes::new();
-        let Some(node) = pc.node() else { return Ok(subs) };
-        let named: Vec<Nid> = pc
-            .records()
-            .iter()
-            .filter(|r| !r.tag.prop_type().is_inline())
-            .filter_map(|r| if let HnidKind::Node(nid) = r.hnid().kind() { Some(nid) } else { None })
-            .collect();
+        let Some(node) = node else { return Ok(subs) };
         let Ok(tree) = node.subnodes(&mut trouble.findings) else {
             trouble.value();
             return Ok(subs);

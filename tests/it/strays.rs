@@ -1,0 +1,91 @@
+//! What outlives the properties of an object: its attachments, its recipients, and large values in sub-nodes of their own.
+
+use pstkit::export::items::{Item, Items};
+use pstkit::finding::Ignore;
+use pstkit::format::ids::{Bid, Nid, NidType};
+use pstkit::io::{MemoryStorage, ReadAt, Storage};
+use pstkit::messaging::Pst;
+use pstkit::repair::{Policy, repair};
+use pstkit::write::{Attachment, IPM_SUBTREE, Message, PstWriter, StoreOptions};
+use std::sync::Arc;
+
+const BIG: usize = 30_000;
+
+/// A store with one message whose bodies and attachments are too large for the heaps of their objects.
+fn store() -> (Vec<u8>, Nid) {
+    let memory = MemoryStorage::default();
+    let mut pst = PstWriter::create(&memory, StoreOptions::default()).unwrap();
+    let folder = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
+    let inner = Message::note("the inner one", &"inner text ".repeat(BIG / 10)).attach(Attachment::file("deep.bin", vec![3; BIG]));
+    let message = Message::note("the outer one", &"outer text ".repeat(BIG / 10))
+        .html(&format!("<html><body>{}</body></html>", "<p>outer</p>".repeat(BIG / 10)))
+        .to("Ann", "ann@example.com")
+        .attach(Attachment::file("data.bin", (0..BIG).map(|i| (i * 7) as u8).collect::<Vec<_>>()))
+        .attach(Attachment::message("inner", inner));
+    let nid = pst.add_message(folder, message).unwrap();
+    pst.finish().unwrap();
+    (memory.into_bytes(), nid)
+}
+
+/// Overwrites all of a block's data.
+fn overwrite(bytes: &mut [u8], pst: &Pst, bid: Bid) {
+    let entry = pst.ndb().find_block(bid).unwrap();
+    bytes[entry.ib.0 as usize..][..usize::from(entry.cb)].fill(0x20);
+}
+
+fn repaired(bytes: Vec<u8>) -> Pst {
+    let source: Arc<dyn ReadAt> = Arc::new(bytes);
+    let memory = Arc::new(MemoryStorage::default());
+    let target: Arc<dyn Storage> = memory.clone();
+    let outcome = repair(&source, &target, &Policy::default(), &()).unwrap();
+    assert!(outcome.account.has_loss(), "the loss is told");
+    Pst::from_bytes(memory.to_bytes()).unwrap()
+}
+
+fn only(pst: &Pst) -> Item {
+    let mut items: Vec<Item> = Items::new(pst).map(Result::unwrap).collect();
+    assert_eq!(items.len(), 1);
+    items.remove(0)
+}
+
+#[test]
+fn a_message_without_properties_keeps_its_bodies_recipients_and_attachments() {
+    let (mut bytes, nid) = store();
+    let pst = Pst::from_bytes(bytes.clone()).unwrap();
+    let whole = only(&pst);
+    overwrite(&mut bytes, &pst, pst.ndb().node(nid).unwrap().data);
+    let left = only(&repaired(bytes));
+    assert_eq!((left.nid, &left.folder, &left.subject), (whole.nid, &whole.folder, &whole.subject));
+    assert_eq!((&left.to, &left.bodies.text, &left.bodies.html), (&whole.to, &whole.bodies.text, &whole.bodies.html));
+    assert_eq!(contents(&left), contents(&whole));
+}
+
+/// Of an attachment its name, method, data and the message in it.
+type Contents<'i> = (Option<&'i str>, i32, Option<&'i str>, Option<&'i str>);
+
+fn contents(item: &Item) -> Vec<Contents<'_>> {
+    item.attachments
+        .iter()
+        .map(|a| (a.name.as_deref(), a.method, a.sha256.as_deref(), a.embedded.as_ref().map(|e| e.content_sha256.as_str())))
+        .collect()
+}
+
+#[test]
+fn an_attachment_without_properties_keeps_its_data() {
+    let (bytes, nid) = store();
+    let pst = Pst::from_bytes(bytes.clone()).unwrap();
+    let whole = only(&pst);
+    let node = pst.ndb().node(nid).unwrap();
+    let attachments: Vec<_> =
+        node.subnodes(&mut Ignore).unwrap().iter().filter(|e| e.nid.nid_type() == NidType::ATTACHMENT).copied().collect();
+    assert_eq!(attachments.len(), 2);
+    for (n, e) in attachments.iter().enumerate() {
+        let mut bytes = bytes.clone();
+        overwrite(&mut bytes, &pst, e.data);
+        let left = only(&repaired(bytes));
+        // the table of attachments has file names, and so no name for a message
+        let mut expected = contents(&whole);
+        expected[1].0 = expected[1].0.filter(|_| n == 0);
+        assert_eq!(contents(&left), expected);
+    }
+}
