@@ -227,6 +227,13 @@ impl Finding {
         self
     }
 
+    /// The same with what was stored, in hexadecimal, where no single value is expected.
+    #[must_use]
+    pub fn stored(mut self, actual: u64) -> Self {
+        self.actual = Value::Hex(actual);
+        self
+    }
+
     /// The same with what was stored.
     #[must_use]
     pub fn actual(mut self, actual: impl Into<Value>) -> Self {

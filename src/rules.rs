@@ -251,9 +251,10 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The rule with this code (any case) or name.
+    /// The rule with this code (any case, with or without `PST-`) or name.
     pub fn find(code_or_name: &str) -> Option<&'static Rule> {
-        RULES.iter().copied().find(|r| r.code.eq_ignore_ascii_case(code_or_name) || r.name == code_or_name)
+        let short = |r: &Rule| r.code.strip_prefix("PST-").is_some_and(|c| c.eq_ignore_ascii_case(code_or_name));
+        RULES.iter().copied().find(|r| r.code.eq_ignore_ascii_case(code_or_name) || short(r) || r.name == code_or_name)
     }
 }
 
@@ -334,7 +335,7 @@ rules! {
     HEADER_RESERVED "PST-H020" "header-reserved" Header Notice RewriteHeader safe keeps "a reserved header field has an unknown value" "2.2.2.6" - "No effect is known.";
     HEADER_PLATFORM "PST-H021" "platform" Header Notice RewriteHeader safe keeps "the platform bytes are not 1" "2.2.2.6" - "No effect is known.";
     FREE_MAP_BYTES "PST-H022" "legacy-free-map" Header Notice RebuildMaps safe keeps "the header's legacy free maps are neither unused nor consistent" "2.2.2.6" "AMap page has csFree, but should have 255" "Old allocation hints; Outlook 2007 SP2 and later do not use them.";
-    HEADER_SHORT "PST-H023" "header-short" Header Fatal None ask keeps "the file ends inside its header" "2.2.2.6" - "Nothing behind the header is left.";
+    HEADER_SHORT "PST-H023" "header-short" Header Fatal None ask keeps "the file ends in its header or right behind it" "2.2.2.6" - "No page and no block is left: look for a complete copy.";
     UNREADABLE "PST-H024" "unreadable-range" Header Error None ask loses "a range of the file cannot be read from its medium" "-" - "The medium is failing: copy the file with a tool that retries, then work on the copy.";
     CRYPT_WIP "PST-H025" "wip-encrypted" Header Fatal None ask keeps "the data is encrypted by Windows Information Protection" "2.2.2.6" - "Only the structure can be checked without the keys.";
     // Allocation
@@ -355,7 +356,7 @@ rules! {
     MAP_PADDING "PST-A015" "map-padding" Allocation Notice RebuildMaps safe keeps "the padding at the beginning of an ANSI map page is not zero" "2.2.2.7.2" - "No effect is known.";
     PMAP_BITS "PST-A016" "pmap-bits" Allocation Notice RebuildMaps safe keeps "a page map marks a page as free that is in use" "2.2.2.7.3" - "Outlook 2003 and older could hand out the page a second time; later versions do not look at it.";
     // Block B-tree (and pages of both trees)
-    PAGE_TYPE "PST-B001" "page-type" BlockTree Error RebuildTree safe keeps "a B-tree page does not have the type it must have" "2.2.2.7.1" "Invalid BBT page (bid={}, ib={})" "What the page listed has to be found another way.";
+    PAGE_TYPE "PST-B001" "page-type" BlockTree Error RebuildTree safe keeps "a B-tree page does not have the type it must have" "2.2.2.7.1" "Invalid BBT page (bid={}, ib={})" "The folders, messages or blocks that the page listed are out of reach until the tree is built again.";
     KEY_MIN "PST-B002" "key-min-mismatch" BlockTree Error RebuildTree safe keeps "a B-tree entry's key differs from the first key of its child page" "2.2.2.7.7.2" "btkeyMin mismatch (read {}, parent {})" "Look-ups may miss entries; the entries are all there.";
     KEY_ORDER "PST-B003" "key-order" BlockTree Error RebuildTree safe keeps "the keys of a B-tree are not strictly ascending" "2.2.2.7.7" - "Look-ups may miss entries; the entries are all there.";
     DUPLICATE_BID "PST-B004" "duplicate-bid" BlockTree Error RebuildTree safe loses "a block id stands twice in the block B-tree" "2.2.2.7.7.3" - "The entry whose block agrees is kept.";
@@ -364,12 +365,12 @@ rules! {
     RESERVED_BID_BIT "PST-B007" "reserved-bid-bit" BlockTree Error RebuildTree safe keeps "a block id in the block B-tree has its reserved bit set" "2.2.2.2" "BID is attached ({})" "The block cannot be found under its id.";
     ENTRY_PLACE "PST-B008" "entry-out-of-file" BlockTree Error RebuildTree safe loses "a block's place is not aligned or not inside the file" "2.2.2.7.7.3" - "The block is looked for by its id in the whole file.";
     PAGE_CYCLE "PST-B009" "page-cycle" BlockTree Error RebuildTree safe keeps "a B-tree page is reached twice" "2.2.2.7.7" - "The tree loops; its leaves are read once.";
-    PAGE_CRC "PST-B010" "page-crc" BlockTree Error RebuildTree safe keeps "a B-tree page's checksum differs from its bytes" "2.2.2.7.1" "Invalid BBT page (bid={}, ib={}): CRC mismatch" "What the page listed has to be found another way.";
+    PAGE_CRC "PST-B010" "page-crc" BlockTree Error RebuildTree safe keeps "a B-tree page's checksum differs from its bytes" "2.2.2.7.1" "Invalid BBT page (bid={}, ib={}): CRC mismatch" "The folders, messages or blocks that the page listed are out of reach until the tree is built again.";
     PAGE_SIG "PST-B011" "page-sig" BlockTree Error RebuildTree safe keeps "a B-tree page's signature does not fit its place" "2.2.2.7.1" "Sig mismatch" "The page was written to the wrong place.";
     PAGE_BID "PST-B012" "page-bid" BlockTree Warning RebuildTree safe keeps "a B-tree page bears another id than the entry that points to it" "2.2.2.7.1" - "A write was lost, or a writer was careless.";
-    PAGE_PLACE "PST-B013" "page-place" BlockTree Error RebuildTree safe keeps "a B-tree page's place is not aligned or not inside the file" "2.2.2.7.7.2" - "What the page listed has to be found another way.";
-    PAGE_META "PST-B014" "page-meta" BlockTree Error RebuildTree safe keeps "a B-tree page's entry size or counts are not those of its kind" "2.2.2.7.7.1" - "What the page listed has to be found another way.";
-    PAGE_LEVEL "PST-B015" "page-level" BlockTree Error RebuildTree safe keeps "a B-tree page is not one level below its parent" "2.2.2.7.7.1" - "What the page listed has to be found another way.";
+    PAGE_PLACE "PST-B013" "page-place" BlockTree Error RebuildTree safe keeps "a B-tree page's place is not aligned or not inside the file" "2.2.2.7.7.2" - "The folders, messages or blocks that the page listed are out of reach until the tree is built again.";
+    PAGE_META "PST-B014" "page-meta" BlockTree Error RebuildTree safe keeps "a B-tree page's entry size or counts are not those of its kind" "2.2.2.7.7.1" - "The folders, messages or blocks that the page listed are out of reach until the tree is built again.";
+    PAGE_LEVEL "PST-B015" "page-level" BlockTree Error RebuildTree safe keeps "a B-tree page is not one level below its parent" "2.2.2.7.7.1" - "The folders, messages or blocks that the page listed are out of reach until the tree is built again.";
     PAGE_EMPTY "PST-B016" "page-empty" BlockTree Error RebuildTree safe keeps "a B-tree page has no entries" "2.2.2.7.7.1" - "Only the root of an empty tree may be empty.";
     PAGE_PADDING "PST-B017" "page-padding" BlockTree Notice RebuildTree safe keeps "a B-tree page's padding is not zero" "2.2.2.7.7.1" - "No effect is known.";
     PAGE_4K_WORD "PST-B018" "page-4k-word" BlockTree Error RebuildTree safe keeps "the last word of a 4 KiB page's trailer is not 1" "-" - "No reader but Outlook looks at it.";
@@ -481,7 +482,7 @@ rules! {
     UNNAMED_PROPERTY "PST-S013" "unnamed-property" Store Notice None ask keeps "a property's id stands for a name, and the map has no such name" "2.4.7" - "The value is kept; what it means is lost.";
     FOLDER_MASK "PST-S014" "valid-folder-mask" Store Notice SetProperty safe keeps "the mask of default folders names a folder that the store has no entry id for" "2.4.3.1" - "Outlook makes the folder again.";
     SEARCH_DOMAIN "PST-S015" "search-domain" Store Notice CreateObject safe keeps "the search domain object is missing" "2.4.8.4" "Deleting SDO" "Outlook makes it again.";
-    SEARCH_NOT_LISTED "PST-S016" "search-not-listed" Store Notice CreateObject safe keeps "a search folder is not in the list of active searches" "2.4.8.4.2" "SAL missing entry (nid={})" "The search is not kept up to date.";
+    SEARCH_NOT_LISTED "PST-S016" "search-not-listed" Store Notice CreateObject safe keeps "a search folder is not in the list of active searches" "2.4.8.4.2" "SAL missing entry (nid={})" "Outlook brings the search up to date when it is opened; many healthy files are like this.";
     // Folders
     FOLDER_PROPERTY "PST-F001" "folder-property" Folder Error SetProperty safe keeps "a folder lacks a property that it must have" "2.4.4.1.1" "Folder (nid={}): Missing {}" "Outlook shows an error for the folder; the property follows from its tables.";
     FOLDER_COUNT "PST-F002" "count-mismatch" Folder Warning SetProperty safe keeps "a folder's count of messages differs from its contents table" "2.4.4.1.1" - "The number beside the folder is wrong.";

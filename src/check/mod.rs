@@ -30,7 +30,8 @@ use crate::error::Result;
 use crate::finding::Finding;
 use crate::format::bytes::wide;
 use crate::format::crypt::CryptMethod;
-use crate::format::header::FileKind;
+use crate::format::header::{FileKind, Header};
+use crate::format::ids::Ib;
 use crate::io::ReadAt;
 use crate::limits::Limits;
 use crate::monitor::{Monitor, Phase};
@@ -39,6 +40,7 @@ use crate::rules::{self, Layer, Severity};
 use census::Counter;
 use collect::{Causes, Collector};
 use pass_header::Opening;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a check leaves: the report, and what a repair works on.
@@ -207,12 +209,39 @@ impl Check<'_> {
         };
         let items = Items { complete: self.causes.trees_whole(), ..self.items };
         let (mut findings, counts) = self.out.finish();
+        link(&mut findings, self.ndb.header());
         naming::name(&self.ndb, &mut findings);
         let verdict = verdict(&counts, &findings, &format);
         let source = Source::of(self.options.path.clone(), self.ndb.source().as_ref());
         let report =
             Report { source, format: Some(format), level: self.options.level, phases: self.phases, findings, counts, items, verdict };
         Outcome { report, ndb: Some(self.ndb.unverified()), census: self.census }
+    }
+}
+
+/// Says which listed findings follow from an earlier one: a lost tree from its root page, all that a header says from its being gone.
+fn link(findings: &mut [Finding], header: &Header) {
+    let is = |f: &Finding, list: &[&'static rules::Rule]| list.iter().any(|r| std::ptr::eq(f.rule, *r));
+    // without signature and without roots, none of its words means anything
+    let gone = header.root.nbt.ib.0 == 0 && header.root.bbt.ib.0 == 0 && header.root.file_eof.0 == 0;
+    let magic = findings.iter().position(|f| gone && is(f, &[&rules::HEADER_MAGIC]));
+    let mut at: HashMap<Ib, usize> = HashMap::new();
+    for i in 0..findings.len() {
+        let Some(f) = findings.get(i) else { break };
+        let own = is(f, &[&rules::HEADER_MAGIC, &rules::UNREADABLE]);
+        let lost = is(f, &[&rules::TREE_LOST, &rules::NODE_TREE_LOST]);
+        let of_header = (f.rule.layer == Layer::Header && !own) || lost;
+        let root = match (magic, f.at.ib) {
+            (Some(m), _) if m < i && of_header => Some(m),
+            (_, Some(ib)) if lost => at.get(&ib).copied(),
+            _ => None,
+        };
+        if let Some(ib) = f.at.ib {
+            at.entry(ib).or_insert(i);
+        }
+        if let (Some(root), Some(f)) = (root.filter(|r| *r != i), findings.get_mut(i)) {
+            f.root = Some(root);
+        }
     }
 }
 

@@ -34,11 +34,18 @@ pub(super) fn open(source: &dyn ReadAt, out: &mut Collector<'_>) -> Result<Openi
         bytes.fill(0);
     }
     if let Ok(header) = Header::decode(&bytes, out) {
+        if len <= header.layout.amap_first {
+            // A header that nothing lies behind: there is nothing to check.
+            let least = header.layout.amap_first.saturating_add(header.layout.page());
+            out.report(Finding::new(&rules::HEADER_SHORT, Location::at(0)).numbers(len, least).loss(Loss::Item))?;
+            return Ok(Opening::Foreign);
+        }
         return Ok(Opening::Header(Box::new(header)));
     }
     // The version, if it is a known one, is better evidence than a probe that found nothing.
     let layout = probe(source).or_else(|| Layout::of_version(crate::format::bytes::le16(&bytes, 10)).filter(|_| bytes.starts_with(&MAGIC)));
     match layout {
+        Some(layout) if len <= layout.amap_first => Ok(Opening::Foreign),
         Some(layout) => {
             let header = Header::decode_as(layout, &bytes);
             // Fields that are not there have nothing to be compared with.

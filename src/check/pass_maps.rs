@@ -25,7 +25,7 @@ pub(super) fn in_use(ndb: &Ndb, eof: u64) -> SpaceMap {
     }
     for b in ndb.index().blocks() {
         // An entry that lies nowhere takes no space.
-        if b.ib.0 >= layout.amap_first && b.ib.0 < eof {
+        if b.ib.0 >= layout.amap_first && b.ib.0 < eof && usize::from(b.cb) <= layout.block_data_max() {
             map.mark(b.ib.0, b.size_on_disk(layout));
         }
     }
@@ -173,7 +173,12 @@ impl Marks {
     fn of(&mut self, ndb: &Ndb, j: u64) -> Option<&[u8]> {
         let layout = ndb.layout();
         if self.0.as_ref().is_none_or(|(held, _)| *held != j) {
-            let page = ndb.bytes(layout.amap_at(j), layout.page_size).ok()?;
+            let ib = layout.amap_at(j);
+            let page = ndb.bytes(ib, layout.page_size).ok()?;
+            let t = PageTrailer::decode(layout, &page);
+            if t.page_type != PageType::AMAP || !t.is_valid(layout, &page, Ib(ib)) {
+                return None;
+            }
             self.0 = Some((j, bitmap(layout, &page).to_vec()));
         }
         self.0.as_ref().map(|(_, bits)| bits.as_slice())
@@ -224,11 +229,11 @@ fn close(ndb: &Ndb, gap: &mut Option<(u64, u64)>, out: &mut Collector<'_>) {
     for p in &ndb.index().facts.pages {
         tell(p.bref.ib, p.bref.bid, layout.page(), out);
     }
-    for b in ndb.index().blocks() {
+    for b in ndb.index().blocks().iter().filter(|b| usize::from(b.cb) <= layout.block_data_max()) {
         tell(b.ib, b.bid, b.size_on_disk(layout), out);
     }
     if !any {
-        out.add(Finding::new(&rules::NOT_ALLOCATED, Location::at(start)).numbers(end.saturating_sub(start), 0));
+        out.add(Finding::new(&rules::NOT_ALLOCATED, Location::at(start)).actual(format!("{} bytes", end.saturating_sub(start))));
     }
 }
 
@@ -260,7 +265,7 @@ fn compare_totals(ndb: &Ndb, totals: &Totals, lost: Option<Cause>, out: &mut Col
         }
     }
     if totals.beyond > 0 {
-        out.report(Finding::new(&rules::BEYOND_EOF_FREE, Location::at(ndb.len())).numbers(totals.beyond, 0))?;
+        out.add_under(Finding::new(&rules::BEYOND_EOF_FREE, Location::at(ndb.len())).numbers(totals.beyond, 0), lost);
     }
     Ok(())
 }

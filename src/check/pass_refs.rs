@@ -254,14 +254,14 @@ pub(super) fn roots(check: &mut Check<'_>, counter: &Counter<'_>, facts: &Struct
         let (data, sub) = (n.data.masked(), n.sub.masked());
         if data.is_none() {
             if needs_data(n.nid.nid_type()) {
-                out.report(Finding::new(&rules::NODE_DATA_MISSING, at).hex(0, 0).loss(Loss::Item))?;
+                out.report(Finding::new(&rules::NODE_DATA_MISSING, at).actual("none").loss(Loss::Item))?;
             }
         } else if counter.count(data).is_none() {
-            out.report(Finding::new(&rules::NODE_DATA_MISSING, at.with_bid(data)).hex(data.0, 0).loss(Loss::Item))?;
+            out.report(Finding::new(&rules::NODE_DATA_MISSING, at.with_bid(data)).stored(data.0).loss(Loss::Item))?;
         }
         if !sub.is_none() {
             if counter.count(sub).is_none() {
-                out.report(Finding::new(&rules::NODE_SUB_MISSING, at.with_bid(sub)).hex(sub.0, 0).loss(Loss::Partial))?;
+                out.report(Finding::new(&rules::NODE_SUB_MISSING, at.with_bid(sub)).stored(sub.0).loss(Loss::Partial))?;
             } else if !sub.is_internal() {
                 out.report(Finding::new(&rules::SUBNODE_HEAD, at.with_bid(sub)).loss(Loss::Partial))?;
             }

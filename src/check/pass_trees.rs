@@ -179,7 +179,7 @@ fn misplaced(
         }
     }
     if !b.ib.0.is_multiple_of(layout.slot) || b.ib.0 < layout.amap_first || end > eof.max(ndb.len()) {
-        return Ok(Some(out.add(Finding::new(&rules::ENTRY_PLACE, at).hex(b.ib.0, 0).loss(Loss::Partial))));
+        return Ok(Some(out.add(Finding::new(&rules::ENTRY_PLACE, at).stored(b.ib.0).loss(Loss::Partial))));
     }
     if end > ndb.len() {
         let f = Finding::new(&rules::UNREADABLE_BLOCK, at).hex(ndb.len(), end).loss(Loss::Partial);
@@ -214,7 +214,7 @@ pub(super) fn nodes(check: &mut Check<'_>) -> Result<()> {
         } else if n.nid.is_folder() || n.nid.is_message() {
             let parent = index.node(n.parent).filter(|p| p.nid.nid_type() == NidType::NORMAL_FOLDER);
             if parent.is_none() {
-                let f = Finding::new(&rules::NODE_PARENT, at).hex(n.parent.0.into(), 0);
+                let f = Finding::new(&rules::NODE_PARENT, at).stored(n.parent.0.into());
                 // All that a missing folder held is one finding.
                 out.context = orphans.get(&n.parent).map_or(Context::Free, |place| Context::Here(*place));
                 let place = out.add_under(f, check.causes.of_node(n.parent));
@@ -282,6 +282,6 @@ fn cycles(index: &Index, out: &mut Collector<'_>) {
     let looping = folders.iter().zip(&state).filter(|(_, s)| **s == 3).map(|(n, _)| n);
     out.context = Context::Free;
     for n in looping {
-        out.add(Finding::new(&rules::PARENT_CYCLE, Location::node(n.nid)).hex(n.parent.0.into(), 0));
+        out.add(Finding::new(&rules::PARENT_CYCLE, Location::node(n.nid)).stored(n.parent.0.into()));
     }
 }

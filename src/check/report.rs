@@ -314,6 +314,6 @@ impl Report {
             }
         }
         let what = if parts.is_empty() { "nothing found".to_owned() } else { parts.join(", ") };
-        format!("{}: {what}", self.verdict)
+        format!("{} ({what})", self.verdict)
     }
 }

@@ -315,7 +315,7 @@ impl<'n> PropertyContext<'n> {
             }
             let at = self.at().with_tag(record.tag);
             if !prop_type.is_known() || prop_type == PropType::UNSPECIFIED {
-                sink.report(Finding::new(&rules::PROP_TYPE, at).hex(prop_type.0.into(), 0))?;
+                sink.report(Finding::new(&rules::PROP_TYPE, at).stored(prop_type.0.into()))?;
                 // what it refers to is unknown, so its item is not to be called leaked
                 used.add(Hid(record.value));
                 continue;

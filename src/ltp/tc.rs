@@ -165,7 +165,7 @@ impl<'n> TableContext<'n> {
         let (at, size) = (heap.at(), info.row_size());
         let rest = |len: usize| len.checked_rem(size).unwrap_or_default();
         let missing = |sink: &mut dyn Sink| {
-            let finding = Finding::new(&rules::TC_ROWS_MISSING, at).hex(info.rows.0.into(), 0).loss(Loss::Partial);
+            let finding = Finding::new(&rules::TC_ROWS_MISSING, at).stored(info.rows.0.into()).loss(Loss::Partial);
             sink.report(finding).map(|()| Matrix::Heap(Hid::NONE))
         };
         let len = match info.rows.kind() {
@@ -402,7 +402,7 @@ impl<'n> TableContext<'n> {
         let count = self.row_count();
         if count == 0 && self.info.rows.0 != 0 && entries.is_empty() {
             // rows of no bytes
-            let finding = Finding::new(&rules::TC_ROWS_MISSING, self.at()).hex(self.info.rows.0.into(), 0);
+            let finding = Finding::new(&rules::TC_ROWS_MISSING, self.at()).stored(self.info.rows.0.into());
             sink.report(finding.severity(rules::Severity::Notice))?;
         }
         if self.index.is_none() {
@@ -451,10 +451,10 @@ impl<'n> TableContext<'n> {
         versions.sort_unstable();
         let twice = |list: &[(u32, u32)]| list.iter().zip(list.iter().skip(1)).find(|(a, b)| a.0 == b.0).map(|(_, b)| *b);
         if let Some((id, number)) = seen.first().copied().filter(|(id, _)| *id == 0).or_else(|| twice(&seen)) {
-            sink.report(Finding::new(&rules::TC_ROW_DUPLICATE, self.at().with_row(number)).hex(id.into(), 0).loss(Loss::Metadata))?;
+            sink.report(Finding::new(&rules::TC_ROW_DUPLICATE, self.at().with_row(number)).stored(id.into()).loss(Loss::Metadata))?;
         }
         if let Some((version, number)) = twice(&versions) {
-            sink.report(Finding::new(&rules::TC_ROW_VER, self.at().with_row(number)).hex(version.into(), 0))?;
+            sink.report(Finding::new(&rules::TC_ROW_VER, self.at().with_row(number)).stored(version.into()))?;
         }
         Ok(())
     }
@@ -492,7 +492,7 @@ impl<'n> TableContext<'n> {
                 let at = row.at(column.tag);
                 if !column.tag.prop_type().is_known() {
                     used.add(Hid(le32(cell, 0)));
-                    sink.report(Finding::new(&rules::PROP_TYPE, at).hex(column.tag.prop_type().0.into(), 0))?;
+                    sink.report(Finding::new(&rules::PROP_TYPE, at).stored(column.tag.prop_type().0.into()))?;
                     continue;
                 }
                 if let HnidKind::Heap(hid) = hnid.kind() {

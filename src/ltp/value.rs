@@ -290,7 +290,7 @@ pub fn verify_value(prop_type: PropType, bytes: &[u8], at: Location, sink: &mut 
             let mut items = MultiItems::decode(bytes, at, sink)?;
             if prop_type == PropType::MULTI_STRING { items.try_for_each(|item| verify_utf16(item, at, sink)) } else { Ok(()) }
         }
-        t if !t.is_known() => sink.report(Finding::new(&rules::PROP_TYPE, at).hex(t.0.into(), 0)),
+        t if !t.is_known() => sink.report(Finding::new(&rules::PROP_TYPE, at).stored(t.0.into())),
         t => verify_len(t, wide(bytes.len()), at, sink),
     }
 }
@@ -546,7 +546,7 @@ impl<'h, 'n> Lookup<'h, 'n> {
             HnidKind::Heap(hid) => {
                 let item = self.heap.find(hid, sink)?;
                 if item.is_none() {
-                    sink.report(Finding::new(heap_rule, at.with_hid(hid)).hex(hid.0.into(), 0).loss(Loss::Partial))?;
+                    sink.report(Finding::new(heap_rule, at.with_hid(hid)).stored(hid.0.into()).loss(Loss::Partial))?;
                 }
                 Ok(item.map(ValueSource::Item))
             }
@@ -558,7 +558,7 @@ impl<'h, 'n> Lookup<'h, 'n> {
                 match sub {
                     Some(sub) => Ok(Some(ValueSource::Node(sub.ndb, sub.data(sink)?))),
                     None => {
-                        sink.report(Finding::new(node_rule, at).hex(nid.0.into(), 0).loss(Loss::Partial))?;
+                        sink.report(Finding::new(node_rule, at).stored(nid.0.into()).loss(Loss::Partial))?;
                         Ok(None)
                     }
                 }

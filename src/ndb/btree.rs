@@ -83,7 +83,9 @@ pub fn walk<E: TreeEntry>(ndb: &Ndb, root: Bref, sink: &mut dyn Sink) -> Result<
                 (None, PageType::NBT) => &rules::ROOT_NBT,
                 (None, _) => &rules::ROOT_BBT,
             };
-            sink.report(Finding::new(rule, at).hex(v.bref.ib.0, 0))?;
+            sink.report(
+                Finding::new(rule, at).stored(v.bref.ib.0).expected("a place for a page: aligned, in the file, behind its first map"),
+            )?;
             out.lost.push(lost);
             continue;
         }
@@ -92,7 +94,8 @@ pub fn walk<E: TreeEntry>(ndb: &Ndb, root: Bref, sink: &mut dyn Sink) -> Result<
             out.lost.push(lost);
             continue;
         };
-        let Some(page) = BtPage::decode(layout, &bytes, v.bref.ib, E::PAGE_TYPE, sink)? else {
+        let mut told = Named { sink, bref: v.bref, tree: E::PAGE_TYPE };
+        let Some(page) = BtPage::decode(layout, &bytes, v.bref.ib, E::PAGE_TYPE, &mut told)? else {
             out.lost.push(lost);
             continue;
         };
@@ -186,6 +189,21 @@ pub fn walk<E: TreeEntry>(ndb: &Ndb, root: Bref, sink: &mut dyn Sink) -> Result<
         }
     }
     Ok(out)
+}
+
+/// What is wrong with a page, under the id that its parent gives it and with the tree's name: its own bytes may say anything.
+struct Named<'s> {
+    sink: &'s mut dyn Sink,
+    bref: Bref,
+    tree: PageType,
+}
+
+impl Sink for Named<'_> {
+    fn report(&mut self, mut finding: Finding) -> Result<()> {
+        finding.at.bid = Some(self.bref.bid);
+        finding.subject = Some(format!("{} page", self.tree).into());
+        self.sink.report(finding)
+    }
 }
 
 /// The first key of a page.

@@ -39,7 +39,13 @@ fn a_damaged_file_is_told_in_every_format() {
     let crc = v["findings"].as_array().unwrap().iter().find(|f| f["code"] == "PST-D001").unwrap();
     assert_eq!((crc["at"]["offset"].as_u64(), crc["severity"].as_str()), (Some(0x5D40), Some("error")));
     let lines = pstkit(["check", "--jsonl", path]).lines();
-    assert_eq!(lines.last().unwrap()["event"], "summary");
+    let summary = lines.last().unwrap();
+    assert_eq!(summary["event"], "summary");
+    // the last line counts what the lines before it have told
+    for field in ["totals", "counts", "items", "verdict", "summary", "exit"] {
+        assert_eq!(summary[field], v[field], "{field}");
+    }
+    assert!(summary["findings"].is_null() && summary["totals"]["error"].as_u64() > Some(0), "{summary}");
     assert_eq!(lines.len(), v["findings"].as_array().unwrap().len() + 1);
     assert!(lines.iter().all(|l| l["file"].as_str() == Some(path)));
     let scanpst = pstkit(["check", "--format", "scanpst", path]);
@@ -71,6 +77,9 @@ fn several_files_get_a_line_each_and_a_bad_one_stops_nothing() {
     assert!(run.out.contains(": not-pst") && run.err.contains("too short") && run.err.contains("no such file"), "{run:?}");
     let v = pstkit(["check", "--json"].into_iter().chain(files)).json();
     assert_eq!(v["reports"].as_array().unwrap().len(), 3);
+    assert!(v["failed"][0]["file"] == "/nowhere/y.pst" && v["failed"][0]["exit"] == 8, "{v}");
+    let lines = pstkit(["check", "--jsonl"].into_iter().chain(files)).lines();
+    assert!(lines.iter().any(|l| l["event"] == "failed" && l["file"] == "/nowhere/y.pst"), "{lines:?}");
 }
 
 #[test]
@@ -80,4 +89,40 @@ fn a_healthy_file_of_each_variant_has_no_errors() {
         let run = pstkit(["check", "--no-mmap", "--threads", "2", path.to_str().unwrap()]);
         assert_eq!(run.status, 0, "{run:?}");
     }
+}
+
+#[test]
+fn what_follows_from_a_lost_header_is_said_to_follow_from_it() {
+    let Some(path) = real("libyal__testdata/outlook.pst") else { return };
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[..65536].fill(0);
+    let (_dir, path) = file("headless.pst", &bytes);
+    let path = path.to_str().unwrap();
+    let run = pstkit(["check", path]);
+    assert!(run.out.contains("PST-H015 nbt-root-place: follows from PST-H001 bad-magic"), "{}", run.out);
+    assert!(!run.out.contains("is 0x0, must be 0x0"), "{}", run.out);
+    assert!(run.out.contains("cannot be counted"), "{}", run.out);
+    let v = pstkit(["check", "--json", path]).json();
+    let findings = v["findings"].as_array().unwrap();
+    let first = findings.iter().position(|f| f["root"].is_null()).unwrap();
+    assert_eq!(findings[first]["code"], "PST-H001");
+    assert!(findings.iter().all(|f| f["root"].is_null() || f["root"].as_u64() == Some(first as u64)), "{v}");
+}
+
+#[test]
+fn a_rule_is_explained_by_code_short_code_and_name() {
+    for name in ["PST-B005", "b005", "refcount-mismatch"] {
+        let run = pstkit(["explain", name]);
+        assert_eq!(run.status, 0, "{run:?}");
+        for words in ["PST-B005  refcount-mismatch", "meaning", "next", "repair -n", "[MS-PST] 2.2.2.7.7.3", "RBT"] {
+            assert!(run.out.contains(words), "no {words} in {}", run.out);
+        }
+    }
+    let all = pstkit(["explain", "--all", "--jsonl"]).lines();
+    assert_eq!(all.len(), pstkit::rules::RULES.len());
+    for wrong in ["PST-B999", "5"] {
+        let run = pstkit(["explain", wrong]);
+        assert!(run.status == 16 && run.err.contains(wrong) && run.err.contains("--all"), "{run:?}");
+    }
+    assert_eq!(pstkit(["explain"]).status, 16);
 }

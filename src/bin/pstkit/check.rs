@@ -4,7 +4,7 @@ use crate::Context;
 use crate::args::{CheckArgs, CheckFormat};
 use crate::status::{Failure, Outcome, Status};
 use crate::{check_scanpst, open, render};
-use pstkit::check::{CheckOptions, ItemCount, Level, Report, Verdict, check};
+use pstkit::check::{CheckOptions, ItemCount, Level, Report, RuleCount, Verdict, check};
 use pstkit::finding::{Finding, Fix, Loss, Value};
 use pstkit::monitor::Monitor as _;
 use pstkit::rules::{Rule, Severity};
@@ -45,16 +45,22 @@ fn options(ctx: &Context, args: &CheckArgs, path: &Path) -> CheckOptions {
 pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
     let mut status = Status::DONE;
     let several = args.files.len() > 1;
-    let mut reports = Vec::new();
+    let (mut reports, mut failures) = (Vec::new(), Vec::new());
     for path in &args.files {
         let report = open::source(path, &ctx.global)
             .and_then(|s| check(s, &options(ctx, args, path), &ctx.progress).map_err(|e| Failure::of(path, e)));
         let report = match report {
             Ok(report) => report,
             Err(e) if several && !ctx.progress.cancelled() => {
-                if let Some(m) = e.message() {
-                    ctx.warn(m);
+                let said = e.message().unwrap_or_default();
+                let file = path.display().to_string();
+                if ctx.global.jsonl {
+                    let what = serde_json::json!({ "message": said, "exit": e.status().bits() });
+                    ctx.json(&Event { event: "failed", file, what: &what })?;
+                } else {
+                    failures.push(serde_json::json!({ "file": file, "message": said, "exit": e.status().bits() }));
                 }
+                ctx.warn(said);
                 status |= e.status();
                 continue;
             }
@@ -75,8 +81,12 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
             for finding in &report.findings {
                 ctx.json(&Event { event: "finding", file: file(), what: finding })?;
             }
-            let bare = Report { findings: Vec::new(), ..report };
-            ctx.json(&Event { event: "summary", file: file(), what: &WithExit { report: &bare, exit } })?;
+            // The counts are those of the whole report; the findings have been told.
+            let mut summary = serde_json::to_value(WithExit { report: &report, exit }).map_err(std::io::Error::from)?;
+            if let Some(fields) = summary.as_object_mut() {
+                fields.remove("findings");
+            }
+            ctx.json(&Event { event: "summary", file: file(), what: &summary })?;
         } else if ctx.global.json {
             reports.push((report, exit));
         } else if args.format == CheckFormat::Scanpst {
@@ -94,7 +104,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
         let all: Vec<_> = reports.iter().map(|(report, exit)| WithExit { report, exit: *exit }).collect();
         match all.as_slice() {
             [one] if !several => ctx.json(one)?,
-            _ => ctx.json(&serde_json::json!({ "schema": "pstkit-reports/1", "reports": all }))?,
+            _ => ctx.json(&serde_json::json!({ "schema": "pstkit-reports/1", "reports": all, "failed": failures }))?,
         }
     }
     Ok(status)
@@ -120,14 +130,24 @@ fn text(ctx: &mut Context, path: &Path, report: &Report) -> Result<(), Failure> 
 /// The findings, rule by rule, the worst first.
 fn findings(ctx: &mut Context, report: &Report) -> Result<(), Failure> {
     let mut counts: Vec<_> = report.counts.iter().filter(|c| c.listed > 0 || c.omitted > 0).collect();
-    counts.sort_by_key(|c| (std::cmp::Reverse(c.severity), c.rule.code));
+    let follows = |c: &RuleCount| report.findings.iter().filter(|f| std::ptr::eq(f.rule, c.rule)).all(|f| f.root.is_some());
+    counts.sort_by_key(|c| (follows(c), std::cmp::Reverse(c.severity), c.rule.code));
     for c in counts {
+        let places: Vec<&Finding> = report.findings.iter().filter(|f| std::ptr::eq(f.rule, c.rule)).collect();
+        // What follows from another finding is not explained again.
+        if let Some(root) = places.first().and_then(|f| f.root).and_then(|i| report.findings.get(i))
+            && places.iter().all(|f| f.root.is_some())
+            && !ctx.global.verbose
+        {
+            writeln!(ctx.out, "\n{} {} {}: follows from {} {}", c.severity, c.rule.code, c.rule.name, root.rule.code, root.rule.name)?;
+            continue;
+        }
         let times = c.listed.saturating_add(c.omitted);
         let times = if times == 1 { String::new() } else { format!(" ({} times)", render::grouped(times)) };
         writeln!(ctx.out, "\n{} {} {}: {}{times}", c.severity, c.rule.code, c.rule.name, c.rule.message)?;
-        let places: Vec<&Finding> = report.findings.iter().filter(|f| std::ptr::eq(f.rule, c.rule)).collect();
         let fix = places.iter().map(|f| f.fix()).max().unwrap_or(Fix::None);
-        writeln!(ctx.out, "  {} {}", c.rule.meaning, remedy(c.rule, fix))?;
+        let lost = places.iter().any(|f| f.loss >= Loss::Partial);
+        writeln!(ctx.out, "  {} {}", c.rule.meaning, remedy(c.rule, fix, lost))?;
         let most = match (ctx.global.verbose, c.severity) {
             (true, _) => usize::MAX,
             (false, Severity::Info | Severity::Notice) => 1,
@@ -148,10 +168,11 @@ fn findings(ctx: &mut Context, report: &Report) -> Result<(), Failure> {
 }
 
 /// What a repair does about it.
-fn remedy(rule: &Rule, fix: Fix) -> String {
+fn remedy(rule: &Rule, fix: Fix, lost: bool) -> String {
     let words = rule.fix.what();
     match fix {
         Fix::None => String::new(),
+        Fix::Safe if lost => format!("Repair: {words}; what is lost with it is told below."),
         Fix::Safe => format!("Repair: {words}, without loss."),
         Fix::Lossy => format!("Repair: {words}; the plan says what that gives up."),
         Fix::Manual => format!("Repair: {words}; a person has to decide."),
@@ -164,6 +185,8 @@ pub(crate) fn place(f: &Finding) -> String {
     match (&f.folder, &f.subject) {
         (Some(folder), Some(subject)) => out.push_str(&format!("in {}, \"{}\": ", render::clean(folder), render::cut(subject, 60))),
         (Some(folder), None) => out.push_str(&format!("in {}: ", render::clean(folder))),
+        // a page's name, not a person's words
+        (None, Some(name)) if f.at.nid.is_none() => out.push_str(&format!("{name}: ")),
         (None, Some(subject)) => out.push_str(&format!("\"{}\": ", render::cut(subject, 60))),
         (None, None) => {}
     }
@@ -191,6 +214,9 @@ pub(crate) fn account(ctx: &mut Context, report: &Report) -> Result<(), Failure>
     let items = &report.items;
     let all = [("folders", items.folders), ("messages", items.messages), ("attachments", items.attachments)];
     if all.iter().all(|(_, c)| *c == ItemCount::default()) {
+        if report.format.is_some() && report.level > Level::Quick && !items.complete {
+            writeln!(ctx.out, "\n  Folders and messages cannot be counted: the tree that leads to them is lost.")?;
+        }
         return Ok(());
     }
     let head = ["", "expected", "whole", "in part", "lost"].map(str::to_owned).to_vec();

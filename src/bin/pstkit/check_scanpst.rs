@@ -121,7 +121,8 @@ fn words(f: &Finding) -> String {
         rest = after;
     }
     out.push_str(rest);
-    out
+    // one form for both trees
+    if f.subject.as_deref() == Some("NBT page") { out.replace("BBT page", "NBT page") } else { out }
 }
 
 /// Whether the value behind "RBT (" is an id: it is a count where the entry was named before.

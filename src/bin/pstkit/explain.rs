@@ -9,23 +9,24 @@ use std::io::Write;
 
 fn text(ctx: &mut Context, rule: &Rule) -> Result<(), Failure> {
     writeln!(ctx.out, "{}  {}", rule.code, rule.name)?;
-    let unattended = match (rule.fix, rule.safe) {
-        (FixVerb::None, _) => "",
-        (_, true) => " (repair -p does it)",
-        (_, false) => " (repair -y does it)",
+    let next = match (rule.fix, rule.safe) {
+        (FixVerb::None, _) => "nothing that a repair could do",
+        (_, true) => "`pstkit repair -n FILE` shows the plan; `pstkit repair -p FILE -o NEW` carries out the lossless part",
+        (_, false) => "`pstkit repair -n FILE` shows the plan; `pstkit repair -y FILE -o NEW` carries it out",
     };
     let mut rows = vec![
         vec!["severity".to_owned(), rule.severity.to_string()],
         vec!["what".to_owned(), rule.message.to_owned()],
         vec!["meaning".to_owned(), rule.meaning.to_owned()],
-        vec!["mended by".to_owned(), format!("{}{unattended}", rule.fix.what())],
+        vec!["mended by".to_owned(), rule.fix.what().to_owned()],
         vec!["loses data".to_owned(), if rule.may_lose { "possibly: the plan says what" } else { "no" }.to_owned()],
     ];
+    rows.push(vec!["next".to_owned(), next.to_owned()]);
     if rule.section != "-" {
         rows.push(vec!["stated in".to_owned(), format!("[MS-PST] {}", rule.section)]);
     }
     if let Some(words) = rule.scanpst {
-        rows.push(vec!["scanpst".to_owned(), words.to_owned()]);
+        rows.push(vec!["scanpst".to_owned(), words.replace("{}", "…")]);
     }
     render::table(&mut ctx.out, 2, &[], &rows)?;
     Ok(())

@@ -23,6 +23,11 @@ impl Status {
     /// Cancelled, or the reader of the output went away.
     pub(crate) const CANCELLED: Self = Self(32);
 
+    /// Its bits.
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
     /// The status that a report gives.
     pub(crate) const fn from_bits(bits: u8) -> Self {
         Self(bits)
