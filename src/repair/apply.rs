@@ -5,6 +5,7 @@ use super::rebuild::{Outcome, rebuild, untouched};
 use super::scratch::{Scratch, copy_bytes};
 use super::undo::UndoRecord;
 use super::{inplace, partial};
+use crate::check::Verdict;
 use crate::check::report::Source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{AtomicFile, ReadAt, Storage};
@@ -89,11 +90,13 @@ impl Plan {
         monitor: &dyn Monitor,
     ) -> Result<Outcome> {
         self.fits(source.as_ref())?;
-        if self.is_empty() {
+        // Where nothing of the header and the trees is left, a search may still find blocks; where it does not, that is the error.
+        let search = self.before.verdict == Verdict::NotPst;
+        if self.is_empty() && !search {
             copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
             return Ok(untouched(self));
         }
-        if !self.is_partial() {
+        if search || !self.is_partial() {
             return rebuild(source, target, self, scratch, monitor);
         }
         // what the new file is made of stands in it for the time being

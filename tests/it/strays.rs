@@ -89,3 +89,28 @@ fn an_attachment_without_properties_keeps_its_data() {
         assert_eq!(contents(&left), expected);
     }
 }
+
+#[test]
+fn a_piece_that_the_check_cannot_place_is_searched_all_the_same() {
+    let (bytes, _) = store();
+    let whole = only(&Pst::from_bytes(bytes.clone()).unwrap());
+    // an odd number of bytes and all tree pages with them: nothing of the rest is where it was
+    let pst = Pst::from_bytes(bytes.clone()).unwrap();
+    let first = pst.ndb().index().blocks().iter().map(|b| b.ib.0).min().unwrap() as usize;
+    let mut piece = bytes[first - 3..].to_vec();
+    for page in &pst.ndb().index().facts.pages {
+        let at = page.bref.ib.0 as usize - (first - 3);
+        piece[at..at + 512].fill(0);
+    }
+    let source: Arc<dyn ReadAt> = Arc::new(piece);
+    let memory = Arc::new(MemoryStorage::default());
+    let target: Arc<dyn Storage> = memory.clone();
+    let outcome = repair(&source, &target, &Policy::default(), &()).unwrap();
+    assert_eq!(outcome.before.verdict, pstkit::check::Verdict::NotPst);
+    assert!(outcome.after.is_healthy());
+    assert_eq!(only(&Pst::from_bytes(memory.to_bytes()).unwrap()).content_sha256, whole.content_sha256);
+
+    let noise: Arc<dyn ReadAt> = Arc::new(vec![b'x'; 100_000]);
+    let e = repair(&noise, &target, &Policy::default(), &()).unwrap_err();
+    assert!(matches!(e.kind(), pstkit::error::ErrorKind::NotPst(_)), "{e}");
+}

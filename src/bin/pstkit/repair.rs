@@ -217,8 +217,14 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     let before = check(Arc::clone(&source), &options, &ctx.progress).map_err(|e| Failure::of(path, e))?;
     match before.verdict {
         Verdict::NotPst => {
-            let what = open::describe(path, &ctx.global);
-            return Err(Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", clean(path))));
+            if let Err(e) = recover::open(Arc::clone(&source), &recover::Options::default(), &ctx.progress) {
+                return Err(refused(ctx, args, e));
+            }
+            if args.in_place {
+                let why = "nothing of its header and trees is left; what a search finds can be written to a new file: -o OUT";
+                return Err(Failure::Said(Status::FAILED, format!("{}: {why}", clean(path))));
+            }
+            ctx.note("nothing of the header and the trees is left; what a search of the whole file finds is kept");
         }
         Verdict::Unsupported => return Err(Failure::Said(Status::FAILED, format!("{}: its contents are encrypted", clean(path)))),
         _ => {}
