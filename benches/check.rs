@@ -4,6 +4,9 @@
 //! (`PSTKIT_BENCH_MIB` sets another size). A ratio of 0.25 means that the raw pass takes a quarter of the time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_precision_loss)]
 
+#[path = "support/peers.rs"]
+mod peers;
+
 use pstkit::check::{CheckOptions, Level};
 use pstkit::finding::Finding;
 use pstkit::io::AtomicFile;
@@ -126,6 +129,29 @@ fn measure(path: &Path) {
     println!("{:>24} {:>46.1} MiB", "allowed", allowed as f64 / f64::from(1 << 20));
 }
 
+/// The whole program's default check of the larger real files, beside the time that readers need to read them once.
+fn real_files() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/npm__pst-extractor");
+    for name in ["michelle_lokay_000_1_1_1_1.pst", "pstextractortest@outlook.com.ost"] {
+        let path = corpus.join(name);
+        if !path.exists() {
+            println!("skipped: {name} is not here");
+            continue;
+        }
+        let once = || {
+            let start = Instant::now();
+            std::hint::black_box(Pst::open(&path).unwrap().check(&CheckOptions::default().threads(1), &()).unwrap());
+            start.elapsed()
+        };
+        let ours = (0..5).map(|_| once()).min().unwrap();
+        println!("{name}: default check on one thread {:.4} s", ours.as_secs_f64());
+        for peer in peers::read(&path, 3) {
+            let (took, times) = (peer.best.as_secs_f64(), peer.best.as_secs_f64() / ours.as_secs_f64());
+            println!("{:>12} {took:.3} s, {times:.1} times as long: {}", peer.peer, peer.says);
+        }
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let files: Vec<PathBuf> = arguments.iter().map(PathBuf::from).filter(|p| p.exists()).collect();
@@ -141,4 +167,5 @@ fn main() {
     file.commit().unwrap();
     measure(&path);
     std::fs::remove_file(&path).unwrap();
+    real_files();
 }

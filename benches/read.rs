@@ -1,8 +1,11 @@
-//! Reading everything, as a rate beside one raw CRC pass over the same mapped file in the same run.
+//! Reading everything, as a rate beside one raw CRC pass over the same mapped file in the same run, on one thread and on two; and how
+//! many times as long the peers take that are installed.
 //!
 //! `cargo bench --bench read [-- FILE…]`; without files, the larger real files beside the checkout, where they are there.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
+#[path = "support/peers.rs"]
+mod peers;
 #[path = "../tests/it/support/walk.rs"]
 mod walk;
 
@@ -44,10 +47,6 @@ fn main() {
             files.push(dir.path().join(name));
         }
     }
-    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/target/release/pstkit-peers");
-    if !peers.exists() {
-        println!("no peer: build it with `cargo build --release --manifest-path benches/peers/Cargo.toml`");
-    }
     println!(
         "{:>12} {:>10} {:>10} {:>8} {:>9} {:>9} {:>9}  file",
         "bytes", "raw MB/s", "walk MB/s", "ratio", "messages", "us/msg", "2 threads"
@@ -82,10 +81,10 @@ fn main() {
             mb(walked2),
             path.file_name().unwrap().to_string_lossy()
         );
-        if let Ok(out) = std::process::Command::new(&peers).args(["--time", "--runs", "5"]).arg(&path).output() {
-            for line in String::from_utf8_lossy(&out.stdout).lines() {
-                println!("{:>12} {line}", "outlook-pst");
-            }
+        for peer in peers::read(&path, 5) {
+            let times = |d: Duration| peer.best.as_secs_f64() / d.as_secs_f64();
+            let (one, two) = (times(walked), times(walked2));
+            println!("{:>12} {:.3} s, {one:.1} and {two:.1} times ours: {}", peer.peer, peer.best.as_secs_f64(), peer.says);
         }
     }
 }
