@@ -7,6 +7,7 @@ mod check;
 mod inspect;
 mod reading;
 mod repair;
+mod same;
 mod support;
 mod usage;
 mod write;

@@ -278,6 +278,21 @@ fn rules_that_no_small_file_breaks() {
         assert!(found.at.ib.is_some_and(|ib| ib.0 == start), "{name}: {found}");
     }
 
+    // whichever structure it is, and in whichever layout, it is the first thing that is named
+    for name in ["ansi-permute", "unicode-permute", "tiny 4k-deflated-none"] {
+        let base = Base::named(name);
+        let len = base.bytes.len() as u64;
+        let healthy = run(base.bytes.clone());
+        for (place, (region, _)) in &base.places {
+            let start = region.start as u64;
+            let file = Sparse { bytes: base.bytes.clone(), len, bad: start..start + region.covered.min(512) as u64 };
+            let r = check(Arc::new(file), &CheckOptions::level(Level::Deep), &()).unwrap();
+            let first = r.findings.iter().find(|f| f.severity >= Severity::Error).unwrap_or_else(|| panic!("{name} {place}: {}", r.summary()));
+            assert_eq!((first.rule.code, first.at.ib.map(|ib| ib.0)), ("PST-H024", Some(start)), "{name} {place}: {first}");
+            assert!(r.items.messages.expected <= healthy.items.messages.expected && r.exit_status(Severity::Error) & 4 != 0, "{name} {place}");
+        }
+    }
+
     // FMaps begin with section 128, FPMaps with section 8192
     let size = 0x4400 + 8193 * 253_952u64;
     let mut bytes = base.bytes.clone();
