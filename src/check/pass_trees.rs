@@ -204,7 +204,7 @@ pub(super) fn nodes(check: &mut Check<'_>) -> Result<()> {
             out.report(Finding::new(&rules::NODE_TYPE, at).actual(format!("type {:#04x}", t.0)).severity(severity))?;
             continue;
         }
-        if is_fixed(t) && !n.nid.is_reserved() {
+        if !n.nid.is_reserved() && (is_fixed(t) || is_template(index, n.nid)) {
             out.report(Finding::new(&rules::NODE_UNKNOWN, at))?;
         }
         if n.nid == Nid::ROOT_FOLDER {
@@ -238,6 +238,13 @@ pub(super) fn nodes(check: &mut Check<'_>) -> Result<()> {
 /// Types whose nodes are Outlook's own, each with an id that is fixed.
 fn is_fixed(t: NidType) -> bool {
     matches!(t.0, 0x01 | 0x0B | 0x0C | 0x11 | 0x12 | 0x16..=0x18)
+}
+
+/// Whether a table stands among the templates: below the ids that are handed out, and without a folder.
+fn is_template(index: &Index, nid: Nid) -> bool {
+    matches!(nid.nid_type().0, 0x0D..=0x10 | 0x13..=0x15 | 0x19)
+        && nid.index() < 0x40
+        && [NidType::NORMAL_FOLDER, NidType::SEARCH_FOLDER].iter().all(|t| index.node(nid.with_type(*t)).is_none())
 }
 
 /// Queues keep an offset where other nodes have their parent.

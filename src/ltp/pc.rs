@@ -325,6 +325,11 @@ impl<'n> PropertyContext<'n> {
             }
             if prop_type == PropType::OBJECT {
                 self.object_node(record.tag.id(), sink)?;
+                if let HnidKind::Heap(_) = record.hnid().kind()
+                    && let Some(len) = self.source(record, &mut Ignore)?.map(|s| s.len()).filter(|len| *len > 8)
+                {
+                    sink.report(Finding::new(&rules::VALUE_SIZE, at).numbers(len, 8).severity(rules::Severity::Warning))?;
+                }
                 continue;
             }
             let Some(source) = self.source(record, sink)? else { continue };

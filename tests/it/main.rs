@@ -12,6 +12,7 @@ mod damage;
 mod empty;
 mod fixes;
 mod hostile;
+mod invariants;
 mod ltp;
 mod ndb;
 mod random_store;

@@ -287,9 +287,13 @@ fn rules_that_no_small_file_breaks() {
             let start = region.start as u64;
             let file = Sparse { bytes: base.bytes.clone(), len, bad: start..start + region.covered.min(512) as u64 };
             let r = check(Arc::new(file), &CheckOptions::level(Level::Deep), &()).unwrap();
-            let first = r.findings.iter().find(|f| f.severity >= Severity::Error).unwrap_or_else(|| panic!("{name} {place}: {}", r.summary()));
+            let first =
+                r.findings.iter().find(|f| f.severity >= Severity::Error).unwrap_or_else(|| panic!("{name} {place}: {}", r.summary()));
             assert_eq!((first.rule.code, first.at.ib.map(|ib| ib.0)), ("PST-H024", Some(start)), "{name} {place}: {first}");
-            assert!(r.items.messages.expected <= healthy.items.messages.expected && r.exit_status(Severity::Error) & 4 != 0, "{name} {place}");
+            assert!(
+                r.items.messages.expected <= healthy.items.messages.expected && r.exit_status(Severity::Error) & 4 != 0,
+                "{name} {place}"
+            );
         }
     }
 

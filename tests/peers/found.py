@@ -812,7 +812,8 @@ def main() -> int:
                             wrong += 1
                         if problem:
                             print(f"{path.parent.name}/{path.name} seed {seed} {kind}: {problem}", flush=True)
-    print(f"{cells} damaged copies, {cells - wrong - weak} found at their place, {weak} as less than an error, {wrong} not")
+    print(f"{cells} damaged copies: {cells - wrong - weak} found at their place, {weak} as less than an error or at another")
+    print(f"{cells - wrong} passed, {wrong} failed")
     return 1 if wrong else 0
 
 
