@@ -166,9 +166,11 @@ fn gather(ctx: &Context, path: &Path, opened: &Opened) -> (Info, Vec<Finding>) {
 fn store(ndb: &Ndb, problems: &mut Vec<Finding>) -> Option<StoreInfo> {
     let pst = Pst::from_ndb(ndb.with_index(ndb.index().clone()));
     let store = pst.store().ok()?;
+    // Of an object that cannot be read, nothing is known: neither a password nor that there is none.
+    problems.extend(store.properties().problems());
+    store.properties().tags().next()?;
     let name = store.name().ok().flatten();
     let password = store.has_password().unwrap_or(false);
-    problems.extend(store.properties().problems());
     let map = ndb.node(Nid::NAME_TO_ID_MAP).and_then(|n| PropertyContext::open(n, problems).ok().flatten());
     let stream = map.and_then(|pc| pc.binary(tags::NAME_STREAM_ENTRY.id(), problems).ok().flatten());
     let named_properties = stream.map_or(0, |s| wide(s.len().checked_div(NAMEID).unwrap_or(0)));
@@ -249,7 +251,7 @@ fn limits(path: &Path, opened: &Opened) -> Vec<String> {
 fn maps_words(amap_valid: u8) -> &'static str {
     match amap_valid {
         AMAP_VALID => "valid",
-        1 => "valid (as old versions of Outlook write it)",
+        1 => "valid, as old versions of Outlook write it",
         0 => "not valid: a write was interrupted, or the file is open; Outlook builds the maps again",
         _ => "an unknown value",
     }
@@ -282,7 +284,7 @@ fn text(ctx: &mut Context, i: &Info) -> Result<(), Failure> {
         row("named properties", render::grouped(s.named_properties));
     }
     row("header", if i.header_readable { "readable" } else { "not readable" }.to_owned());
-    row("allocation maps", format!("{} (fAMapValid {}), last at {:#x}", maps_words(i.amap_valid), i.amap_valid, i.amap_last));
+    row("allocation maps", format!("{} (fAMapValid {}), the last one at {:#x}", maps_words(i.amap_valid), i.amap_valid, i.amap_last));
     row("free space", format!("{} by the header", render::size_exact(i.free_bytes_in_header)));
     for (name, t, what) in [("node B-tree", &i.nbt, "nodes"), ("block B-tree", &i.bbt, "blocks")] {
         let mut v = format!("root {} at {:#x}", t.root_bid, t.root_offset);

@@ -27,8 +27,9 @@ enum Target {
 /// A hexadecimal number, with or without `0x`.
 fn number(text: &str) -> Result<u64, Failure> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text).replace('_', "");
-    u64::from_str_radix(&digits, 16)
-        .map_err(|_| Failure::usage(format!("{text}: not a hexadecimal number; see `pstkit show --help` for what can be shown")))
+    u64::from_str_radix(&digits, 16).map_err(|_| {
+        Failure::usage(format!("\"{text}\" is no hexadecimal number: pstkit show FILE header | NID | BID | @OFFSET | page OFFSET"))
+    })
 }
 
 fn nid(text: &str) -> Result<Nid, Failure> {
