@@ -155,12 +155,6 @@ fn list_of_leaves(
     Ok(())
 }
 
-/// Whether sub-nodes of this type are known.
-fn is_local(t: NidType) -> bool {
-    // 0x0B stands under the contents table index of Outlook 97 alone
-    matches!(t.0, 0x01 | 0x04 | 0x05 | 0x09 | 0x0B | 0x11 | 0x12 | 0x16 | 0x1F)
-}
-
 fn list_of_subnodes(
     ndb: &Ndb,
     b: &BbtEntry,
@@ -192,7 +186,7 @@ fn list_of_subnodes(
                 if renamed {
                     let f = Finding::new(&rules::SUBNODE_TYPE, at.with_sub(e.nid)).actual("a table under an id of its own");
                     out.report(f.severity(Severity::Error).loss(Loss::Metadata))?;
-                } else if !is_local(t) {
+                } else if !t.is_local() {
                     out.report(Finding::new(&rules::SUBNODE_TYPE, at.with_sub(e.nid)).hex(t.0.into(), 0x1F))?;
                 }
                 if matches!(t, NidType::ATTACHMENT | NidType::LTP) {

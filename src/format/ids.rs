@@ -98,6 +98,12 @@ impl NidType {
     pub const fn is_top_level(self) -> bool {
         matches!(self.0, 0x01..=0x04 | 0x06..=0x08 | 0x0A..=0x12 | 0x14..=0x19)
     }
+
+    /// Whether sub-nodes of this type are known.
+    pub const fn is_local(self) -> bool {
+        // 0x0B stands under the contents table index of Outlook 97 alone
+        matches!(self.0, 0x01 | 0x04 | 0x05 | 0x09 | 0x0B | 0x11 | 0x12 | 0x16 | 0x1F)
+    }
 }
 
 impl fmt::Debug for NidType {

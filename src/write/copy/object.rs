@@ -188,9 +188,11 @@ impl Copier<'_, '_> {
             if named.contains(&nid) || known.contains(&nid) || nid.nid_type() == crate::format::ids::NidType::LTP {
                 continue;
             }
-            let known_type = nid.nid_type().name() != "unknown";
-            let there = tree.get(nid).is_some_and(|e| e.data.is_none() || self.pst.ndb().find_block(e.data).is_some());
-            if !trouble.findings.is_empty() && (!known_type || !there) {
+            // bytes of something else, where entries should be
+            let known_type = nid.nid_type().is_local();
+            let no_data = tree.get(nid).is_none_or(|e| e.data.is_none());
+            let there = no_data || tree.get(nid).is_some_and(|e| self.pst.ndb().find_block(e.data).is_some());
+            if (!trouble.findings.is_empty() && (!known_type || !there)) || (self.mend && !known_type && no_data) {
                 trouble.value();
                 continue;
             }
