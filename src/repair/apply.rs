@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::rebuild::{Outcome, rebuild, untouched};
-use super::scratch::{Scratch, copy_bytes};
+use super::scratch::{Behind, Scratch, copy_bytes};
 use super::undo::UndoRecord;
 use super::{inplace, partial};
 use crate::check::Verdict;
@@ -71,9 +71,11 @@ impl Plan {
             Target::NewFile { source, target } => self.write_to(&source, &target, &mut Scratch::anywhere(), monitor),
             Target::Path { source, out, replace } => {
                 let file = AtomicFile::create(out, replace)?;
-                let storage: Arc<dyn Storage> = file.shared()?;
+                let behind = Behind::new(file.shared()?);
+                let storage: Arc<dyn Storage> = behind.clone();
                 let outcome = self.write_to(&source, &storage, &mut Scratch::beside(out), monitor)?;
-                drop(storage);
+                behind.finish()?;
+                drop((storage, behind));
                 file.commit()?;
                 Ok(outcome)
             }

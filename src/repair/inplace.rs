@@ -15,7 +15,7 @@
 use super::partial;
 use super::plan::{Plan, Policy};
 use super::rebuild::{Outcome, rebuild, untouched};
-use super::scratch::{Scratch, copy_bytes};
+use super::scratch::{Behind, Scratch, copy_bytes};
 use super::undo::{UndoRecord, mark_whole, take_back_interrupted};
 use crate::check::{CheckOptions, check};
 use crate::error::{Error, ErrorKind, Result};
@@ -169,9 +169,11 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
         }
     }
     let file = AtomicFile::create(path, true)?;
-    let target: Arc<dyn Storage> = file.shared()?;
+    let behind = Behind::new(file.shared()?);
+    let target: Arc<dyn Storage> = behind.clone();
     let outcome = rebuild(source, &target, plan, &mut scratch, monitor)?;
-    drop(target);
+    behind.finish()?;
+    drop((target, behind));
     let old = std::fs::metadata(path).ok();
     if let Some(old) = &old {
         file.take_permissions(old);

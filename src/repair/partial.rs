@@ -8,7 +8,7 @@
 use super::Account;
 use super::plan::Plan;
 use super::rebuild::{Outcome, missing_bytes, write_whole};
-use crate::check::{CheckOptions, Report, check};
+use crate::check::{CheckOptions, Level, Report, Verdict, check};
 use crate::error::{ErrorKind, Result};
 use crate::finding::{Finding, Ignore, Location, Value};
 use crate::format::bytes::{low32, wide};
@@ -21,7 +21,7 @@ use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::refs::each_reference;
 use crate::ndb::{Ndb, SubnodeTree};
 use crate::recover;
-use crate::rules::{self, FixVerb, Severity};
+use crate::rules::{self, FixVerb, Layer, Severity};
 use crate::write::NdbWriter;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -104,7 +104,12 @@ pub(super) fn plan(
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_)) => return Ok(None),
             Err(e) => return Err(e),
         }
-        let after = check(Arc::clone(&view) as Arc<dyn ReadAt>, &CheckOptions::default(), monitor)?;
+        let whole_view: Arc<dyn ReadAt> = Arc::clone(&view) as Arc<dyn ReadAt>;
+        let quick = if taken.is_empty() && recovered.salvage.is_none() { quickly(before, &whole_view, monitor)? } else { None };
+        let after = match quick {
+            Some(after) => after,
+            None => check(whole_view, &CheckOptions::default(), monitor)?,
+        };
         let had = taken.len();
         // what new trees have brought to light is wrong with objects, and what was taken over with what lists it
         let go_on = whole.is_some() || (!plan.is_partial() && !after.is_healthy());
@@ -120,6 +125,36 @@ pub(super) fn plan(
     let better = (worth(&after) < worth(before) || gain) && after.items.messages.ok >= before.items.messages.ok;
     let account = whole.map(|(_, account)| account);
     Ok(better.then(|| Planned { view, layout: ndb.layout(), after, account, passes }))
+}
+
+/// The report on a file of which header and maps were wrong and nothing else: all blocks and objects are where they were when they were
+/// checked, so that header, maps and trees are what has to be looked at. `None` where that is not so, or not all.
+fn quickly(before: &Report, view: &Arc<dyn ReadAt>, monitor: &dyn Monitor) -> Result<Option<Report>> {
+    let structural = |layer| matches!(layer, Layer::Header | Layer::Allocation | Layer::BlockTree | Layer::NodeTree);
+    let counted = [&rules::NID_HIGH_WATER, &rules::BID_NEXT_LOW, &rules::HEADER_UNIQUE, &rules::UNREADABLE];
+    let simple = |f: &Finding| {
+        matches!(f.rule.layer, Layer::Header | Layer::Allocation) && !counted.iter().any(|rule| std::ptr::eq(f.rule, *rule))
+    };
+    if !before.items.complete || !before.findings.iter().filter(|f| f.severity >= Severity::Warning).all(simple) {
+        return Ok(None);
+    }
+    let quick = check(Arc::clone(view), &CheckOptions::level(Level::Quick), monitor)?;
+    if !quick.is_healthy() {
+        return Ok(None);
+    }
+    let mut after = before.clone();
+    after.source = quick.source;
+    after.findings.retain(|f| !structural(f.rule.layer));
+    after.findings.iter_mut().for_each(|f| f.root = None);
+    after.findings.splice(0..0, quick.findings);
+    after.counts.retain(|c| !structural(c.rule.layer));
+    after.counts.splice(0..0, quick.counts);
+    after.verdict = match after.counts.iter().map(|c| c.severity).max() {
+        Some(Severity::Warning | Severity::Notice) => Verdict::Minor,
+        Some(Severity::Info) | None => Verdict::Clean,
+        _ => return Ok(None),
+    };
+    Ok(Some(after))
 }
 
 /// The nodes that findings are about: those that selected actions concern to `taken`, those that others concern to `left`.

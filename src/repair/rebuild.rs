@@ -17,7 +17,7 @@ use crate::messaging::Pst;
 use crate::monitor::Monitor;
 use crate::ndb::{Index, Ndb, Node};
 use crate::recover::{self, Recovered};
-use crate::rules::{self, Severity};
+use crate::rules::{self, Layer, Severity};
 use crate::write::{CopyOptions, CopyReport, copy};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -71,7 +71,11 @@ fn thorough() -> recover::Options {
 /// Writes everything that is readable to `target`, and accounts for it.
 pub(super) fn write_whole(source: &Arc<dyn ReadAt>, target: &dyn Storage, plan: &Plan, monitor: &dyn Monitor) -> Result<Account> {
     let policy = &plan.policy;
-    let recovered = recover::open(Arc::clone(source), &thorough(), monitor)?;
+    // where only the header or the maps are wrong, nothing has to be looked for
+    let beneath = |f: &Finding| f.severity < Severity::Warning || matches!(f.rule.layer, Layer::Header | Layer::Allocation);
+    let whole = plan.before.items.complete && plan.before.findings.iter().all(beneath);
+    let options = if whole { recover::Options::default() } else { thorough() };
+    let recovered = recover::open(Arc::clone(source), &options, monitor)?;
     let mut account = Account { missing_bytes: missing_bytes(&plan.before), ..Account::default() };
     let consent = plan.actions.iter().any(|a| a.needs_consent && a.selected);
     let (pst, unnamed) = readable(&recovered, consent, &mut account);
