@@ -3,12 +3,14 @@
 //! Reading, checking and salvaging need [`ReadAt`] alone; repair and writing touch nothing but a [`Storage`]. Tests of crashes, torn
 //! writes, full disks and I/O errors are other implementations of the same two traits.
 
+mod behind;
 mod file;
 #[cfg(feature = "mmap")]
 mod map;
 mod memory;
 mod overlay;
 
+pub(crate) use behind::Behind;
 pub use file::{AtomicFile, FileSource, FileStorage, lock_exclusive};
 #[cfg(feature = "mmap")]
 pub use map::MapSource;

@@ -2,13 +2,13 @@
 
 use super::plan::Plan;
 use super::rebuild::{Outcome, rebuild, untouched};
-use super::scratch::{Behind, Scratch, copy_bytes};
+use super::scratch::{Scratch, copy_bytes};
 use super::undo::UndoRecord;
 use super::{inplace, partial};
 use crate::check::Verdict;
 use crate::check::report::Source;
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::{AtomicFile, ReadAt, Storage};
+use crate::io::{AtomicFile, Behind, ReadAt, Storage};
 use crate::monitor::Monitor;
 use std::path::Path;
 use std::sync::Arc;

@@ -15,14 +15,14 @@
 use super::partial;
 use super::plan::{Plan, Policy};
 use super::rebuild::{Outcome, rebuild, untouched};
-use super::scratch::{Behind, Scratch, copy_bytes};
+use super::scratch::{Scratch, copy_bytes};
 use super::undo::{UndoRecord, mark_whole, take_back_interrupted};
 use crate::check::{CheckOptions, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{index, wide};
 use crate::format::header::Header;
 use crate::format::layout::Layout;
-use crate::io::{AtomicFile, FileStorage, Overlay, ReadAt, Storage};
+use crate::io::{AtomicFile, Behind, FileStorage, Overlay, ReadAt, Storage};
 use crate::monitor::Monitor;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};

@@ -132,9 +132,8 @@ pub(super) fn plan(
 fn quickly(before: &Report, view: &Arc<dyn ReadAt>, monitor: &dyn Monitor) -> Result<Option<Report>> {
     let structural = |layer| matches!(layer, Layer::Header | Layer::Allocation | Layer::BlockTree | Layer::NodeTree);
     let counted = [&rules::NID_HIGH_WATER, &rules::BID_NEXT_LOW, &rules::HEADER_UNIQUE, &rules::UNREADABLE];
-    let simple = |f: &Finding| {
-        matches!(f.rule.layer, Layer::Header | Layer::Allocation) && !counted.iter().any(|rule| std::ptr::eq(f.rule, *rule))
-    };
+    let simple =
+        |f: &Finding| matches!(f.rule.layer, Layer::Header | Layer::Allocation) && !counted.iter().any(|rule| std::ptr::eq(f.rule, *rule));
     if !before.items.complete || !before.findings.iter().filter(|f| f.severity >= Severity::Warning).all(simple) {
         return Ok(None);
     }

@@ -4,11 +4,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{index, wide};
 use crate::io::{AtomicFile, MemoryStorage, ReadAt, Storage};
 use crate::monitor::{Monitor, Phase, step};
-use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 /// Results of at most so many bytes are held in memory.
 const IN_MEMORY: u64 = 64 << 20;
@@ -54,55 +52,6 @@ impl Scratch {
         copy_range(of, room.as_ref(), 0, of.len(), monitor)?;
         let room: Arc<dyn Storage> = room;
         Ok(room)
-    }
-}
-
-/// A file that has no name yet: nobody sees it before [`finish`](Self::finish), so that what is written goes to the medium while other work
-/// is done, and nothing waits for it before.
-pub(super) struct Behind {
-    inner: Arc<dyn Storage>,
-    syncing: Mutex<Vec<JoinHandle<io::Result<()>>>>,
-}
-
-impl Behind {
-    pub(super) fn new(inner: Arc<dyn Storage>) -> Arc<Self> {
-        Arc::new(Self { inner, syncing: Mutex::default() })
-    }
-
-    /// Waits for what is under way. An error of any of it is an error here: the medium tells each but once.
-    pub(super) fn finish(&self) -> Result<()> {
-        let syncing = std::mem::take(&mut *self.syncing.lock().unwrap_or_else(PoisonError::into_inner));
-        for handle in syncing {
-            handle.join().unwrap_or_else(|_| Err(io::Error::other("the thread ended early"))).map_err(ErrorKind::Io)?;
-        }
-        Ok(())
-    }
-}
-
-impl ReadAt for Behind {
-    fn len(&self) -> u64 {
-        self.inner.len()
-    }
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.inner.read_exact_at(buf, offset)
-    }
-}
-
-impl Storage for Behind {
-    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.inner.write_all_at(buf, offset)
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
-    }
-    fn sync(&self) -> io::Result<()> {
-        let inner = Arc::clone(&self.inner);
-        let handle = std::thread::Builder::new().spawn(move || inner.sync());
-        match handle {
-            Ok(handle) => self.syncing.lock().unwrap_or_else(PoisonError::into_inner).push(handle),
-            Err(_) => self.inner.sync()?,
-        }
-        Ok(())
     }
 }
 

@@ -155,3 +155,183 @@ fn what_was_deleted_comes_back_with_its_folder() {
     assert!(found.iter().any(|f| f["kind"] == "message" && f["now_in"].as_str().unwrap().contains("Lost and Found")), "{found:?}");
     assert!(["clean", "minor"].contains(&v["after"]["verdict"].as_str().unwrap()));
 }
+
+/// A made store whose header's checksum is wrong.
+fn wrong_checksum() -> (tempfile::TempDir, std::path::PathBuf) {
+    let mut bytes = pstkit::testkit::tiny(VARIETIES[0], 7).unwrap();
+    bytes[4] ^= 0x5A;
+    file("broken.pst", &bytes)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_another_process_holds_is_not_repaired_in_place() {
+    use rustix::fs::{FlockOperation, fcntl_lock};
+    let (dir, path) = wrong_checksum();
+    let before = std::fs::read(&path).unwrap();
+    let open = || std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    // this process is the other one: with locks of open files, and with locks of processes
+    for way in 0..4 {
+        let held = open();
+        match way {
+            // a program that another test is just starting may hold a copy of the last one for a moment
+            0 => held.lock().unwrap(),
+            1 => held.lock_shared().unwrap(),
+            2 => fcntl_lock(&held, FlockOperation::NonBlockingLockExclusive).unwrap(),
+            _ => fcntl_lock(&held, FlockOperation::NonBlockingLockShared).unwrap(),
+        }
+        let run = pstkit(["repair", "-y", "--in-place", path.to_str().unwrap()]);
+        assert_eq!(run.status, 8, "{way}: {run:?}");
+        assert!(run.err.contains("another process holds the file"), "{way}: {}", run.err);
+        drop(held);
+        assert!(std::fs::read(&path).unwrap() == before);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{way}");
+    }
+    assert_eq!(pstkit(["repair", "-y", "--in-place", path.to_str().unwrap()]).status, 1);
+    let undo = dir.path().join("broken.pst.undo");
+    let held = open();
+    fcntl_lock(&held, FlockOperation::NonBlockingLockShared).unwrap();
+    assert_eq!(pstkit(["undo", undo.to_str().unwrap()]).status, 8);
+    drop(held);
+    assert_eq!(pstkit(["undo", undo.to_str().unwrap()]).status, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_stay_links_and_a_file_that_may_not_be_written_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let (dir, path) = wrong_checksum();
+    let link = dir.path().join("link.pst");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert_eq!(pstkit(["repair", "-y", "--in-place", link.to_str().unwrap()]).status, 1);
+    assert!(link.symlink_metadata().unwrap().file_type().is_symlink());
+    assert_eq!(pstkit(["check", path.to_str().unwrap()]).status, 0);
+    assert_eq!(pstkit(["undo", dir.path().join("link.pst.undo").to_str().unwrap()]).status, 0);
+    assert!(link.symlink_metadata().unwrap().file_type().is_symlink());
+    assert_eq!(pstkit(["check", "-q", path.to_str().unwrap()]).status, 4);
+
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).unwrap();
+    if std::fs::OpenOptions::new().write(true).open(&path).is_ok() {
+        println!("skipped: this user may write everything");
+        return;
+    }
+    let run = pstkit(["repair", "-y", "--in-place", path.to_str().unwrap()]);
+    assert_eq!(run.status, 8);
+    assert!(run.err.contains("may not be written"), "{}", run.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_without_room_is_told_and_leaves_nothing() {
+    let (dir, path) = wrong_checksum();
+    let before = std::fs::read(&path).unwrap();
+    let (p, out) = (path.to_str().unwrap(), dir.path().join("out.pst"));
+    let bin = env!("CARGO_BIN_EXE_pstkit");
+    for args in [format!("-o {}", out.display()), "--in-place".to_owned()] {
+        let script = format!("trap '' XFSZ; ulimit -f 100; exec {bin} repair -y {p} {args}");
+        let run = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(run.status.code(), Some(8), "{args}: {run:?}");
+        assert!(std::fs::read(&path).unwrap() == before || args == "--in-place");
+        assert!(!out.exists());
+        let undo = dir.path().join("broken.pst.undo");
+        if undo.exists() {
+            // nothing but the room behind its end was written to
+            assert_eq!(pstkit(["undo", undo.to_str().unwrap()]).status, 0);
+        }
+        assert!(std::fs::read(&path).unwrap() == before);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{args}");
+    }
+    let nowhere = dir.path().join("none/out.pst");
+    let run = pstkit(["repair", "-y", p, "-o", nowhere.to_str().unwrap()]);
+    assert!(run.status == 8 && run.err.contains("none/out.pst"), "{run:?}");
+}
+
+#[test]
+fn an_undo_file_is_neither_overwritten_nor_applied_to_a_file_that_was_used_since() {
+    let (dir, path) = wrong_checksum();
+    let before = std::fs::read(&path).unwrap();
+    let (p, undo) = (path.to_str().unwrap(), dir.path().join("broken.pst.undo"));
+    let u = undo.to_str().unwrap();
+    assert_eq!(pstkit(["repair", "-y", "--in-place", p]).status, 1);
+    let (fixed, kept) = (std::fs::read(&path).unwrap(), std::fs::read(&undo).unwrap());
+    // nothing to be done is done all the same
+    assert_eq!(pstkit(["repair", "-y", "--in-place", p]).status, 0);
+    let mut used = fixed;
+    used[4] ^= 1;
+    std::fs::write(&path, &used).unwrap();
+    let run = pstkit(["repair", "-y", "--in-place", p]);
+    assert!(run.status == 16 && run.err.contains("exists from an earlier repair"), "{run:?}");
+    assert!(std::fs::read(&undo).unwrap() == kept);
+    let run = pstkit(["undo", u]);
+    assert!(run.status == 16 && run.err.contains("changed since") && run.err.contains("--force"), "{run:?}");
+    assert!(std::fs::read(&path).unwrap() == used);
+    assert_eq!(pstkit(["undo", "--force", u]).status, 0);
+    assert!(std::fs::read(&path).unwrap() == before && !undo.exists());
+    assert_eq!(pstkit(["undo", u]).status, 8, "there is none any more");
+    // an undo file that is damaged changes nothing
+    std::fs::write(&undo, &kept[..kept.len() - 1]).unwrap();
+    assert_eq!(pstkit(["undo", u]).status, 16);
+    assert!(std::fs::read(&path).unwrap() == before);
+}
+
+#[test]
+fn actions_are_listed_with_what_they_cost_and_chosen_by_their_ids() {
+    let mut bytes = pstkit::testkit::tiny(VARIETIES[0], 7).unwrap();
+    let pst = pstkit::Pst::from_bytes(bytes.clone()).unwrap();
+    let node = pst.ndb().index().nodes().iter().find(|n| n.nid.nid_type() == pstkit::NidType::NORMAL_MESSAGE).unwrap();
+    let block = *pst.ndb().index().block(node.data.masked()).unwrap();
+    bytes[block.ib.0 as usize..block.ib.0 as usize + usize::from(block.cb)].fill(0x5A);
+    bytes[4] ^= 0x5A;
+    let (dir, path) = file("two.pst", &bytes);
+    let (p, out) = (path.to_str().unwrap(), dir.path().join("out.pst"));
+    let o = out.to_str().unwrap();
+    let v = pstkit(["repair", "-n", "--json", p]).json();
+    let actions = v["plan"]["actions"].as_array().unwrap();
+    let ids: Vec<&str> = actions.iter().map(|a| a["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["rewrite-header", "rewrite-block/lossy"]);
+    assert_eq!(actions[0]["may_lose"], "nothing");
+    assert_eq!(actions[1]["lossless"], false);
+    assert_eq!(actions[1]["places"][0]["at"]["nid"], format!("{:#x}", node.nid.0));
+    let text = pstkit(["repair", p]).out;
+    assert!(text.contains("rewrite-block/lossy") && text.contains("may lose: what is damaged"), "{text}");
+
+    // -p, and the lossy action left out by name, come to the same: the message stays as it is
+    let codes = |path: &str| -> Vec<String> {
+        let v = pstkit(["check", "--json", path]).json();
+        v["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap().to_owned()).collect()
+    };
+    for args in [&["-p"][..], &["-y", "--skip", "rewrite-block"], &["-y", "--only", "rewrite-header"]] {
+        let run = pstkit([&["repair"], args, &[p, "-o", o, "--force"]].concat());
+        assert_eq!(run.status & 4, 4, "{run:?}");
+        assert!(run.out.contains("[left out]"), "{}", run.out);
+        assert_eq!(codes(o), ["PST-D001"], "{args:?}");
+    }
+    assert_eq!(pstkit(["repair", "-y", p, "-o", o, "--force"]).status, 65);
+    assert!(codes(o).is_empty());
+    for wrong in ["nonsense", "reset-index"] {
+        let run = pstkit(["repair", "-y", "--skip", wrong, p, "-o", o, "--force"]);
+        assert!(run.status == 16 && run.err.contains("rewrite-header, rewrite-block/lossy"), "{run:?}");
+    }
+}
+
+#[test]
+fn what_only_a_broken_ost_has_can_be_saved_too() {
+    let Some(path) = real("npm__pst-extractor/pstextractortest@outlook.com.ost") else { return };
+    let mut bytes = std::fs::read(&path).unwrap();
+    let header = pstkit::format::header::Header::decode(&bytes, &mut Vec::new()).unwrap();
+    for root in [header.root.nbt.ib.0, header.root.bbt.ib.0] {
+        bytes[root as usize..root as usize + 4096].fill(0xA5);
+    }
+    let (dir, broken) = file("broken.ost", &bytes);
+    let items = |p: &Path| pstkit(["repair", "--json", p.to_str().unwrap()]).json()["local_only"]["items"].as_array().unwrap().len();
+    assert!(items(&broken) >= items(&path) && items(&path) > 0);
+    let run = pstkit(["repair", broken.to_str().unwrap()]);
+    let first = run.out.lines().next().unwrap();
+    assert!(first.contains("is an offline cache"), "what would be lost is told first: {first}");
+    let out = dir.path().join("local.pst");
+    let o = out.to_str().unwrap();
+    let run = pstkit(["convert", "--to", "unicode", "--local-only", broken.to_str().unwrap(), "-o", o]);
+    assert_eq!(run.status & !(64 | 4), 0, "{run:?}");
+    assert_eq!(pstkit(["items", "--jsonl", o]).lines().len(), items(&broken));
+    assert_eq!(pstkit(["check", o]).status, 0);
+}
