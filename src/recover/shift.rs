@@ -465,7 +465,7 @@ mod tests {
 
     #[test]
     fn twins_are_found_wherever_they_stand() {
-        let mut bytes = vec![0x81u8, 0x82].repeat(300);
+        let mut bytes = [0x81u8, 0x82].repeat(300);
         assert_eq!(twins(&bytes).count(), 0);
         for at in [0, 62, 63, 64, 127, 500, 598] {
             bytes[at + 1] = bytes[at];
