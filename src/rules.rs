@@ -356,7 +356,7 @@ rules! {
     MAP_PADDING "PST-A015" "map-padding" Allocation Notice RebuildMaps safe keeps "the padding at the beginning of an ANSI map page is not zero" "2.2.2.7.2" - "No effect is known.";
     PMAP_BITS "PST-A016" "pmap-bits" Allocation Notice RebuildMaps safe keeps "a page map marks a page as free that is in use" "2.2.2.7.3" - "Outlook 2003 and older could hand out the page a second time; later versions do not look at it.";
     // Block B-tree (and pages of both trees)
-    PAGE_TYPE "PST-B001" "page-type" BlockTree Error RebuildTree safe keeps "a B-tree page does not have the type it must have" "2.2.2.7.1" "Invalid BBT page (bid={}, ib={})" "The folders, messages or blocks that the page listed are out of reach until the tree is built again.";
+    PAGE_TYPE "PST-B001" "page-type" BlockTree Error RebuildTree safe keeps "a B-tree page does not have the type it must have" "2.2.2.7.1" "Invalid BBT page (bid={}, ib={}): page type mismatch (read {}, expected {})" "The folders, messages or blocks that the page listed are out of reach until the tree is built again.";
     KEY_MIN "PST-B002" "key-min-mismatch" BlockTree Error RebuildTree safe keeps "a B-tree entry's key differs from the first key of its child page" "2.2.2.7.7.2" "btkeyMin mismatch (read {}, parent {})" "Look-ups may miss entries; the entries are all there.";
     KEY_ORDER "PST-B003" "key-order" BlockTree Error RebuildTree safe keeps "the keys of a B-tree are not strictly ascending" "2.2.2.7.7" - "Look-ups may miss entries; the entries are all there.";
     DUPLICATE_BID "PST-B004" "duplicate-bid" BlockTree Error RebuildTree safe loses "a block id stands twice in the block B-tree" "2.2.2.7.7.3" - "The entry whose block agrees is kept.";
@@ -508,7 +508,7 @@ rules! {
     RTF_UNDECODABLE "PST-M009" "body-undecodable" Message Error None ask keeps "a message's compressed body cannot be decoded whole" "2.4.5" - "Part of the text is lost; the other forms of the body may have it.";
     SUBJECT_PREFIX "PST-M010" "subject-prefix" Message Notice SetProperty safe keeps "a subject's prefix is longer than the subject" "2.5.3.1.1.1" - "The subject may be shown wrongly.";
     MESSAGE_EMBEDDED_ROW "PST-M011" "message-elsewhere" Message Error RebuildTable safe keeps "a row of a contents table stands for a message of another folder" "2.4.5.2" "Contents Table for {}, sub-object not found, RowID={}" "The message is shown twice; its own folder keeps it.";
-    RTF_CHECKSUM "PST-M012" "rtf-checksum" Message Notice None ask keeps "the checksum inside a message's compressed body differs from its bytes" "2.4.5" - "The body decodes to its end; some programs write no right checksum.";
+    RTF_SIZE "PST-M012" "rtf-size" Message Notice None ask keeps "a size noted inside a message's compressed body is not that of its bytes" "2.4.5" - "The body decodes to its end and its checksum holds: nothing is lost. Outlook and other programs write sizes that are a little off.";
     // Recipients and attachments
     RECIPIENT_ROW "PST-R001" "recipient-table" Recipient Warning SetProperty ask keeps "a recipient is of no known type" "2.4.5.3" - "The recipient is shown as an ordinary one.";
     ATTACH_SIZE "PST-R002" "attach-size" Recipient Warning SetProperty safe keeps "an attachment's size is missing or differs from its properties" "2.4.6.1.1" "Attachment (nid={}) missing or invalid PR_ATTACH_SIZE" "Only the size shown is wrong.";

@@ -280,14 +280,11 @@ fn has_messages(kind: Option<FileKind>) -> bool {
 
 /// What is wrong with a compressed body: the rule, and the reason in words.
 fn rtf_problem(bytes: &[u8], limits: &Limits) -> Result<(), (&'static rules::Rule, String)> {
-    use crate::messaging::rtf::RtfProblem;
     let limit = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
     let d = crate::messaging::rtf::decompress(bytes, limit).map_err(|e| (&rules::RTF_UNDECODABLE, e.to_string()))?;
-    // Numbers that are off beside a text that came out whole are not damage to the text.
-    let harmless = |p: &&RtfProblem| matches!(p, RtfProblem::Crc { .. } | RtfProblem::Surplus(_));
-    match (d.problems.iter().find(|p| !harmless(p)), d.problems.first()) {
+    match (d.problems.iter().find(|p| !p.is_harmless()), d.problems.first()) {
         (Some(p), _) => Err((&rules::RTF_UNDECODABLE, p.to_string())),
-        (None, Some(p)) => Err((&rules::RTF_CHECKSUM, p.to_string())),
+        (None, Some(p)) => Err((&rules::RTF_SIZE, p.to_string())),
         (None, None) => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use super::html;
 use super::object::{Properties, State};
 use super::open::Pst;
 use super::recipient::{Recipient, RecipientType};
-use super::rtf::{self, Decompressed, RtfProblem};
+use super::rtf::{self, Decompressed};
 use super::rtf_text::{BodyKind, de_encapsulate};
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Loss};
@@ -15,7 +15,7 @@ use crate::format::tags;
 use crate::format::types::FileTime;
 use crate::ltp::{PropValue, Row, TableContext};
 use crate::ndb::Node;
-use crate::rules::{self, Severity};
+use crate::rules;
 use bitflags::bitflags;
 
 bitflags! {
@@ -253,11 +253,10 @@ impl<'a> Message<'a> {
         Ok(match rtf::decompress(&stored, limit) {
             Ok(Decompressed { data, problems }) => {
                 // Outlook writes sizes that are a little off; where the checksum holds, the body is whole.
-                let whole =
-                    problems.iter().all(|p| matches!(p, RtfProblem::RawSize { .. } | RtfProblem::Surplus(_) | RtfProblem::BadCompSize(_)));
-                if let Some(problem) = problems.first() {
-                    let finding = broken(problem.to_string());
-                    let finding = if whole { finding.severity(Severity::Notice).loss(Loss::None) } else { finding };
+                let worst = problems.iter().find(|p| !p.is_harmless());
+                if let Some(problem) = worst.or(problems.first()) {
+                    let size = |why| Finding::new(&rules::RTF_SIZE, at).actual(why);
+                    let finding = if worst.is_some() { broken(problem.to_string()) } else { size(problem.to_string()) };
                     self.properties.tolerate(|sink| sink.report(finding))?;
                 }
                 Some(data)

@@ -104,6 +104,14 @@ pub enum RtfProblem {
     Limit(u64),
 }
 
+impl RtfProblem {
+    /// Whether the text is whole all the same: sizes are off in files that Outlook wrote, too, and the checksum tells of damage.
+    #[must_use]
+    pub const fn is_harmless(&self) -> bool {
+        matches!(self, Self::RawSize { .. } | Self::Surplus(_) | Self::BadCompSize(_))
+    }
+}
+
 /// What [`decompress`] could read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decompressed {

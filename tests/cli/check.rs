@@ -126,3 +126,24 @@ fn a_rule_is_explained_by_code_short_code_and_name() {
     }
     assert_eq!(pstkit(["explain"]).status, 16);
 }
+
+#[test]
+fn scanpst_wording_tells_the_trees_apart() {
+    use pstkit::finding::Ignore;
+    use pstkit::format::{header::Header, page::PageType};
+    let Some(path) = real("libyal__testdata/outlook.pst") else { return };
+    let bytes = std::fs::read(path).unwrap();
+    let header = Header::decode(&bytes, &mut Ignore).unwrap();
+    let ndb = pstkit::ndb::Ndb::new(std::sync::Arc::new(bytes.clone()), header, pstkit::limits::Limits::default());
+    for (tree, word) in [(PageType::NBT, "NBT"), (PageType::BBT, "BBT")] {
+        let page = ndb.index().pages(tree).find(|p| p.level == 0).unwrap().bref;
+        let mut damaged = bytes.clone();
+        damaged[page.ib.0 as usize..][..512].fill(0);
+        let (_dir, path) = file("damaged.pst", &damaged);
+        let out = pstkit(["check", "--format", "scanpst", path.to_str().unwrap()]).out;
+        let line = format!("!!Invalid {word} page (bid={:X}, ib={}):\n    page type mismatch (read 0, expected ", page.bid.0, page.ib.0);
+        let phase = format!("**Attempting to validate {word}\n");
+        assert!(out.contains(&line), "no {line} in\n{out}");
+        assert!(out.find(&phase) < out.find(&line), "{out}");
+    }
+}

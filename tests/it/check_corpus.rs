@@ -1,7 +1,7 @@
 //! The check on real files.
 
 use crate::corpus;
-use pstkit::check::{CheckOptions, Report, Verdict, check};
+use pstkit::check::{CheckOptions, Level, Report, Verdict, check};
 use pstkit::rules::Severity;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +32,9 @@ fn files_that_outlook_wrote_are_healthy() {
         assert_eq!(Some(r.items.folders.ok as usize), f.folders.zip(f.search_folders).map(|(a, b)| a + b), "{}", f.file);
         assert_eq!(Some(r.items.messages.ok as usize), f.messages.zip(f.associated).map(|(a, b)| a + b), "{}", f.file);
         assert_eq!(r.exit_status(Severity::Error), 0, "{}", f.file);
+        // values and bodies, too
+        let deep = report(&f.path, &CheckOptions::level(Level::Deep));
+        assert!(deep.is_healthy() && deep.exit_status(Severity::Error) == 0, "{}: {}", f.file, deep.summary());
     }
 }
 

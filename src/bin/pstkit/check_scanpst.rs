@@ -25,7 +25,7 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, report: &Report) -> io::R
     writeln!(out, "File: {}", path.display())?;
     for (depth, title, layers) in PHASES {
         writeln!(out, "{:1$}**{title}", "", depth.saturating_mul(2))?;
-        for f in report.findings.iter().filter(|f| layers.contains(&f.rule.layer)) {
+        for f in report.findings.iter().filter(|f| layers.contains(&layer(f))) {
             let mark = match f.severity {
                 Severity::Fatal | Severity::Error => "!!",
                 Severity::Warning => "??",
@@ -61,6 +61,11 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, report: &Report) -> io::R
         Verdict::Unsupported => "The file cannot be checked.",
     };
     writeln!(out, "{verdict}")
+}
+
+/// The layer in whose phase a finding is told: rules of pages are the same for both trees.
+fn layer(f: &Finding) -> Layer {
+    if f.subject.as_deref() == Some("NBT page") { Layer::NodeTree } else { f.rule.layer }
 }
 
 /// Ids without prefix, in capitals, checksums and signatures in full width; counts as they are.
