@@ -4,6 +4,8 @@
 //! the file's own pages and blocks decide: the layout under which most of their trailers agree ([MS-PST] 2.2.2.7.1, 2.2.2.8.1), and the
 //! encoding under which blocks begin with the head of a heap ([MS-PST] 2.3.1.2: byte 2 is 0xEC).
 
+use super::blocks::leaf_entries;
+use super::freed::FreeSpace;
 use super::shift::{Moved, Piece, locate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Ignore, Location, Sink};
@@ -12,17 +14,22 @@ use crate::format::crypt::CryptMethod;
 use crate::format::header::{FileKind, HEADER_MAX, Header, MAGIC};
 use crate::format::ids::{Bid, Bref, Ib};
 use crate::format::layout::Layout;
-use crate::format::page::{PageTrailer, PageType};
+use crate::format::page::{BbtEntry, BtPage, NbtEntry, PageTrailer, PageType, TreeEntry};
 use crate::io::ReadAt;
 use crate::limits::Limits;
 use crate::monitor::Monitor;
 use crate::ndb::Ndb;
-use crate::ndb::scan::{Scan, scan};
+use crate::ndb::btree::walk;
+use crate::ndb::scan::{FoundPage, Scan, scan};
 use crate::rules;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Blocks that are test-decoded to tell the encoding.
 const SAMPLE: usize = 20_000;
+
+/// Pages that are tried as the root of a tree.
+const ROOTS: usize = 4;
 
 /// What a file is, and its source with everything in its place.
 #[derive(Debug)]
@@ -173,9 +180,50 @@ fn settle(
         header.version_client = kind.client_version();
     }
     raise_counters(&mut header, &found, ndb.len());
+    header.root.nbt = settle_root::<NbtEntry>(&ndb, &found, header.root.nbt);
+    header.root.bbt = settle_root::<BbtEntry>(&ndb, &found, header.root.bbt);
     let roots = root_pages(ndb.source(), &header) > 0;
     let ndb = Ndb::new(Arc::clone(ndb.source()), header, *ndb.limits());
     Ok(Detected { ndb, scan: found, moved, roots })
+}
+
+/// The root of a tree: where the header says, if a page with the id that it says is there; else where it is found. Another page of the tree
+/// in that place is none: the header is another file's, or another state's.
+fn settle_root<E: TreeEntry>(ndb: &Ndb, found: &Scan, named: Bref) -> Bref {
+    let there = found.pages.iter().find(|p| p.ib == named.ib && p.page_type == E::PAGE_TYPE);
+    match there {
+        Some(p) if p.bid == named.bid => named,
+        Some(_) => find_root::<E>(ndb, found, Bref::default()).unwrap_or(Bref { ib: Ib(0), ..named }),
+        None => find_root::<E>(ndb, found, named).unwrap_or(named),
+    }
+}
+
+/// The root of a tree that the header does not lead to: the newest page from which a whole tree is reached. Pages are written anew with
+/// each change, up to the root, so a root that leaves out a newer page is an older one's, and so is one that is older than the one that
+/// the header names; one that leaves out keys is no root. Only the allocation maps tell that no newer page was lost.
+fn find_root<E: TreeEntry>(ndb: &Ndb, found: &Scan, named: Bref) -> Option<Bref> {
+    let layout = ndb.layout();
+    let space = FreeSpace::read(ndb, found);
+    let pages: Vec<_> = found.pages.iter().filter(|p| p.page_type == E::PAGE_TYPE).collect();
+    let level = |ib: Ib| {
+        let bytes = ndb.bytes(ib.0, layout.page_size).ok()?;
+        BtPage::decode(layout, &bytes, ib, E::PAGE_TYPE, &mut Ignore).ok()?.map(|p| p.level)
+    };
+    let mut likely: Vec<_> = pages.iter().filter(|p| p.bid >= named.bid && space.page(p) == Some(false)).collect();
+    likely.sort_by_key(|p| std::cmp::Reverse((level(p.ib), p.bid)));
+    likely.into_iter().take(ROOTS).find_map(|p| {
+        let root = Bref { bid: p.bid, ib: p.ib };
+        let tree = walk::<E>(ndb, root, &mut Ignore).ok()?;
+        let reached: HashSet<Ib> = tree.pages.iter().map(|p| p.bref.ib).collect();
+        let (first, last) = (tree.entries.first()?.key(), tree.entries.last()?.key());
+        // what it does not reach is older, and of keys that it has a newer page for
+        let is_older = |o: &FoundPage| {
+            let keys = leaf_entries::<E>(ndb, o.ib);
+            o.bid < root.bid && keys.iter().all(|e| (first..=last).contains(&e.key()))
+        };
+        let others = pages.iter().filter(|o| space.page(o) != Some(true) && !reached.contains(&o.ib));
+        (tree.lost.is_empty() && tree.ordered && others.into_iter().all(|o| is_older(o))).then_some(root)
+    })
 }
 
 /// Sizes and counters that cannot be below what the file holds.

@@ -45,7 +45,7 @@ impl Kind {
     }
 
     /// Whether a row's id can be that of an object of such a table.
-    fn lists(self, id: Nid) -> bool {
+    pub(super) fn lists(self, id: Nid) -> bool {
         match self {
             Self::Hierarchy => id.is_folder(),
             Self::Contents => id.nid_type() == NidType::NORMAL_MESSAGE,

@@ -3,14 +3,21 @@
 //!
 //! A map is believed where its page is whole, marks itself, and marks something of what stands in its section; and never where the
 //! header says that the maps are not valid. Objects newer than everything that the maps mark may have been written after the maps.
+//!
+//! The other way round, space that is marked and holds nothing recognisable is a loss, though nothing names what was there ([`unexplained`]).
 
+use super::blocks::for_each_reference;
+use super::detect::Detected;
+use super::salvage::Salvage;
 use crate::format::bytes::{index, wide};
-use crate::format::ids::Ib;
+use crate::format::ids::{Bid, Ib};
 use crate::format::layout::Layout;
 use crate::format::maps::bitmap;
 use crate::format::page::{BbtEntry, PageTrailer, PageType};
 use crate::ndb::Ndb;
 use crate::ndb::scan::{FoundPage, Scan};
+use crate::ndb::space::SpaceMap;
+use std::collections::HashSet;
 
 /// The allocation maps that can be believed.
 #[derive(Debug)]
@@ -92,4 +99,85 @@ impl FreeSpace {
         let is_free = !self.marks(block.ib.0, block.size_on_disk(self.layout))?;
         (!is_free || block.bid.0 < self.newest_block).then_some(is_free)
     }
+}
+
+/// Bytes that were in use and hold nothing recognisable, in a file whose nodes are not all there: nothing says what was in them. Where
+/// the block B-tree is whole, it tells; else the allocation maps do.
+///
+/// Where the map of a section is lost as well, what directly follows it counts up to the first thing that is left, if there is any.
+/// Tree pages are no content, so as many as the trees must have had are taken off.
+pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> u64 {
+    let (ndb, layout) = (&detected.ndb, detected.ndb.layout());
+    let facts = &s.ndb.index().facts;
+    if s.lost_nodes.is_empty() {
+        return 0;
+    }
+    let whole_bbt = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
+    if whole_bbt || ndb.header().root.amap_valid == 0 {
+        return nobodys(s);
+    }
+    let space = FreeSpace::read(ndb, &detected.scan);
+    let mut explained = SpaceMap::new(layout, ndb.len());
+    let pages = detected.scan.pages.iter().map(|p| p.ib);
+    let lost = facts.nbt_lost.iter().chain(&facts.bbt_lost).map(|l| l.bref.ib);
+    let reached = facts.pages.iter().map(|p| p.bref.ib);
+    for ib in pages.chain(lost).chain(reached).filter(|ib| ib.0 >= layout.amap_first && ib.0 < ndb.len()) {
+        explained.mark(ib.0, layout.page());
+    }
+    let blocks = s.ndb.index().blocks().iter().chain(&s.others).chain(&s.lost_blocks);
+    for b in blocks.filter(|b| b.ib.0 >= layout.amap_first && b.ib.0 < ndb.len()) {
+        explained.mark(b.ib.0, b.size_on_disk(layout));
+    }
+    // the pages that trees of so many entries had at most, a quarter full, less those that are there
+    let leaves = |n: usize, entry: usize| n.checked_div((layout.bt_meta / entry.max(1) / 4).max(1)).unwrap_or(0).saturating_add(1);
+    let (n, b) = (s.ndb.index().nodes().len(), s.ndb.index().blocks().len());
+    let most = leaves(n, layout.nbt_entry).saturating_add(leaves(b, layout.bbt_entry)).saturating_add(8);
+    let current = detected.scan.pages.iter().filter(|p| space.page(p) == Some(false)).count();
+    let budget = wide(most.saturating_sub(current)).saturating_mul(layout.page());
+
+    let (mut bytes, mut pages) = (0u64, 0u64);
+    let end = ndb.len().checked_div(layout.slot).unwrap_or(0).saturating_mul(layout.slot);
+    for j in 0..layout.amap_count(ndb.len()) {
+        let first = layout.amap_at(j).saturating_add(layout.map_pages(j).saturating_mul(layout.page()));
+        let last = layout.amap_at(j.saturating_add(1)).min(end);
+        let has_map = space.sections.get(index(j)).is_some_and(Option::is_some);
+        let mut at = first;
+        let mut run = 0u64;
+        while at <= last {
+            let is_lost =
+                at < last && !explained.any(at, layout.slot) && (if has_map { space.marks(at, layout.slot) == Some(true) } else { true });
+            if is_lost {
+                run = run.saturating_add(layout.slot);
+            } else if run > 0 {
+                // whole pages in it may have been tree pages
+                let start = at.saturating_sub(run);
+                let aligned = start.next_multiple_of(layout.page());
+                let whole = at.saturating_sub(aligned).checked_div(layout.page()).unwrap_or(0).saturating_mul(layout.page());
+                if has_map || at < last {
+                    pages = pages.saturating_add(whole);
+                    bytes = bytes.saturating_add(run.saturating_sub(whole));
+                }
+                run = 0;
+            }
+            if !is_lost && !has_map {
+                break;
+            }
+            at = at.saturating_add(layout.slot);
+        }
+    }
+    bytes.saturating_add(pages.saturating_sub(budget)).saturating_add(nobodys(s))
+}
+
+/// Bytes of damaged and lost blocks that nothing refers to, where the nodes are not whole: they were somebody's.
+fn nobodys(s: &Salvage) -> u64 {
+    let ndb = &s.ndb;
+    let older = s.older.iter().map(|o| &o.entry);
+    let mut referred: HashSet<Bid> = ndb.index().nodes().iter().chain(older).flat_map(|n| [n.data.masked(), n.sub.masked()]).collect();
+    for b in ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
+        for_each_reference(ndb, b, &mut |bid| {
+            referred.insert(bid.masked());
+        });
+    }
+    let damaged = s.damaged.iter().filter_map(|bid| ndb.find_block(*bid)).chain(&s.lost_blocks);
+    damaged.filter(|b| !referred.contains(&b.bid.masked()) && !s.freed.contains(&b.bid)).map(|b| u64::from(b.cb)).sum()
 }

@@ -10,6 +10,7 @@
 
 use super::evidence::{Kind, Table, current, find_associated_owners, find_owners, folder_rows, orphaned};
 use super::orphans::{Object, Shape, Values, find, likeness, number, object, pair};
+use super::parents::settle_parents;
 use super::salvage::Salvage;
 use super::{OlderNode, Origin};
 use crate::error::Result;
@@ -66,6 +67,10 @@ const LIKE: i32 = 6;
 pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     let mut out = Links::default();
     if s.lost_nodes.is_empty() {
+        let mut nodes: HashMap<Nid, NbtEntry> = s.ndb.index().nodes().iter().map(|n| (n.nid, *n)).collect();
+        if settle_parents(&s.ndb, &mut nodes, monitor)? > 0 {
+            replace_nodes(s, nodes);
+        }
         return Ok(out);
     }
     let mut tables = current(s, monitor)?;
@@ -143,11 +148,15 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
         }
     }
     link_messages(s, &tables, &orphans.objects, &pairs, &mut nodes, &mut used, &mut out);
+    settle_parents(&s.ndb, &mut nodes, monitor)?;
+    replace_nodes(s, nodes);
+    Ok(out)
+}
 
+fn replace_nodes(s: &mut Salvage, nodes: HashMap<Nid, NbtEntry>) {
     let facts = s.ndb.index().facts.clone();
     let blocks = s.ndb.index().blocks().to_vec();
     s.ndb = s.ndb.with_index(Index::new(nodes.into_values().collect(), blocks, facts));
-    Ok(out)
 }
 
 /// Looks again at the nodes that an older generation gave: one whose folder's current table does not list it was deleted, and one

@@ -12,6 +12,7 @@ mod freed;
 pub mod link;
 pub mod nodes;
 mod orphans;
+mod parents;
 pub mod salvage;
 pub mod shift;
 
@@ -95,6 +96,8 @@ pub struct Salvaged {
     pub moved: Option<Vec<shift::Piece>>,
     /// Whether the header's roots lead to pages.
     pub roots: bool,
+    /// Bytes that were in use and hold nothing recognisable: something was in them, and nothing says what.
+    pub unexplained: u64,
 }
 
 /// Opens a file: plainly where its header and both trees are whole, else by salvage.
@@ -111,8 +114,9 @@ pub fn open(source: Arc<dyn ReadAt>, options: &Options, monitor: &dyn Monitor) -
     let detected = detect(&source, options.limits, &mut problems, monitor)?;
     let mut facts = salvage(&detected, &mut problems, monitor)?;
     let links = link::link(&mut facts, monitor)?;
+    let unexplained = freed::unexplained(&detected, &facts);
     let ndb = facts.ndb.with_index(facts.ndb.index().clone());
-    let salvage = Some(Box::new(Salvaged { facts, links, moved: detected.moved, roots: detected.roots }));
+    let salvage = Some(Box::new(Salvaged { facts, links, moved: detected.moved, roots: detected.roots, unexplained }));
     Ok(Recovered { ndb, problems: problems.out, salvage })
 }
 

@@ -54,6 +54,8 @@ pub struct Account {
     pub partial: Vec<u32>,
     /// Bytes that the file has lost at its end, where the trees are not whole either: nothing says what was in them.
     pub missing_bytes: u64,
+    /// Bytes that were in use and hold nothing recognisable, where the trees are not whole either: nothing says what was in them.
+    pub unexplained_bytes: u64,
     /// Objects that are under Lost and Found now.
     pub rehomed: u64,
     /// Values that are not whole.
@@ -68,5 +70,6 @@ impl Account {
         [self.folders, self.messages, self.associated, self.attachments].iter().any(|c| c.lost > 0 || c.partial > 0)
             || !self.lost.is_empty()
             || self.missing_bytes > 0
+            || self.unexplained_bytes > 0
     }
 }

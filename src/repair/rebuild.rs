@@ -76,7 +76,11 @@ pub(super) fn write_whole(source: &Arc<dyn ReadAt>, target: &dyn Storage, plan: 
     let whole = plan.before.items.complete && plan.before.findings.iter().all(beneath);
     let options = if whole { recover::Options::default() } else { thorough() };
     let recovered = recover::open(Arc::clone(source), &options, monitor)?;
-    let mut account = Account { missing_bytes: missing_bytes(&plan.before), ..Account::default() };
+    let unexplained_bytes = recovered.salvage.as_ref().map_or(0, |s| s.unexplained);
+    // a header that was not believed tells nothing of the length, and what is missing in the middle is not missing at the end
+    let cut = recovered.ndb.header().root.file_eof.0.saturating_sub(recovered.ndb.len());
+    let missing_bytes = missing_bytes(&plan.before).min(cut);
+    let mut account = Account { missing_bytes, unexplained_bytes, ..Account::default() };
     let consent = plan.actions.iter().any(|a| a.needs_consent && a.selected);
     let (pst, unnamed) = readable(&recovered, consent, &mut account);
     let copying = CopyOptions { mend: policy.notices, ..CopyOptions::same(&pst) };

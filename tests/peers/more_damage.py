@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator
 
-from ndb import ANSI, BBT, NBT, Ndb
+from ndb import ANSI, BBT, NBT, UNICODE, UNICODE4K, Ndb
 
 Segment = tuple[int, int, int]
 
@@ -269,6 +269,356 @@ def internal_zero(ndb: Ndb, rng: random.Random, btype: int) -> Damaged:
     block = ndb.blocks[rng.choice(blocks)]
     data[block.ib : block.ib + block.size] = bytes(block.size)
     return done(data, f"block {block.bid:#x} at {block.ib:#x}")
+
+
+# --- structures that lie: the checksums are right, what they say is not ----------------------------------------------
+
+
+def seal_page(data: bytearray, ndb: Ndb, ib: int) -> None:
+    layout = ndb.layout
+    body = layout.page - {ANSI: 12, UNICODE: 16, UNICODE4K: 24}[layout]
+    struct.pack_into("<I", data, ib + body + (8 if layout is ANSI else 4), crc(bytes(data[ib : ib + body])))
+
+
+def seal_block(data: bytearray, ndb: Ndb, block) -> None:
+    layout = ndb.layout
+    trailer = block.ib + block.size - layout.trailer
+    sum_at = trailer + (8 if layout is ANSI else 4)
+    struct.pack_into("<I", data, sum_at, crc(bytes(data[block.ib : block.ib + block.cb])))
+
+
+def leaves(ndb: Ndb, tree: str) -> list[int]:
+    return sorted(ib for ib, (which, level) in ndb.pages.items() if which == tree and level == 0)
+
+
+def entries(data: bytes, ndb: Ndb, ib: int) -> range:
+    """Where the entries of a tree page stand."""
+    count, _, stride, _ = struct.unpack_from(ndb.layout.meta_format, data, ib + ndb.layout.meta)
+    return range(ib, ib + count * stride, stride)
+
+
+def each_entry(ndb: Ndb, tree: str, change: Callable[[bytearray, int], None], pages: list[int] | None = None) -> Damaged:
+    data = copy(ndb)
+    for ib in pages or leaves(ndb, tree):
+        for at in entries(data, ndb, ib):
+            change(data, at)
+        seal_page(data, ndb, ib)
+    return done(data, f"{len(pages or leaves(ndb, tree))} leaves")
+
+
+@kind("bbt_refcounts")
+def refcounts(ndb: Ndb, rng: random.Random) -> Damaged:
+    offset = 2 * ndb.layout.id_width + (4 if ndb.layout is UNICODE4K else 2)
+    return each_entry(ndb, BBT, lambda data, at: struct.pack_into("<H", data, at + offset, 77))
+
+
+@kind("bbt_places_lie", part=1)
+@kind("bbt_sizes_lie", part=2)
+def bbt_lies(ndb: Ndb, rng: random.Random, part: int) -> Damaged:
+    """One leaf of the block B-tree tells wrong places or sizes."""
+    width = ndb.layout.id_width
+
+    def change(data: bytearray, at: int) -> None:
+        data[at + part * width] ^= 0x40
+
+    return each_entry(ndb, BBT, change, [rng.choice(leaves(ndb, BBT))])
+
+
+@kind("nbt_parents_lie")
+def parents_lie(ndb: Ndb, rng: random.Random) -> Damaged:
+    offset = 3 * ndb.layout.id_width
+
+    def change(data: bytearray, at: int) -> None:
+        if data[at] & 0x1F == 4:
+            struct.pack_into("<I", data, at + offset, 0x7F_FFE2)
+
+    return each_entry(ndb, NBT, change)
+
+
+@kind("nbt_parents_cycle")
+def parents_cycle(ndb: Ndb, rng: random.Random) -> Damaged:
+    folders = sorted(nid for nid in ndb.nodes if nid & 0x1F == 2 and nid > 0x122)
+    a, b = rng.sample(folders, 2) if len(folders) > 1 else (folders * 2)[:2]
+    offset = 3 * ndb.layout.id_width
+
+    def change(data: bytearray, at: int) -> None:
+        nid = struct.unpack_from("<I", data, at)[0]
+        if nid in (a, b):
+            struct.pack_into("<I", data, at + offset, b if nid == a else a)
+
+    return each_entry(ndb, NBT, change)
+
+
+@kind("nbt_order")
+def nbt_order(ndb: Ndb, rng: random.Random) -> Damaged:
+    data, ib = copy(ndb), rng.choice(leaves(ndb, NBT))
+    places = entries(data, ndb, ib)
+    stored = [bytes(data[at : at + places.step]) for at in places]
+    for at, entry in zip(places, reversed(stored)):
+        data[at : at + places.step] = entry
+    seal_page(data, ndb, ib)
+    return done(data, f"leaf {ib:#x}")
+
+
+@kind("pages_swapped")
+def pages_swapped(ndb: Ndb, rng: random.Random) -> Damaged:
+    data, size = copy(ndb), ndb.layout.page
+    for tree in (NBT, BBT):
+        some = leaves(ndb, tree)
+        if len(some) > 1:
+            a, b = rng.sample(some, 2)
+            data[a : a + size], data[b : b + size] = data[b : b + size], data[a : a + size]
+    return done(data)
+
+
+@kind("page_types_lie")
+def page_types(ndb: Ndb, rng: random.Random) -> Damaged:
+    data, size = copy(ndb), ndb.layout.page
+    ib = rng.choice(leaves(ndb, NBT))
+    at = ib + size - {ANSI: 12, UNICODE: 16, UNICODE4K: 24}[ndb.layout]
+    data[at] = data[at + 1] = 0x80
+    return done(data, f"leaf {ib:#x}")
+
+
+@kind("nbt_leaves_zero", tree=NBT)
+@kind("bbt_leaves_zero", tree=BBT)
+def all_leaves(ndb: Ndb, rng: random.Random, tree: str) -> Damaged:
+    """What is left is older generations."""
+    return wipe_pages(ndb, leaves(ndb, tree), bytes)
+
+
+@kind("half_of_leaves_zero")
+def half_leaves(ndb: Ndb, rng: random.Random) -> Damaged:
+    some = leaves(ndb, NBT) + leaves(ndb, BBT)
+    return wipe_pages(ndb, rng.sample(some, (len(some) + 1) // 2), bytes)
+
+
+@kind("xblocks_lie", btype=1)
+@kind("slblocks_lie", btype=2)
+def internal_lie(ndb: Ndb, rng: random.Random, btype: int) -> Damaged:
+    """Counts and totals of a tenth of the internal blocks are wrong."""
+    data = copy(ndb)
+    some = sorted(b.bid for b in ndb.blocks.values() if b.bid & 2 and b.cb == b.inflated and ndb.internal(b)[0] == btype)
+    chosen = rng.sample(some, -(-len(some) // 10))
+    for bid in chosen:
+        block = ndb.blocks[bid]
+        struct.pack_into("<HI", data, block.ib + 2, rng.randrange(1, 4000), rng.randrange(1 << 32))
+        seal_block(data, ndb, block)
+    return done(data, f"{len(chosen)} blocks")
+
+
+@kind("heap_heads_lie", offset=0)
+@kind("heap_clients_lie", offset=3)
+def heaps_lie(ndb: Ndb, rng: random.Random, offset: int) -> Damaged:
+    """The place of the page map, or the client's signature, of a twentieth of the heaps of messages."""
+    data, nodes = copy(ndb), [node for node in ndb.nodes.values() if node.kind in (2, 4, 0xD, 0xE) and node.data]
+    chosen = rng.sample(nodes, -(-len(nodes) // 20))
+    for node in chosen:
+        block = ndb.blocks.get(node.data)
+        if block is not None and not block.bid & 2 and block.cb == block.inflated:
+            data[block.ib + offset] ^= 0x15
+            seal_block(data, ndb, block)
+    return done(data, f"{len(chosen)} heaps")
+
+
+# --- objects of the store -------------------------------------------------------------------------------------------
+
+
+def wipe_nodes(ndb: Ndb, rng: random.Random, nodes) -> Damaged:
+    """The data of nodes, except what other nodes share."""
+    data, nodes = copy(ndb), list(nodes)
+    chosen = {node.nid for node in nodes}
+    shared = set().union(*(ndb.data_tree(n.data) for n in ndb.nodes.values() if n.nid not in chosen))
+    for bid in set().union(*(ndb.data_tree(node.data) for node in nodes)) - shared if nodes else ():
+        block = ndb.blocks[bid]
+        data[block.ib : block.ib + block.size] = rng.randbytes(block.size)
+    return done(data, f"{len(nodes)} nodes")
+
+
+@kind("hierarchy_tables_lost", types=(0xD,))
+@kind("contents_tables_lost", types=(0xE,))
+@kind("all_tables_lost", types=(0xD, 0xE, 0xF))
+@kind("folders_lost", types=(2,))
+def nodes_lost(ndb: Ndb, rng: random.Random, types: tuple) -> Damaged:
+    return wipe_nodes(ndb, rng, (node for node in ndb.nodes.values() if node.kind in types))
+
+
+@kind("store_lost", nids=(0x21,))
+@kind("names_lost", nids=(0x61,))
+@kind("root_folder_lost", nids=(0x122, 0x12D))
+@kind("top_folder_lost", nids=(0x8022, 0x802D, 0x2142, 0x214D))
+@kind("store_root_names_lost", nids=(0x21, 0x61, 0x122, 0x12D))
+@kind("templates_lost", nids=(0x60D, 0x60E, 0x60F, 0x610, 0x671, 0x692))
+def objects_lost(ndb: Ndb, rng: random.Random, nids: tuple) -> Damaged:
+    return wipe_nodes(ndb, rng, (ndb.nodes[nid] for nid in nids if nid in ndb.nodes))
+
+
+# --- other files, other places --------------------------------------------------------------------------------------
+
+
+def another(ndb: Ndb, rng: random.Random) -> bytes:
+    """A real file of the same layout with other contents, or noise."""
+    corpus = Path(__file__).resolve().parents[3] / "shared/corpus"
+    for path in sorted(corpus.glob("*/*")):
+        data = path.read_bytes() if path.suffix in (".pst", ".ost") else b""
+        if data[8:12] == ndb.bytes[8:12] and data[:4] == b"!BDN" and data != ndb.bytes and data[512:] != ndb.bytes[512:]:
+            return data
+    return rng.randbytes(len(ndb.bytes))
+
+
+@kind("overwritten_by_another")
+def overwritten(ndb: Ndb, rng: random.Random) -> Damaged:
+    data, other, (first, last) = copy(ndb), another(ndb, rng), used(ndb)
+    size = max(512, (last - first) // 8 // 512 * 512)
+    at = rng.randrange(first, last - size) // 512 * 512
+    piece = other[at : at + size] or other[-size:]
+    data[at : at + len(piece)] = piece
+    return done(data, f"{len(piece):#x} at {at:#x}")
+
+
+@kind("header_of_another")
+def header_of_another(ndb: Ndb, rng: random.Random) -> Damaged:
+    data = copy(ndb)
+    data[:564] = another(ndb, rng)[:564]
+    return done(data)
+
+
+@kind("doubled")
+def doubled(ndb: Ndb, rng: random.Random) -> Damaged:
+    return done(copy(ndb) + ndb.bytes)
+
+
+@kind("another_appended")
+def appended(ndb: Ndb, rng: random.Random) -> Damaged:
+    return done(copy(ndb) + another(ndb, rng))
+
+
+@kind("shifted7", count=7)
+@kind("shifted512", count=512)
+@kind("shifted4096", count=4096)
+def shifted(ndb: Ndb, rng: random.Random, count: int) -> Damaged:
+    return done(bytearray(rng.randbytes(count) + ndb.bytes), f"by {count}", [(0, len(ndb.bytes), count)])
+
+
+@kind("tail_half")
+def tail_half(ndb: Ndb, rng: random.Random) -> Damaged:
+    start = middle_of(ndb)
+    return done(bytearray(ndb.bytes[start:]), f"from {start:#x}", [(start, len(ndb.bytes), 0)])
+
+
+def pieces(ndb: Ndb, cuts: list[tuple[int, int, bytes]]) -> Damaged:
+    """Bytes `start..end` of the original replaced by others, for each of the cuts, in order."""
+    made, segments, at = bytearray(), [], 0
+    for start, end, instead in cuts:
+        segments.append((at, start, len(made)))
+        made += ndb.bytes[at:start] + instead
+        at = end
+    segments.append((at, len(ndb.bytes), len(made)))
+    made += ndb.bytes[at:]
+    return done(made, f"{len(cuts)} places", segments)
+
+
+@kind("insert_many")
+def insert_many(ndb: Ndb, rng: random.Random) -> Damaged:
+    places = sorted(rng.sample(range(*used(ndb)), 3))
+    return pieces(ndb, [(at, at, rng.randbytes(rng.choice((1, 64, 100, 512)))) for at in places])
+
+
+@kind("cut_many")
+def cut_many(ndb: Ndb, rng: random.Random) -> Damaged:
+    first, last = used(ndb)
+    places = sorted(first + (last - first) * part // 4 for part in (1, 2, 3))
+    return pieces(ndb, [(at, at + rng.choice((1, 64, 100, 512)), b"") for at in places])
+
+
+@kind("line_ends")
+def line_ends(ndb: Ndb, rng: random.Random) -> Damaged:
+    """A stretch went through a text-mode transfer: 0A became 0D 0A."""
+    start = middle_of(ndb)
+    end = min(start + 16384, used(ndb)[1])
+    places = [at for at in range(start, end) if ndb.bytes[at] == 10]
+    return pieces(ndb, [(at, at, b"\r") for at in places])
+
+
+@kind("truncated_odd_a")
+@kind("truncated_odd_b")
+def truncated_odd(ndb: Ndb, rng: random.Random) -> Damaged:
+    end = rng.randrange(*used(ndb)) | 1
+    return done(copy(ndb)[:end], f"at {end:#x}")
+
+
+# --- media ----------------------------------------------------------------------------------------------------------
+
+
+@kind("sectors_ff", size=512, share=0.01, fill=lambda rng, n: b"\xff" * n)
+@kind("sectors_random", size=512, share=0.02, fill=lambda rng, n: rng.randbytes(n))
+@kind("random4k", size=4096, share=0.05, fill=lambda rng, n: rng.randbytes(n))
+@kind("zero64k_many", size=65536, share=0.2, fill=lambda rng, n: bytes(n))
+def lost_runs(ndb: Ndb, rng: random.Random, size: int, share: float, fill) -> Damaged:
+    data, (_, last) = copy(ndb), used(ndb)
+    places = rng.sample(range(0, last, size), max(1, int(len(range(0, last, size)) * share)))
+    for at in places:
+        data[at : at + size] = fill(rng, len(data[at : at + size]))
+    return done(data, f"{len(places)} of {size}")
+
+
+@kind("bit_flips_many")
+def many_flips(ndb: Ndb, rng: random.Random) -> Damaged:
+    """One bit of ten thousand bytes."""
+    data, (_, last) = copy(ndb), used(ndb)
+    for at in rng.sample(range(last), max(1, last // 10_000)):
+        data[at] ^= 1 << rng.randrange(8)
+    return done(data, f"{last // 10_000} bits")
+
+
+# --- maps and counters ----------------------------------------------------------------------------------------------
+
+
+def map_pages(ndb: Ndb, kind: int) -> list[int]:
+    layout, data = ndb.layout, ndb.bytes
+    body = layout.page - {ANSI: 12, UNICODE: 16, UNICODE4K: 24}[layout]
+    places = range(0, len(data) - layout.page + 1, 512)
+    ident = body + (4 if layout is ANSI else 8)
+    return [at for at in places if data[at + body] == data[at + body + 1] == kind and layout.ident(data, at + ident) == at]
+
+
+@kind("amaps_ones", fill=0xFF)
+@kind("amaps_zeros", fill=0)
+def amaps_lie(ndb: Ndb, rng: random.Random, fill: int) -> Damaged:
+    data, size = copy(ndb), 4072 if ndb.layout is UNICODE4K else 496
+    for at in map_pages(ndb, 0x84):
+        start = at + (4 if ndb.layout is ANSI else 0)
+        data[start : start + size] = bytes([fill]) * size
+        seal_page(data, ndb, at)
+    return done(data)
+
+
+@kind("amaps_and_trees_lost")
+def amaps_and_trees(ndb: Ndb, rng: random.Random) -> Damaged:
+    return wipe_pages(ndb, [*map_pages(ndb, 0x84), *ndb.pages], bytes)
+
+
+@kind("pmaps_lost")
+def pmaps(ndb: Ndb, rng: random.Random) -> Damaged:
+    return wipe_pages(ndb, map_pages(ndb, 0x83), rng.randbytes)
+
+
+@kind("counters_small")
+def counters_small(ndb: Ndb, rng: random.Random) -> Damaged:
+    """The next ids that the header gives out were given out long ago."""
+    data = copy(ndb)
+    if ndb.layout is ANSI:
+        struct.pack_into("<III128x", data, 24, 4, 1, 1)
+    else:
+        struct.pack_into("<QI128x", data, 32, 1, 1)
+        struct.pack_into("<Q", data, 516, 4)
+    return done(sealed(data, ndb))
+
+
+@kind("header_and_leaf_lost")
+def header_and_leaf(ndb: Ndb, rng: random.Random) -> Damaged:
+    made = wipe_pages(ndb, [rng.choice(leaves(ndb, NBT)), rng.choice(leaves(ndb, BBT))], rng.randbytes)
+    return done(bytearray(564) + bytearray(made.data[564:]), made.note)
 
 
 def damages(ndb: Ndb, seed: int, kinds: list[str] | None = None) -> Iterator[Damaged]:

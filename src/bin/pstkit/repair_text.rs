@@ -182,6 +182,10 @@ pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
         let n = render::size(a.missing_bytes);
         writeln!(ctx.out, "  The last {n} of the file are missing, and the trees with them: nothing says what else was there.")?;
     }
+    if a.unexplained_bytes > 0 {
+        let n = render::size(a.unexplained_bytes);
+        writeln!(ctx.out, "  {n} that were in use hold nothing recognisable, and the trees are damaged: nothing says what was there.")?;
+    }
     if a.rehomed > 0 {
         writeln!(
             ctx.out,

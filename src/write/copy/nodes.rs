@@ -84,7 +84,12 @@ impl Copier<'_, '_> {
         let header = if may_be_heap { HnHeader::decode(node.ndb.layout(), &first, node.at, &mut Ignore)? } else { None };
         let is_heap = header.is_some();
         let client = header.map_or(ClientSig(0), |h| h.client);
-        if is_always_heap(nid) && !matches!(client, ClientSig::PROPERTY | ClientSig::TABLE | ClientSig::GUST) {
+        let fits = match client {
+            ClientSig::TABLE | ClientSig::GUST => true,
+            ClientSig::PROPERTY => nid.nid_type() == NidType::SEARCH_CRITERIA_OBJECT,
+            _ => false,
+        };
+        if is_always_heap(nid) && !fits {
             trouble.value();
             return Ok(None);
         }

@@ -1,0 +1,99 @@
+//! Parents: which folder an object is in, where its entry in the node B-tree and the folders' tables disagree ([MS-PST] 2.4.4).
+//!
+//! Both say it, and neither is derived from the other in a damaged file. An entry is believed where the folder that it names is there and
+//! lists the object, or where no other folder does. An object whose folder is not there, or has a whole table without it, is in the one
+//! folder that lists it.
+
+use super::evidence::Kind;
+use crate::error::Result;
+use crate::finding::Location;
+use crate::format::ids::{Nid, NidType};
+use crate::format::page::NbtEntry;
+use crate::ltp::TableContext;
+use crate::monitor::{Monitor, step};
+use crate::ndb::{Ndb, Node};
+use std::collections::{HashMap, HashSet};
+
+/// Corrects the parents of nodes; tells how many were wrong.
+///
+/// # Errors
+/// Cancellation.
+pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, monitor: &dyn Monitor) -> Result<usize> {
+    let mut tables: Vec<NbtEntry> = nodes.values().filter(|n| Kind::of(n.nid.nid_type()).is_some()).copied().collect();
+    tables.sort_by_key(|n| n.nid);
+    let mut listed: HashMap<Nid, Nid> = HashMap::new();
+    let mut settled: HashSet<Nid> = HashSet::new();
+    let mut whole: HashSet<Nid> = HashSet::new();
+    for t in tables {
+        step(monitor, 0)?;
+        let owner = t.nid.with_type(NidType::NORMAL_FOLDER);
+        let Some(kind) = Kind::of(t.nid.nid_type()).filter(|_| nodes.contains_key(&owner)) else { continue };
+        let node = Node::detached(ndb, t.nid, t.data, t.sub, Location::node(t.nid));
+        let mut problems = Vec::new();
+        let Ok(Some(table)) = TableContext::open(node, &mut problems) else { continue };
+        let rows = table.row_index(&mut problems).unwrap_or_default();
+        if problems.is_empty() {
+            whole.insert(t.nid);
+        }
+        for id in rows.into_iter().map(|(id, _)| Nid(id)).filter(|id| kind.lists(*id)) {
+            match nodes.get(&id) {
+                Some(n) if n.parent == owner => {
+                    settled.insert(id);
+                }
+                Some(_) => {
+                    if listed.insert(id, owner).is_some() {
+                        // two folders: neither is believed
+                        settled.insert(id);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+    let is_there = |nodes: &HashMap<Nid, NbtEntry>, folder: Nid| folder.nid_type() == NidType::NORMAL_FOLDER && nodes.contains_key(&folder);
+    let mut wrong: Vec<(Nid, Nid)> = Vec::new();
+    for (id, owner) in listed {
+        let Some(n) = nodes.get(&id).filter(|n| !settled.contains(&id) && n.nid != Nid::ROOT_FOLDER) else { continue };
+        let table = match id.nid_type() {
+            NidType::NORMAL_MESSAGE => NidType::CONTENTS_TABLE,
+            NidType::ASSOC_MESSAGE => NidType::ASSOC_CONTENTS_TABLE,
+            _ => NidType::HIERARCHY_TABLE,
+        };
+        if !is_there(nodes, n.parent) || n.parent == id || whole.contains(&n.parent.with_type(table)) {
+            wrong.push((id, owner));
+        }
+    }
+    wrong.sort_unstable();
+    let before: Vec<(Nid, Nid)> = wrong.iter().filter_map(|(id, _)| Some((*id, nodes.get(id)?.parent))).collect();
+    for (id, owner) in &wrong {
+        if let Some(n) = nodes.get_mut(id) {
+            n.parent = *owner;
+        }
+    }
+    // a folder that would now be below itself stays where it was
+    let mut changed = wrong.len();
+    for (id, parent) in before.into_iter().filter(|(id, _)| id.is_folder()) {
+        if !reaches_root(nodes, id)
+            && let Some(n) = nodes.get_mut(&id)
+        {
+            n.parent = parent;
+            changed = changed.saturating_sub(1);
+        }
+    }
+    Ok(changed)
+}
+
+/// Whether a folder hangs from the root folder.
+fn reaches_root(nodes: &HashMap<Nid, NbtEntry>, folder: Nid) -> bool {
+    let mut at = folder;
+    for _ in 0..nodes.len() {
+        if at == Nid::ROOT_FOLDER {
+            return true;
+        }
+        match nodes.get(&at) {
+            Some(n) if n.parent != at => at = n.parent,
+            _ => return false,
+        }
+    }
+    false
+}
