@@ -129,7 +129,8 @@ pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> u64 {
         explained.mark(b.ib.0, b.size_on_disk(layout));
     }
     // the pages that trees of so many entries had at most, a quarter full, less those that are there
-    let leaves = |n: usize, entry: usize| n.checked_div((layout.bt_meta / entry.max(1) / 4).max(1)).unwrap_or(0).saturating_add(1);
+    let quarter = |entry: usize| layout.bt_meta.checked_div(entry.saturating_mul(4)).unwrap_or(0).max(1);
+    let leaves = |n: usize, entry: usize| n.checked_div(quarter(entry)).unwrap_or(0).saturating_add(1);
     let (n, b) = (s.ndb.index().nodes().len(), s.ndb.index().blocks().len());
     let most = leaves(n, layout.nbt_entry).saturating_add(leaves(b, layout.bbt_entry)).saturating_add(8);
     let current = detected.scan.pages.iter().filter(|p| space.page(p) == Some(false)).count();

@@ -40,13 +40,11 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
                 Some(n) if n.parent == owner => {
                     settled.insert(id);
                 }
-                Some(_) => {
-                    if listed.insert(id, owner).is_some() {
-                        // two folders: neither is believed
-                        settled.insert(id);
-                    }
+                // two other folders: neither is believed
+                Some(_) if listed.insert(id, owner).is_some() => {
+                    settled.insert(id);
                 }
-                None => {}
+                _ => {}
             }
         }
     }

@@ -20,6 +20,7 @@ mod read;
 mod recipes;
 mod recover;
 mod repair;
+mod salvage;
 mod strays;
 mod support;
 mod sweep;
