@@ -163,7 +163,7 @@ pub fn deleted(recovered: &Recovered, monitor: &dyn Monitor) -> Result<Option<De
         let nid = ids.next(t);
         let sub = pairs.get(&o.data).copied().unwrap_or(Bid::NONE);
         nodes.insert(nid, NbtEntry { nid, key_high: 0, data: o.data, sub, parent });
-        out.found.push(Found { nid: nid.0, origin: Origin::Orphan, folder: None, path: None, page: None, block: o.data.0 });
+        out.found.push(Found { nid: nid.0, origin: Origin::Carved, folder: None, path: None, page: None, block: o.data.0 });
     }
     if let Some(nid) = home {
         out.folder_names.insert(nid, "In no folder".to_owned());

@@ -44,11 +44,12 @@ pub enum Origin {
     /// The trees list it, or an older generation of a leaf that is lost does.
     #[default]
     Normal,
-    /// Its blocks are there, and no generation of the node B-tree lists it.
+    /// Its node or its blocks are there and in use, and no folder that can be reached has it, or no generation of the node B-tree lists
+    /// it.
     Orphan,
     /// Only an older generation of the node B-tree lists it: it was deleted.
     Deleted,
-    /// Put together from pieces that nothing joins.
+    /// Nothing lists it, and nothing says that its blocks are in use: put together from pieces that nothing joins.
     Carved,
 }
 

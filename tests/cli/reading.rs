@@ -79,7 +79,9 @@ fn a_document_and_lines_hold_the_same_items_and_a_folder_can_be_chosen() {
     assert_eq!(chosen.len(), lines.iter().filter(|i| inside(i["folder"].as_str().unwrap())).count());
     let none = pstkit(["items", "--folder", "no/such/folder", path]);
     assert!(none.status == 8 && none.err.contains("no folder no/such/folder"), "{none:?}");
-    assert!(pstkit(["items", "--jsonl", "--origin", "orphan", path]).out.is_empty());
+    for none in ["orphan", "deleted", "carved"] {
+        assert!(pstkit(["items", "--jsonl", "--origin", none, path]).out.is_empty(), "{none}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use pstkit::format::bytes::{le32, put32};
 use pstkit::format::ids::{Nid, NidType};
 use pstkit::format::page::{BtPage, NbtEntry, PageType};
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
-use pstkit::recover::{Options, open};
+use pstkit::recover::{Options, Origin, deleted, open};
 use pstkit::repair::{Outcome, Policy, repair};
 use pstkit::testkit::{VARIETIES, Variety, small};
 use std::sync::Arc;
@@ -69,6 +69,36 @@ fn messages_whose_entries_name_a_wrong_folder_are_where_the_tables_say() {
         let (out, outcome) = repaired(&bytes);
         assert_eq!(items(&out), was, "{}", variety.name());
         assert_eq!(outcome.exit_status(), 1, "{}", variety.name());
+    }
+}
+
+#[test]
+fn a_message_that_the_tree_lists_no_more_is_found_and_told_apart() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 8).unwrap());
+        let (layout, mut bytes) = (base.layout, base.bytes.clone());
+        let mut gone = None;
+        for leaf in leaves(&base, PageType::NBT) {
+            let ib = pstkit::format::ids::Ib(leaf.start as u64);
+            let page = base.bytes[leaf.start..leaf.start + leaf.len].to_vec();
+            let page = BtPage::decode(layout, &page, ib, PageType::NBT, &mut Vec::new()).unwrap().unwrap();
+            let all: Vec<_> = page.leaf::<NbtEntry>().collect();
+            // not the first, whose key stands in the page above
+            if let Some(n) = (1..all.len()).find(|n| all[*n].nid.nid_type() == NidType::NORMAL_MESSAGE) {
+                let (from, end) = (leaf.start + n * layout.nbt_entry, leaf.start + all.len() * layout.nbt_entry);
+                bytes.copy_within(from + layout.nbt_entry..end, from);
+                bytes[leaf.start + layout.bt_meta] -= 1;
+                reseal(layout, &mut bytes, &leaf);
+                gone = Some(all[n]);
+                break;
+            }
+        }
+        let gone = gone.unwrap();
+        let recovered = open(Arc::new(bytes), &Options { thorough: true, ..Options::default() }, &()).unwrap();
+        assert!(recovered.ndb.index().node(gone.nid).is_none(), "{}", variety.name());
+        let found = deleted(&recovered, &()).unwrap().unwrap().found;
+        let found: Vec<_> = found.iter().map(|f| (f.origin, f.block)).collect();
+        assert_eq!(found, [(Origin::Carved, gone.data.0)], "{}", variety.name());
     }
 }
 

@@ -233,8 +233,12 @@ pub(crate) struct LsArgs {
 pub(crate) enum OriginArg {
     /// In a folder
     Normal,
-    /// In no folder that can be reached
+    /// In no folder that can be reached, or listed by no tree any more and still in use
     Orphan,
+    /// Deleted: only an older generation of the tree lists it
+    Deleted,
+    /// Deleted: nothing lists it, its blocks are still there
+    Carved,
 }
 
 /// List the messages: class, subject, sender, recipients, times, attachments, bodies, with digests
@@ -256,7 +260,8 @@ pub(crate) struct ItemsArgs {
     /// Only this folder and those in it, by its path as ls prints it
     #[arg(long, value_name = "PATH")]
     pub(crate) folder: Option<String>,
-    /// Only items that were found so; may be repeated
+    /// Only items that were found so; may be repeated. Without it: normal and orphan. Deleted and carved ones are searched for in the
+    /// whole file
     #[arg(long, value_enum)]
     pub(crate) origin: Vec<OriginArg>,
 }

@@ -16,7 +16,7 @@ use std::io::{self, Write};
 fn choose<'p>(
     ctx: &Context,
     args: &ItemsArgs,
-    readable: &open::Readable,
+    readable: &'p open::Readable,
     paths: &'p HashMap<Nid, String>,
 ) -> Result<Vec<(Nid, &'p str, Origin)>, Failure> {
     let inside = |path: &str| {
@@ -32,15 +32,22 @@ fn choose<'p>(
         return Err(Failure::Said(Status::FAILED, said));
     }
     let nodes = readable.pst.ndb().index().nodes().iter().filter(|n| n.nid.is_message());
-    let all = nodes.map(|n| match paths.get(&n.parent) {
-        Some(path) => (n.nid, path.as_str(), Origin::Normal),
-        None => (n.nid, "", Origin::Orphan),
+    let all = nodes.map(|n| match (readable.found.get(&n.nid), paths.get(&n.parent)) {
+        (Some((o @ (Origin::Deleted | Origin::Carved), was_in)), _) => (n.nid, was_in.as_deref().unwrap_or(""), *o),
+        (Some((origin, _)), Some(path)) => (n.nid, path.as_str(), *origin),
+        (None, Some(path)) => (n.nid, path.as_str(), Origin::Normal),
+        (_, None) => (n.nid, "", Origin::Orphan),
     });
-    let wanted = |o: Origin| match o {
-        Origin::Normal => args.origin.contains(&OriginArg::Normal),
-        _ => args.origin.contains(&OriginArg::Orphan),
+    let wanted = |o: Origin| {
+        let arg = match o {
+            Origin::Normal => OriginArg::Normal,
+            Origin::Orphan => OriginArg::Orphan,
+            Origin::Deleted => OriginArg::Deleted,
+            Origin::Carved => OriginArg::Carved,
+        };
+        args.origin.is_empty() || args.origin.contains(&arg)
     };
-    let chosen: Vec<_> = all.filter(|(_, path, o)| inside(path) && (args.origin.is_empty() || wanted(*o))).collect();
+    let chosen: Vec<_> = all.filter(|(_, path, o)| inside(path) && wanted(*o)).collect();
     ctx.progress.phase(Phase::Items, u64::try_from(chosen.len()).ok());
     Ok(chosen)
 }
@@ -105,7 +112,8 @@ fn text(out: &mut impl Write, item: &Item) -> io::Result<()> {
 const SAID: u64 = 20;
 
 pub(crate) fn run(ctx: &mut Context, args: &ItemsArgs) -> Outcome {
-    let readable = open::readable(&args.file, ctx)?;
+    let deleted = args.origin.iter().any(|o| matches!(o, OriginArg::Deleted | OriginArg::Carved));
+    let readable = open::readable_with(&args.file, ctx, deleted)?;
     let mut status = open::say_damage(ctx, &args.file, &readable);
     let paths = readable.pst.folder_paths();
     let chosen = choose(ctx, args, &readable, &paths)?;

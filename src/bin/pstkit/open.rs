@@ -3,7 +3,6 @@
 use crate::Context;
 use crate::args::Global;
 use crate::status::{Failure, Status};
-use pstkit::Pst;
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Ignore};
 use pstkit::format::header::{HEADER_MAX, Header, MAGIC, describe_foreign};
@@ -11,8 +10,10 @@ use pstkit::format::layout::Layout;
 use pstkit::io::{FileSource, ReadAt};
 use pstkit::limits::Limits;
 use pstkit::ndb::Ndb;
-use pstkit::recover::{self, detect};
+use pstkit::recover::{self, Origin, detect};
 use pstkit::rules::Severity;
+use pstkit::{Nid, Pst};
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -70,22 +71,43 @@ pub(crate) struct Readable {
     pub(crate) problems: Vec<Finding>,
     /// Whether the trees had to be put together again.
     pub(crate) salvaged: bool,
+    /// Messages that no current tree lists: how they were found, and the path of the folder that they were in.
+    pub(crate) found: HashMap<Nid, (Origin, Option<String>)>,
 }
 
 /// Opens a file for reading, whatever is left of it.
 pub(crate) fn readable(path: &Path, ctx: &Context) -> Result<Readable, Failure> {
+    readable_with(path, ctx, false)
+}
+
+/// Opens a file for reading; `deleted`: with what was deleted from it.
+pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool) -> Result<Readable, Failure> {
     let source = source(path, &ctx.global)?;
     let first = read_up_to(&*source, 0, HEADER_MAX).map_err(|e| Failure::of(path, e))?;
     if !first.starts_with(&MAGIC) && !may_be_broken(&first, source.len(), path) {
         return Err(not_a_data_file(path, &ctx.global));
     }
-    let found = recover::open(source, &recover::Options::default(), &ctx.progress).map_err(|e| match e.kind() {
+    let options = recover::Options { thorough: deleted, ..recover::Options::default() };
+    let opened = recover::open(source, &options, &ctx.progress).map_err(|e| match e.kind() {
         ErrorKind::NotPst(_) => not_a_data_file(path, &ctx.global),
         _ => Failure::of(path, e),
     })?;
-    let pst = Pst::from_ndb(found.ndb);
+    let mut found = HashMap::new();
+    if let Some(s) = &opened.salvage {
+        found.extend(s.links.origins.iter().map(|(nid, origin)| (*nid, (*origin, None))));
+    }
+    let all = if deleted { recover::deleted(&opened, &ctx.progress).map_err(|e| Failure::of(path, e))? } else { None };
+    let salvaged = opened.salvage.as_ref().is_some_and(|s| !deleted || !s.facts.trees_whole);
+    let ndb = match all {
+        Some(all) => {
+            found.extend(all.found.into_iter().map(|f| (Nid(f.nid), (f.origin, f.path))));
+            all.ndb
+        }
+        None => opened.ndb,
+    };
+    let pst = Pst::from_ndb(ndb);
     pst.require_readable().map_err(|e| Failure::of(path, e))?;
-    Ok(Readable { pst, problems: found.problems, salvaged: found.salvage.is_some() })
+    Ok(Readable { pst, problems: opened.problems, salvaged, found })
 }
 
 /// Whether a file without a readable header may be a data file that lost it: files that are plainly something else are not searched.
