@@ -111,6 +111,12 @@ impl NameMap {
         let mut map = Self::default();
         let mut wrong = Counted::default();
         let offsets = streams.offsets();
+        let count = streams.entries.len().checked_div(NAMEID).unwrap_or(0);
+        // where most entries stand in the places of their ids, one with an id beyond all places is damaged
+        let all = streams.entries.chunks_exact(NAMEID).map(NameId::decode);
+        let in_place = all.enumerate().take(NAMES_MAX).filter(|(place, e)| usize::from(e.prop) == *place).count();
+        let is_dense = in_place.saturating_mul(2) > count;
+        let mut displaced: Vec<(u16, PropertyName)> = Vec::new();
         for (place, entry) in streams.entries.chunks_exact(NAMEID).map(NameId::decode).enumerate().take(NAMES_MAX) {
             if usize::from(entry.prop) != place {
                 wrong.add(entry.prop, "another id than its place");
@@ -130,9 +136,18 @@ impl NameMap {
                 },
                 Some(set) => PropertyName::number(set, entry.id),
             };
-            if !map.put(entry.prop, name) {
+            let prop = low16(wide(place));
+            if is_dense && usize::from(entry.prop) >= count {
+                displaced.push((prop, name));
+            } else if !map.put(entry.prop, name.clone()) {
                 wrong.add(entry.prop, "twice");
+                if is_dense {
+                    displaced.push((prop, name));
+                }
             }
+        }
+        for (prop, name) in displaced {
+            map.put(prop, name);
         }
         wrong.report(&rules::NAME_ENTRY, pc.at(), Loss::Metadata, sink)?;
         Ok(map)
@@ -346,7 +361,7 @@ impl NameMapBuilder {
 
     /// The properties of node 0x61, sorted by id: the number of buckets, the three streams, the buckets that are not empty.
     ///
-    /// Ids whose names were damaged get a number of their own in no set, so that all others keep their ids.
+    /// Ids whose names were damaged get a number of their own in the set whose numbers are ids, so that all others keep their ids.
     pub fn properties(&self) -> Vec<(PropTag, Vec<u8>)> {
         let (mut sets, mut entries, mut strings): (Vec<Guid>, Vec<u8>, Vec<u8>) = Default::default();
         let mut set_numbers: HashMap<Guid, u16> =
@@ -354,7 +369,7 @@ impl NameMapBuilder {
         let mut buckets: Vec<Vec<u8>> = vec![Vec::new(); index(NAME_BUCKETS.into())];
         for (place, name) in self.map.names.iter().enumerate() {
             let prop = low16(wide(place));
-            let lost = PropertyName::number(Guid::default(), u32::from(NAMED_FIRST | prop));
+            let lost = PropertyName::number(Guid::PS_MAPI, u32::from(NAMED_FIRST | prop));
             let name = name.as_ref().unwrap_or(&lost);
             let guid = *set_numbers.entry(name.set).or_insert_with(|| {
                 sets.push(name.set);

@@ -89,9 +89,11 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
 
     // the store and its names: one each, the newest
     for (shape, nid) in [(Shape::Store, Nid::MESSAGE_STORE), (Shape::NameMap, Nid::NAME_TO_ID_MAP)] {
-        if !nodes.contains_key(&nid)
+        let older = nodes.get(&nid).filter(|n| s.filled.contains(&nid) && s.freed.contains(&n.data.masked())).map(|n| n.data);
+        if (!nodes.contains_key(&nid) || older.is_some())
             && s.is_lost_range(nid)
             && let Some(o) = orphans.objects.iter().filter(|o| o.shape == shape).max_by_key(|o| (!s.freed.contains(&o.data), o.data))
+            && older.is_none_or(|data| o.data > data && !s.freed.contains(&o.data))
         {
             nodes.insert(nid, entry(nid, o, Nid::NONE));
             used.insert(o.data);

@@ -141,7 +141,9 @@ pub(super) fn object(ndb: &Ndb, root: Bid, at: Location) -> Option<Object> {
         Shape::Folder
     } else if pc.has(0x0FF9) && (pc.has(0x35DF) || pc.has(0x35E0) || pc.has(0x67FF)) {
         Shape::Store
-    } else if pc.has(0x0001) && pc.has(0x0003) && pc.has(0x1000) {
+    } else if [0x0001, 0x0002, 0x0003, 0x0004].iter().all(|id| pc.has(*id))
+        && pc.records().iter().all(|r| r.tag.id() < 5 || (0x1000..0x1800).contains(&r.tag.id()))
+    {
         Shape::NameMap
     } else {
         Shape::Other

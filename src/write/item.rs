@@ -66,6 +66,11 @@ impl PstWriter<'_> {
             let table = self.write_recipients(recipients, verbatim)?;
             subnodes.add(Nid::RECIPIENT_TABLE, table);
         }
+        if verbatim && place == Place::Folder && !has_attachments && subnodes.is_empty() {
+            // one whose sub-nodes are lost: some readers pass over a message that has none
+            let table = self.empty_table(Nid::RECIPIENT_TABLE)?;
+            subnodes.add(Nid::RECIPIENT_TABLE, table);
+        }
         if has_attachments {
             let columns = columns_for(self.ndb.layout().is_ansi(), ATTACHMENTS);
             let mut rows = Rows::new(columns);

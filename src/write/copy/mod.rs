@@ -27,7 +27,7 @@ use crate::format::layout::Variant;
 use crate::format::tags;
 use crate::format::types::{FileTime, Guid};
 use crate::io::Storage;
-use crate::ltp::{NameMap, PropertyContext, TableContext};
+use crate::ltp::{NameKind, NameMap, PropertyContext, PropertyName, TableContext};
 use crate::messaging::code_page::CodePage;
 use crate::messaging::{Properties, Pst};
 use crate::monitor::{Monitor, Phase, step};
@@ -35,6 +35,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Problems and dropped nodes that are listed one by one.
 const LISTED_MAX: usize = 1000;
+
+/// The folder of deleted messages in stores of Outlook.
+const DELETED_ITEMS: Nid = Nid(0x8062);
+/// The folder of search folders in stores of Outlook.
+const SEARCH_ROOT: Nid = Nid(0x8042);
 
 /// What the copy is to be like.
 #[derive(Debug, Clone)]
@@ -226,8 +231,14 @@ pub fn copy(pst: &Pst, storage: &dyn Storage, options: &CopyOptions, monitor: &d
         mend: options.mend,
         folder_names: options.folder_names.clone(),
     };
-    if let Some(names) = context(Nid::NAME_TO_ID_MAP, &mut trouble).and_then(|pc| NameMap::read(&pc, &mut trouble.findings).ok()) {
+    let names = context(Nid::NAME_TO_ID_MAP, &mut trouble).and_then(|pc| NameMap::read(&pc, &mut trouble.findings).ok());
+    // an empty map makes readers refuse the file
+    if let Some(names) = names.filter(|names| !names.is_empty()) {
         copier.out.set_names(names);
+        if !copier.out.names().map().iter().any(|(_, n)| matches!(n.kind, NameKind::Name(_))) {
+            // nor do they read one without any text
+            copier.out.names().add(&PropertyName::name(Guid::PS_PUBLIC_STRINGS, "Keywords"))?;
+        }
     }
     copier.keep_counters();
     if let Some(store) = &store {
@@ -437,26 +448,27 @@ impl<'s> Copier<'s, '_> {
             }
         }
         let mut top = None;
-        for (tag, name, others) in [
+        for (tag, usual, name, others) in [
             (
                 tags::IPM_SUBTREE_ENTRY_ID,
+                IPM_SUBTREE,
                 "Top of Outlook data file",
                 &["IPM_SUBTREE", "Top of Personal Folders", "Top of Information Store"][..],
             ),
-            (tags::IPM_WASTEBASKET_ENTRY_ID, "Deleted Items", &[]),
-            (tags::FINDER_ENTRY_ID, "Search Root", &["Finder"]),
+            (tags::IPM_WASTEBASKET_ENTRY_ID, DELETED_ITEMS, "Deleted Items", &[]),
+            (tags::FINDER_ENTRY_ID, SEARCH_ROOT, "Search Root", &["Finder"]),
         ] {
             let id = self.out.store_props().bytes(tag).and_then(EntryId::decode);
             let own = id.as_ref().is_some_and(|id| id.uid == self.out.record_key());
             let stored = id.map(|id| id.nid);
             let found = stored.filter(|nid| self.out.folders.contains_key(nid));
+            let parent = if tag == tags::IPM_WASTEBASKET_ENTRY_ID { top.unwrap_or(Nid::ROOT_FOLDER) } else { Nid::ROOT_FOLDER };
+            // Outlook gives these folders the same ids in every store, whatever the language of their names
+            let found = found.or_else(|| self.out.folders.get(&usual).filter(|f| f.parent == parent).map(|_| usual));
             let found = found.or_else(|| std::iter::once(&name).chain(others).find_map(|n| names.get(*n).copied()));
             let nid = match found {
                 Some(nid) => nid,
-                None => {
-                    let parent = if tag == tags::IPM_WASTEBASKET_ENTRY_ID { top.unwrap_or(Nid::ROOT_FOLDER) } else { Nid::ROOT_FOLDER };
-                    self.out.add_folder_with(parent, name, NewFolder::default())?
-                }
+                None => self.out.add_folder_with(parent, name, NewFolder::default())?,
             };
             if stored != Some(nid) || !own {
                 let id = self.out.entry_id(nid);
