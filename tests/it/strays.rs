@@ -5,8 +5,9 @@ use pstkit::finding::Ignore;
 use pstkit::format::ids::{Bid, Nid, NidType};
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::messaging::Pst;
+use pstkit::ndb::Index;
 use pstkit::repair::{Policy, repair};
-use pstkit::write::{Attachment, IPM_SUBTREE, Message, PstWriter, StoreOptions};
+use pstkit::write::{Attachment, CopyOptions, IPM_SUBTREE, Message, PstWriter, StoreOptions, copy};
 use std::sync::Arc;
 
 const BIG: usize = 30_000;
@@ -113,4 +114,24 @@ fn a_piece_that_the_check_cannot_place_is_searched_all_the_same() {
     let noise: Arc<dyn ReadAt> = Arc::new(vec![b'x'; 100_000]);
     let e = repair(&noise, &target, &Policy::default(), &()).unwrap_err();
     assert!(matches!(e.kind(), pstkit::error::ErrorKind::NotPst(_)), "{e}");
+}
+
+#[test]
+fn folders_whose_top_is_lost_stay_where_outlook_shows_them() {
+    let (bytes, nid) = store();
+    let pst = Pst::from_bytes(bytes).unwrap();
+    let inbox = pst.ndb().index().node(nid).unwrap().parent;
+    let without = |gone: &[Nid]| {
+        let index = pst.ndb().index();
+        let kept = index.nodes().iter().filter(|n| !gone.contains(&n.nid)).copied().collect();
+        let index = Index::new(kept, index.blocks().to_vec(), index.facts.clone());
+        let cut = Pst::from_ndb(pst.ndb().with_index(index));
+        let memory = MemoryStorage::default();
+        copy(&cut, &memory, &CopyOptions::same(&cut), &()).unwrap();
+        only(&Pst::from_bytes(memory.into_bytes()).unwrap()).folder
+    };
+    let top = IPM_SUBTREE;
+    assert_eq!(without(&[Nid::MESSAGE_STORE, top]), "Top of Outlook data file/Inbox");
+    // nothing says whose the message is: still under what Outlook shows
+    assert_eq!(without(&[Nid::MESSAGE_STORE, top, inbox]), "Top of Outlook data file/Lost and Found");
 }

@@ -10,7 +10,7 @@ mod object;
 mod strays;
 
 use self::object::named_by;
-use super::folder::NewFolder;
+use super::folder::{Folder, NewFolder};
 use super::ndb::NdbOptions;
 use super::props::Props;
 use super::store::{IPM_SUBTREE, PstWriter, StoreOptions};
@@ -35,6 +35,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Problems and dropped nodes that are listed one by one.
 const LISTED_MAX: usize = 1000;
+/// What a folder is called under which Outlook shows what is in a store, and what older versions and offline files call it.
+const TOP: &str = "Top of Outlook data file";
+const TOP_TOO: [&str; 3] = ["IPM_SUBTREE", "Top of Personal Folders", "Top of Information Store"];
 
 /// The folder of deleted messages in stores of Outlook.
 const DELETED_ITEMS: Nid = Nid(0x8062);
@@ -164,6 +167,8 @@ pub(super) struct Copier<'s, 'w> {
     code_page: CodePage,
     row_ids: BTreeSet<u32>,
     mend: bool,
+    /// What the copy is to be.
+    kind: FileKind,
     folder_names: BTreeMap<Nid, String>,
 }
 
@@ -229,6 +234,7 @@ pub fn copy(pst: &Pst, storage: &dyn Storage, options: &CopyOptions, monitor: &d
         code_page: options.code_page,
         row_ids: BTreeSet::new(),
         mend: options.mend,
+        kind: options.ndb.kind,
         folder_names: options.folder_names.clone(),
     };
     let names = context(Nid::NAME_TO_ID_MAP, &mut trouble).and_then(|pc| NameMap::read(&pc, &mut trouble.findings).ok());
@@ -321,14 +327,41 @@ impl<'s> Copier<'s, '_> {
                 pending.extend(children.get(&nid).into_iter().flatten().rev().map(|c| (*c, nid)));
             }
             // what is left hangs from nothing
-            let Some(lost) = waiting.iter().copied().find(|n| n.nid_type() == NidType::NORMAL_FOLDER).or_else(|| waiting.first().copied())
-            else {
-                return Ok(());
-            };
+            let parent_of = |n: &Nid| self.pst.ndb().index().node(*n).map_or(Nid::NONE, |n| n.parent);
+            let normal = || waiting.iter().filter(|n| n.nid_type() == NidType::NORMAL_FOLDER);
+            // the highest of a branch; where each has its parent, they go round in a circle
+            let top = normal().find(|n| !waiting.contains(&parent_of(n))).or_else(|| normal().next());
+            let Some(lost) = top.or_else(|| waiting.first()).copied() else { return Ok(()) };
+            let parent = parent_of(&lost);
+            if parent == IPM_SUBTREE && self.kind == FileKind::Pst && self.pst.header().kind() != Some(FileKind::Ost) {
+                // the folder that every store has under this id is made anew, and this one is where it was
+                let home = self.top_folder()?;
+                pending.push((lost, home));
+                continue;
+            }
             self.report.rehomed = self.report.rehomed.saturating_add(1);
             let home = self.lost_and_found()?;
             pending.push((lost, home));
         }
+    }
+
+    /// The folder under which Outlook shows what is in a store. Called when all folders that can be reached are there.
+    fn top_folder(&mut self) -> Result<Nid> {
+        // In an OST the usual id is another folder's.
+        let told = self.out.store_props().bytes(tags::IPM_SUBTREE_ENTRY_ID).and_then(EntryId::decode).map(|id| id.nid);
+        let usual = (self.pst.header().kind() != Some(FileKind::Ost)).then_some(IPM_SUBTREE);
+        let there = |nid: &Nid| nid.nid_type() == NidType::NORMAL_FOLDER && self.out.folders.contains_key(nid);
+        let named = |f: &Folder| f.name(self.code_page).is_some_and(|n| n == TOP || TOP_TOO.contains(&n.as_str()));
+        let by_name = || self.out.folders.iter().find(|(nid, f)| there(nid) && named(f)).map(|(nid, _)| *nid);
+        if let Some(nid) = told.filter(there).or_else(|| usual.filter(there)).or_else(by_name) {
+            return Ok(nid);
+        }
+        if self.kind != FileKind::Pst {
+            return Ok(Nid::ROOT_FOLDER);
+        }
+        let is_free = self.pst.ndb().index().node(IPM_SUBTREE).is_none() && !self.out.folders.contains_key(&IPM_SUBTREE);
+        let new = NewFolder { nid: usual.filter(|_| is_free), ..NewFolder::default() };
+        self.out.add_folder_with(Nid::ROOT_FOLDER, TOP, new)
     }
 
     /// The folder for what has lost its own.
@@ -338,11 +371,7 @@ impl<'s> Copier<'s, '_> {
         if let Some(nid) = known {
             return Ok(nid);
         }
-        // In an OST the usual id is another folder's.
-        let told = self.out.store_props().bytes(tags::IPM_SUBTREE_ENTRY_ID).and_then(EntryId::decode).map(|id| id.nid);
-        let usual = (self.pst.header().kind() != Some(FileKind::Ost)).then_some(IPM_SUBTREE);
-        let there = |nid: &Nid| nid.nid_type() == NidType::NORMAL_FOLDER && self.out.folders.contains_key(nid);
-        let parent = told.filter(there).or_else(|| usual.filter(there)).unwrap_or(Nid::ROOT_FOLDER);
+        let parent = self.top_folder()?;
         let nid = self.out.add_folder(parent, NAME)?;
         if let Some(f) = self.out.folders.get_mut(&nid) {
             f.is_lost_and_found = true;
@@ -449,12 +478,7 @@ impl<'s> Copier<'s, '_> {
         }
         let mut top = None;
         for (tag, usual, name, others) in [
-            (
-                tags::IPM_SUBTREE_ENTRY_ID,
-                IPM_SUBTREE,
-                "Top of Outlook data file",
-                &["IPM_SUBTREE", "Top of Personal Folders", "Top of Information Store"][..],
-            ),
+            (tags::IPM_SUBTREE_ENTRY_ID, IPM_SUBTREE, TOP, &TOP_TOO[..]),
             (tags::IPM_WASTEBASKET_ENTRY_ID, DELETED_ITEMS, "Deleted Items", &[]),
             (tags::FINDER_ENTRY_ID, SEARCH_ROOT, "Search Root", &["Finder"]),
         ] {
