@@ -158,6 +158,11 @@ fn is_readable(pst: &Pst, nid: Nid) -> bool {
     !follows && whole().is_some_and(|pc| !pc.records().is_empty())
 }
 
+/// Whether a folder can have this id that nothing but an id is left of: the root folder has the lowest of all.
+fn can_be_made(nid: Nid) -> bool {
+    nid.is_folder() && nid.index() >= Nid::ROOT_FOLDER.index()
+}
+
 /// The file as everything above reads it: a recovered one with the folders of which only rows are left. Nodes whose ids can be none, and
 /// that nothing says the real id of, are taken out with `consent` alone where they can be read; also answers how many cannot stay without.
 pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Account) -> (Pst, usize) {
@@ -166,7 +171,7 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
     let mut known: HashSet<Nid> = nodes.iter().map(|n| n.nid).collect();
     let stub = |nid, parent| NbtEntry { nid, key_high: 0, data: Bid::NONE, sub: Bid::NONE, parent };
     if let Some(s) = &recovered.salvage {
-        for f in &s.links.folders {
+        for f in s.links.folders.iter().filter(|f| can_be_made(f.nid)) {
             if known.insert(f.nid) {
                 nodes.push(stub(f.nid, f.parent.unwrap_or(Nid::NONE)));
             }
@@ -189,7 +194,8 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
     // what was in one folder stays together, though of the folder nothing is left but its id
     let lost: HashSet<Nid> = nodes
         .iter()
-        .filter(|n| n.nid.is_message() && n.parent.nid_type() == NidType::NORMAL_FOLDER && !known.contains(&n.parent))
+        .filter(|n| n.nid.is_message() && n.parent.nid_type() == NidType::NORMAL_FOLDER)
+        .filter(|n| can_be_made(n.parent) && !known.contains(&n.parent))
         .map(|n| n.parent)
         .collect();
     nodes.extend(lost.into_iter().map(|nid| stub(nid, Nid::NONE)));

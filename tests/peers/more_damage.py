@@ -20,6 +20,7 @@ from typing import Callable, Iterator
 from ndb import ANSI, BBT, NBT, UNICODE, UNICODE4K, Ndb
 
 Segment = tuple[int, int, int]
+NOTHING = "there is none"
 
 
 @dataclass
@@ -265,7 +266,7 @@ def internal_zero(ndb: Ndb, rng: random.Random, btype: int) -> Damaged:
     data = copy(ndb)
     blocks = sorted(bid for bid, block in ndb.blocks.items() if bid & 2 and ndb.internal(block)[0] == btype)
     if not blocks:
-        return done(data, "there is none")
+        return done(data, NOTHING)
     block = ndb.blocks[rng.choice(blocks)]
     data[block.ib : block.ib + block.size] = bytes(block.size)
     return done(data, f"block {block.bid:#x} at {block.ib:#x}")
@@ -626,6 +627,8 @@ def damages(ndb: Ndb, seed: int, kinds: list[str] | None = None) -> Iterator[Dam
         if kinds is None or name in kinds:
             made = make(ndb, random.Random(f"{seed}:{name}"))
             made.kind = name
+            if made.data == ndb.bytes:
+                made.note = NOTHING  # a file without what this kind damages
             yield made
 
 
