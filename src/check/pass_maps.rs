@@ -248,8 +248,8 @@ fn compare_totals(ndb: &Ndb, totals: &Totals, lost: Option<Cause>, out: &mut Col
     if free != root.amap_free {
         // A file that was not closed cleanly says itself that its maps and counts are to be made again.
         let severity = if root.amap_valid == 0 { Severity::Warning } else { rules::FREE_TOTAL.severity };
-        // Where the header counts as free what the maps hold back, it is the maps that are wrong.
-        let held = totals.leaked_slots.saturating_mul(layout.slot);
+        // Where the header counts as free what the maps hold back beyond the space reserved for pages, it is the maps that are wrong.
+        let held = totals.leaked_slots.saturating_mul(layout.slot).saturating_sub(root.pmap_free);
         let section = totals.first_leak.and_then(|ib| layout.amap_of(ib)).map(|j| layout.amap_at(j));
         let place = section.filter(|_| free.saturating_add(held) == root.amap_free).map_or(at(2), Location::at);
         out.add_under(Finding::new(&rules::FREE_TOTAL, place).numbers(root.amap_free, free).severity(severity), totals.broken);
