@@ -135,3 +135,22 @@ fn folders_whose_top_is_lost_stay_where_outlook_shows_them() {
     // nothing says whose the message is: still under what Outlook shows
     assert_eq!(without(&[Nid::MESSAGE_STORE, top, inbox]), "Top of Outlook data file/Lost and Found");
 }
+
+#[test]
+fn recipients_are_kept_though_the_id_of_their_table_is_damaged() {
+    let (mut bytes, nid) = store();
+    let pst = Pst::from_bytes(bytes.clone()).unwrap();
+    let whole = only(&pst);
+    let node = pst.ndb().node(nid).unwrap();
+    let block = *pst.ndb().find_block(node.sub).unwrap();
+    let data = &mut bytes[block.ib.0 as usize..][..usize::from(block.cb)];
+    // ids stand in eight bytes each; a high bit of both tables' is set
+    for table in [Nid::RECIPIENT_TABLE, Nid::ATTACHMENT_TABLE] {
+        let at = (8..data.len()).step_by(24).find(|at| data[*at..*at + 4] == table.0.to_le_bytes()).unwrap();
+        data[at + 3] |= 2;
+    }
+    let pst = repaired(bytes);
+    let left = only(&pst);
+    assert_eq!((left.to, left.attachments.len()), (whole.to, whole.attachments.len()));
+    assert!(pst.check(&pstkit::check::CheckOptions::default(), &()).unwrap().is_healthy());
+}

@@ -129,19 +129,24 @@ impl<'s> Copier<'s, '_> {
         let readable = pc.is_some();
         let node = pc.as_ref().and_then(|pc| pc.node().cloned()).unwrap_or(node);
         let mut attachments = Vec::new();
-        if let Ok(Some(table)) = node.subnode(Nid::RECIPIENT_TABLE, &mut trouble.findings) {
-            message.recipients = self.read_recipients(table, trouble)?;
-        }
-        let ids: Vec<Nid> = match node.subnodes(&mut trouble.findings) {
-            Ok(tree) => tree.iter().map(|e| e.nid).filter(|n| n.nid_type() == NidType::ATTACHMENT).collect(),
+        let all: Vec<Nid> = match node.subnodes(&mut trouble.findings) {
+            Ok(tree) => tree.iter().map(|e| e.nid).collect(),
             Err(_) => Vec::new(),
         };
+        let of_type = |t: NidType| all.iter().copied().filter(move |n| n.nid_type() == t);
+        // a table whose id is damaged is still the only one of its type
+        let renamed: Vec<Nid> = of_type(NidType::RECIPIENT_TABLE).chain(of_type(NidType::ATTACHMENT_TABLE)).collect();
+        let table = if all.contains(&Nid::RECIPIENT_TABLE) { None } else { of_type(NidType::RECIPIENT_TABLE).next() };
+        if let Ok(Some(table)) = node.subnode(table.unwrap_or(Nid::RECIPIENT_TABLE), &mut trouble.findings) {
+            message.recipients = self.read_recipients(table, trouble)?;
+        }
+        let ids: Vec<Nid> = of_type(NidType::ATTACHMENT).collect();
         for nid in ids {
             if let Ok(Some(sub)) = node.subnode(nid, &mut trouble.findings) {
                 attachments.push(sub);
             }
         }
-        let mut known = vec![Nid::RECIPIENT_TABLE, Nid::ATTACHMENT_TABLE];
+        let mut known = renamed;
         known.extend(attachments.iter().map(|a| a.nid));
         message.subnodes = self.copy_unknown_subnodes(Some(&node), &named, &known, trouble)?;
         if trouble.is_lossy_since(mark) {
