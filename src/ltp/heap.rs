@@ -606,6 +606,24 @@ mod tests {
     }
 
     #[test]
+    fn a_heap_that_is_not_kept_whole_gives_the_same_and_tells_a_block_once() {
+        let layout = &crate::format::layout::UNICODE;
+        let items: Vec<Vec<u8>> = (0..1500u32).map(|i| i.to_le_bytes().repeat(850)).collect();
+        let (hids, mut blocks) = build(layout, &items);
+        assert!(blocks.len() * layout.block_max > KEPT_BYTES + layout.block_max);
+        let map = usize::from(crate::format::bytes::le16(&blocks[300], 0));
+        blocks[300][map + 2] = 9;
+        let mut findings = Vec::new();
+        let heap = Heap::from_blocks(layout, blocks, Location::NONE, &mut findings).unwrap().unwrap();
+        // in order, then all over it, so that blocks are given up and read again
+        for i in (0..1500).chain((0..1500).map(|i| i * 7919 % 1500)) {
+            assert!(heap.at_hand(hids[i]).is_none() || heap.layout().hid_block(hids[i]) == 0);
+            assert_eq!(&*heap.item(hids[i], &mut findings).unwrap().unwrap(), items[i].as_slice(), "{i}");
+        }
+        assert_eq!(findings.iter().map(|f| f.rule.code).collect::<Vec<_>>(), ["PST-P003"]);
+    }
+
+    #[test]
     fn ids_of_no_item_are_reported() {
         let layout = &crate::format::layout::UNICODE;
         let (_, blocks) = build(layout, &[vec![1]]);

@@ -70,10 +70,10 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
     }
     // a folder that would now be below itself stays where it was
     let mut changed = wrong.len();
-    for (id, parent) in before.into_iter().filter(|(id, _)| id.is_folder()) {
-        if !reaches_root(nodes, id)
-            && let Some(n) = nodes.get_mut(&id)
-        {
+    let mut known = HashMap::from([(Nid::ROOT_FOLDER, true)]);
+    let astray: Vec<(Nid, Nid)> = before.into_iter().filter(|(id, _)| id.is_folder() && !reaches_root(nodes, *id, &mut known)).collect();
+    for (id, parent) in astray {
+        if let Some(n) = nodes.get_mut(&id) {
             n.parent = parent;
             changed = changed.saturating_sub(1);
         }
@@ -81,17 +81,21 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
     Ok(changed)
 }
 
-/// Whether a folder hangs from the root folder.
-fn reaches_root(nodes: &HashMap<Nid, NbtEntry>, folder: Nid) -> bool {
-    let mut at = folder;
-    for _ in 0..nodes.len() {
-        if at == Nid::ROOT_FOLDER {
-            return true;
+/// Whether a folder hangs from the root folder. Each folder on the way is looked at once for all calls: `known` has the answers.
+fn reaches_root(nodes: &HashMap<Nid, NbtEntry>, folder: Nid, known: &mut HashMap<Nid, bool>) -> bool {
+    let (mut at, mut way) = (folder, Vec::new());
+    let answer = loop {
+        if let Some(answer) = known.get(&at) {
+            break *answer;
         }
+        // whoever comes by again goes round in a circle
+        known.insert(at, false);
+        way.push(at);
         match nodes.get(&at) {
-            Some(n) if n.parent != at => at = n.parent,
-            _ => return false,
+            Some(n) => at = n.parent,
+            None => break false,
         }
-    }
-    false
+    };
+    known.extend(way.into_iter().map(|nid| (nid, answer)));
+    answer
 }

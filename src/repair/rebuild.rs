@@ -171,8 +171,10 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
     let mut known: HashSet<Nid> = nodes.iter().map(|n| n.nid).collect();
     let stub = |nid, parent| NbtEntry { nid, key_high: 0, data: Bid::NONE, sub: Bid::NONE, parent };
     if let Some(s) = &recovered.salvage {
-        for f in s.links.folders.iter().filter(|f| can_be_made(f.nid)) {
-            if known.insert(f.nid) {
+        for f in &s.links.folders {
+            if !can_be_made(f.nid) {
+                account.dropped.push((f.nid.0, "a row of a folder under an id that no folder can have".to_owned()));
+            } else if known.insert(f.nid) {
                 nodes.push(stub(f.nid, f.parent.unwrap_or(Nid::NONE)));
             }
         }
