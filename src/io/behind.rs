@@ -146,6 +146,11 @@ impl Storage for Behind {
         }
         Ok(())
     }
+
+    fn settled(&self) -> io::Result<Option<Arc<dyn ReadAt>>> {
+        self.drain()?;
+        self.inner.settled()
+    }
 }
 
 #[cfg(test)]

@@ -86,6 +86,22 @@ pub fn lock_exclusive(file: &File) -> Result<()> {
     }
 }
 
+/// Whether a file is on a disk of this machine, as far as the platform tells: others can take away what is mapped of one that is not.
+#[cfg(target_os = "linux")]
+pub fn is_local(file: &File) -> bool {
+    /// NFS, SMB and CIFS in three forms, 9P, AFS, Ceph, Lustre, Coda, FUSE.
+    const REMOTE: [u32; 10] =
+        [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997, 0x5346_414F, 0x00C3_6400, 0x0BD0_0BD3, 0x7375_7245, 0x6573_5546];
+    // the numbers have 32 bits, whatever type the platform gives them
+    rustix::fs::fstatfs(file).is_ok_and(|fs| !REMOTE.iter().any(|r| i128::from(fs.f_type) & 0xFFFF_FFFF == i128::from(*r)))
+}
+
+/// Whether a file is on a disk of this machine, as far as the platform tells.
+#[cfg(not(target_os = "linux"))]
+pub fn is_local(_: &File) -> bool {
+    true
+}
+
 /// A file read by position.
 #[derive(Debug)]
 pub struct FileSource {
@@ -100,6 +116,11 @@ impl FileSource {
     /// [`ErrorKind::Locked`] where another process holds the file; errors of the medium.
     pub fn new(file: File) -> Result<Self> {
         lock_shared(&file)?;
+        Self::held(file)
+    }
+
+    /// The same under the lock that the file has already.
+    pub(super) fn held(file: File) -> Result<Self> {
         let len = file.metadata().map_err(ErrorKind::Io)?.len();
         Ok(Self { file, len })
     }
@@ -159,6 +180,24 @@ impl Storage for FileStorage {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
+    }
+
+    fn settled(&self) -> io::Result<Option<Arc<dyn ReadAt>>> {
+        let len = self.file.metadata()?.len();
+        if cfg!(not(target_pointer_width = "64")) || len == 0 || !is_local(&self.file) {
+            return Ok(None);
+        }
+        let file = self.file.try_clone()?;
+        #[cfg(feature = "mmap")]
+        if let Ok(map) = super::MapSource::held(file) {
+            return Ok(Some(Arc::new(map)));
+        }
+        #[cfg(not(feature = "mmap"))]
+        if let Ok(source) = FileSource::held(file) {
+            // it knows its length without asking
+            return Ok(Some(Arc::new(source)));
+        }
+        Ok(None)
     }
 }
 

@@ -33,14 +33,21 @@ impl MapSource {
     /// # Errors
     /// Where another process holds the file, or the platform cannot map it.
     pub fn new(file: File) -> Result<Self> {
-        let handle = file.try_clone().map_err(ErrorKind::Io)?;
-        let file = FileSource::new(file)?;
+        Self::over(FileSource::new(file.try_clone().map_err(ErrorKind::Io)?)?, &file)
+    }
+
+    /// The same under the lock that the file has already.
+    pub(super) fn held(file: File) -> Result<Self> {
+        Self::over(FileSource::held(file.try_clone().map_err(ErrorKind::Io)?)?, &file)
+    }
+
+    fn over(file: FileSource, handle: &File) -> Result<Self> {
         // SAFETY: the map is read-only and private to this value. What other processes do to the file while it is mapped is kept
-        // away as far as a process can: a shared lock is held for as long as the map lives, so that nobody who asks for the
-        // exclusive lock gets it. A process that ignores locks can still change bytes under the map; every decoder reads such bytes
+        // away as far as a process can: a shared lock, or the exclusive one, is held for as long as the map lives, so that nobody who
+        // asks for the exclusive lock gets it. What this process writes comes after the last slice of the map is read. A process that ignores locks can still change bytes under the map; every decoder reads such bytes
         // as data, checks them and copies what it keeps, so that a change shows as damage and not as undefined behaviour of ours.
         #[expect(unsafe_code, reason = "mapping a file is unsafe by its nature; this is the one place")]
-        let map = unsafe { Mmap::map(&handle) }.map_err(ErrorKind::Io)?;
+        let map = unsafe { Mmap::map(handle) }.map_err(ErrorKind::Io)?;
         let windows = (0..map.len().div_ceil(WINDOW)).map(|_| AtomicU8::new(UNTOUCHED)).collect();
         Ok(Self { map, windows, file })
     }

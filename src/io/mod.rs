@@ -11,7 +11,7 @@ mod memory;
 mod overlay;
 
 pub(crate) use behind::Behind;
-pub use file::{AtomicFile, FileSource, FileStorage, lock_exclusive};
+pub use file::{AtomicFile, FileSource, FileStorage, is_local, lock_exclusive};
 #[cfg(feature = "mmap")]
 pub use map::MapSource;
 pub use memory::MemoryStorage;
@@ -64,6 +64,15 @@ pub trait Storage: ReadAt {
     /// # Errors
     /// Errors of the medium.
     fn sync(&self) -> io::Result<()>;
+
+    /// Everything written so far, in the form that is quickest to read, where there is a quicker one than the storage itself. Nobody may
+    /// write to the storage while it lives.
+    ///
+    /// # Errors
+    /// Errors of the medium.
+    fn settled(&self) -> io::Result<Option<Arc<dyn ReadAt>>> {
+        Ok(None)
+    }
 }
 
 macro_rules! forward {
@@ -89,6 +98,9 @@ macro_rules! forward {
                 }
                 fn sync(&self) -> io::Result<()> {
                     (**self).sync()
+                }
+                fn settled(&self) -> io::Result<Option<Arc<dyn ReadAt>>> {
+                    (**self).settled()
                 }
             }
         )*

@@ -44,7 +44,8 @@ impl OpenOptions {
         self
     }
 
-    /// Whether to map the file (the default, where the feature `mmap` is on) or to read it by position.
+    /// Whether to map the file (the default, where the feature `mmap` is on) or to read it by position, as is done with a file on another
+    /// machine in any case.
     #[must_use]
     pub fn map(mut self, yes: bool) -> Self {
         self.map = yes;
@@ -76,8 +77,13 @@ impl OpenOptions {
             return Err(ErrorKind::NotPst("a directory: give a file inside it".to_owned()).into());
         }
         #[cfg(feature = "mmap")]
-        if self.map && meta.len() > 0 && meta.is_file() {
-            return Ok(Arc::new(crate::io::MapSource::new(file)?));
+        let is_local = crate::io::is_local(&file) && !path.to_string_lossy().starts_with(r"\\");
+        #[cfg(feature = "mmap")]
+        if self.map && meta.len() > 0 && meta.is_file() && is_local {
+            // where a map cannot be had, positioned reads can
+            if let Ok(map) = crate::io::MapSource::new(file.try_clone().map_err(ErrorKind::Io)?) {
+                return Ok(Arc::new(map));
+            }
         }
         Ok(Arc::new(FileSource::new(file)?))
     }

@@ -141,7 +141,10 @@ impl Held {
     fn open(path: &Path) -> Result<Self> {
         let path = path.canonicalize().map_err(ErrorKind::Io)?;
         let storage = Arc::new(FileStorage::open_exclusive(&path)?);
-        let source: Arc<dyn ReadAt> = Arc::clone(&storage) as Arc<dyn ReadAt>;
+        let source: Arc<dyn ReadAt> = match storage.settled().map_err(ErrorKind::Io)? {
+            Some(settled) => settled,
+            None => Arc::clone(&storage) as Arc<dyn ReadAt>,
+        };
         Ok(Self { path, storage, source })
     }
 }

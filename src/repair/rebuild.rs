@@ -106,16 +106,19 @@ pub(super) fn rebuild(
 ) -> Result<Outcome> {
     let (options, policy) = (CheckOptions::default(), &plan.policy);
     let account = write_whole(source, target.as_ref(), plan, monitor)?;
-    let written: Arc<dyn ReadAt> = Arc::clone(target) as Arc<dyn ReadAt>;
-    let mut after = check(Arc::clone(&written), &options, monitor)?;
+    let check_written = || -> Result<Report> {
+        let written = target.settled().map_err(|e| Error::new(ErrorKind::Io(e)))?;
+        check(written.unwrap_or_else(|| Arc::clone(target) as Arc<dyn ReadAt>), &options, monitor)
+    };
+    let mut after = check_written()?;
     let mut passes = 1;
     while !after.is_healthy() && passes < policy.passes {
-        let again = scratch.snapshot(written.as_ref(), monitor)?;
+        let again = scratch.snapshot(target.as_ref(), monitor)?;
         let recovered = recover::open(Arc::clone(&again), &thorough(), monitor)?;
         let pst = Pst::from_ndb(recovered.ndb);
         copy(&pst, target.as_ref(), &CopyOptions { mend: policy.notices, ..CopyOptions::same(&pst) }, monitor)?;
         target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
-        let next = check(Arc::clone(&written), &options, monitor)?;
+        let next = check_written()?;
         passes = passes.saturating_add(1);
         let better = next.count(Severity::Error) < after.count(Severity::Error) || next.verdict < after.verdict;
         after = next;

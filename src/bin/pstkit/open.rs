@@ -7,14 +7,13 @@ use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Ignore};
 use pstkit::format::header::{HEADER_MAX, Header, MAGIC, describe_foreign};
 use pstkit::format::layout::Layout;
-use pstkit::io::{FileSource, ReadAt};
+use pstkit::io::ReadAt;
 use pstkit::limits::Limits;
 use pstkit::ndb::Ndb;
 use pstkit::recover::{self, Origin, detect};
 use pstkit::rules::Severity;
-use pstkit::{Nid, Pst};
+use pstkit::{Nid, OpenOptions, Pst};
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,16 +33,7 @@ pub(crate) fn source(path: &Path, global: &Global) -> Result<Arc<dyn ReadAt>, Fa
     if meta.is_dir() {
         return Err(Failure::Said(Status::FAILED, format!("{}: a directory: give a data file inside it", path.display())));
     }
-    let file = File::open(path).map_err(|e| fail(ErrorKind::Io(e).into()))?;
-    if !global.no_mmap && meta.is_file() && meta.len() > 0 && is_local(path) {
-        // Where a map cannot be had, positioned reads can.
-        if let Ok(again) = file.try_clone()
-            && let Ok(map) = pstkit::io::MapSource::new(again)
-        {
-            return Ok(Arc::new(map));
-        }
-    }
-    Ok(Arc::new(FileSource::new(file).map_err(fail)?))
+    OpenOptions::new().map(!global.no_mmap).source(path).map_err(fail)
 }
 
 /// Opens a file as it stands, header and trees unmended; fails only where it is no data file at all, and says what it is instead.
@@ -172,45 +162,4 @@ pub(crate) fn read_up_to(source: &dyn ReadAt, offset: u64, len: usize) -> Result
 pub(crate) fn load_quietly(ndb: &Ndb) {
     // `Ignore` never answers with an error.
     let _ = ndb.load_index(&mut Ignore);
-}
-
-/// Whether a path is on a local disk, as far as the platform tells.
-///
-/// A map of a file on a network drive that goes away is a fatal signal; a positioned read is an error that can be reported.
-#[cfg(target_os = "linux")]
-fn is_local(path: &Path) -> bool {
-    const REMOTE: [&str; 14] = [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "smbfs",
-        "9p",
-        "afs",
-        "ceph",
-        "glusterfs",
-        "lustre",
-        "fuse.sshfs",
-        "fuse.rclone",
-        "fuse.s3fs",
-        "davfs",
-    ];
-    let (Ok(path), Ok(mounts)) = (path.canonicalize(), std::fs::read_to_string("/proc/self/mounts")) else { return true };
-    let mut best: (usize, bool) = (0, true);
-    for line in mounts.lines() {
-        let mut words = line.split(' ');
-        let (Some(_), Some(place), Some(kind)) = (words.next(), words.next(), words.next()) else { continue };
-        // The kernel writes a blank in a path as \040.
-        let place = place.replace("\\040", " ");
-        if path.starts_with(&place) && place.len() >= best.0 {
-            best = (place.len(), !REMOTE.contains(&kind));
-        }
-    }
-    best.1
-}
-
-/// Whether a path is on a local disk, as far as the platform tells.
-#[cfg(not(target_os = "linux"))]
-fn is_local(path: &Path) -> bool {
-    !path.to_string_lossy().starts_with(r"\\")
 }
