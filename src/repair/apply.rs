@@ -98,16 +98,19 @@ impl Plan {
             copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
             return Ok(untouched(self));
         }
-        if search || !self.is_partial() {
-            return rebuild(source, target, self, scratch, monitor);
+        if !search && partial::may_serve(self) {
+            let planned = partial::plan(source, self, scratch, monitor)?;
+            let view: &dyn ReadAt = planned.as_ref().map_or(source.as_ref(), |p| p.view.as_ref());
+            if planned.is_some() || self.is_partial() {
+                match copy_bytes(view, target.as_ref(), monitor) {
+                    Ok(()) => return Ok(planned.map_or_else(|| untouched(self), |p| p.outcome(self))),
+                    // of what cannot be read, nobody may have need
+                    Err(e) if e.is_cancelled() || self.is_partial() => return Err(e),
+                    Err(_) => {}
+                }
+            }
         }
-        // what the new file is made of stands in it for the time being
-        let Some(planned) = partial::plan(source, self, &mut |_| Ok(Arc::clone(target)), monitor)? else {
-            copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
-            return Ok(untouched(self));
-        };
-        copy_bytes(planned.view.as_ref(), target.as_ref(), monitor)?;
-        Ok(planned.outcome(self))
+        rebuild(source, target, self, scratch, monitor)
     }
 
     /// Whether a source is the file that the plan was made for, and as it was then.

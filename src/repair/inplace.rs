@@ -17,7 +17,7 @@ use super::plan::{Plan, Policy};
 use super::rebuild::{Outcome, rebuild, untouched};
 use super::scratch::{Scratch, copy_bytes};
 use super::undo::{UndoRecord, mark_whole, take_back_interrupted};
-use crate::check::{CheckOptions, check};
+use crate::check::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{index, wide};
 use crate::format::header::Header;
@@ -92,7 +92,7 @@ pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &m
 pub fn repair_in_place(path: &Path, undo: &Path, policy: &Policy, monitor: &dyn Monitor) -> Result<Outcome> {
     take_back_interrupted(path, undo)?;
     let held = Held::open(path)?;
-    let before = check(Arc::clone(&held.source), &CheckOptions::default(), monitor)?;
+    let before = check(Arc::clone(&held.source), &policy.checking(), monitor)?;
     run(&before.plan(policy), &held, undo, monitor)
 }
 
@@ -115,14 +115,13 @@ pub(super) fn apply_to_storage(
     if plan.is_empty() {
         return Ok(untouched(plan));
     }
-    let mut scratch = Scratch::anywhere();
-    match partial::plan(&source, plan, &mut |n| scratch.room(n), monitor)? {
-        Some(planned) if plan.is_partial() || planned.after.is_healthy() => {
+    match partial::plan(&source, plan, &mut Scratch::anywhere(), monitor)? {
+        Some(planned) => {
             commit(target.as_ref(), &planned.view, planned.layout, keep)?;
             Ok(planned.outcome(plan))
         }
-        _ if plan.is_partial() => Ok(untouched(plan)),
-        _ => {
+        None if plan.is_partial() => Ok(untouched(plan)),
+        None => {
             let what = "adding to the file does not set it right: it has to be written anew, into a new file";
             Err(ErrorKind::Unsupported(what.to_owned()).into())
         }
@@ -159,15 +158,12 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
         return Err(ErrorKind::Usage(format!("{} {what}", undo.display())).into());
     }
     let mut scratch = Scratch::beside(path);
-    let is_partial = plan.is_partial();
-    if is_partial || plan.is_structural() || !plan.salvage {
-        if let Some(planned) = partial::plan(source, plan, &mut |n| scratch.room(n), monitor)?
-            && (is_partial || planned.after.is_healthy())
-        {
+    if partial::may_serve(plan) {
+        if let Some(planned) = partial::plan(source, plan, &mut scratch, monitor)? {
             commit(storage.as_ref(), &planned.view, planned.layout, &mut |record| record.save(undo))?;
             return Ok(planned.outcome(plan));
         }
-        if is_partial {
+        if plan.is_partial() {
             return Ok(untouched(plan));
         }
     }

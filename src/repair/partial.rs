@@ -6,8 +6,10 @@
 //! agrees with its message, is among what the next pass takes over.
 
 use super::Account;
+use super::account::Count;
 use super::plan::Plan;
-use super::rebuild::{Outcome, missing_bytes, write_whole};
+use super::rebuild::{Outcome, missing_bytes, open_to_copy, write_some};
+use super::scratch::Scratch;
 use crate::check::{CheckOptions, Level, Report, Verdict, check};
 use crate::error::{ErrorKind, Result};
 use crate::finding::{Finding, Ignore, Location, Value};
@@ -15,7 +17,7 @@ use crate::format::bytes::{low32, wide};
 use crate::format::header::{FileKind, Header, SENTINEL};
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::layout::Layout;
-use crate::io::{Overlay, ReadAt, Storage};
+use crate::io::{Overlay, ReadAt};
 use crate::messaging::Pst;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::refs::each_reference;
@@ -26,12 +28,16 @@ use crate::write::NdbWriter;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+/// So many bytes are copied whatever part of the file they are.
+const SOME: u64 = 16 << 20;
+
 /// A file as it would be, held over the file as it is.
 pub(super) struct Planned {
     pub(super) view: Arc<Overlay>,
     pub(super) layout: &'static Layout,
     pub(super) after: Report,
     account: Option<Account>,
+    unexplained: u64,
     passes: u32,
 }
 
@@ -39,11 +45,9 @@ impl Planned {
     pub(super) fn outcome(self, plan: &Plan) -> Outcome {
         let unchanged = unchanged(&self.after);
         let account = match self.account {
-            Some(account) if !plan.is_partial() => account,
-            Some(account) => Account { rehomed: account.rehomed, lost: account.lost, ..unchanged },
-            None => unchanged,
+            Some(copied) => joined(unchanged, copied),
+            None => Account { missing_bytes: missing_bytes(&plan.before), unexplained_bytes: self.unexplained, ..unchanged },
         };
-        let account = Account { missing_bytes: missing_bytes(&plan.before), ..account };
         let before = plan.before.as_ref().clone();
         Outcome { before, plan: plan.clone(), after: self.after, account, passes: self.passes, changed: true }
     }
@@ -64,14 +68,47 @@ struct Taken<'a> {
     new: bool,
 }
 
-/// What carrying out the selected actions makes of a file; `None` where that makes it no better. `room` gives room for the file written
-/// whole, and is only asked where objects are to be changed.
-pub(super) fn plan(
-    source: &Arc<dyn ReadAt>,
-    plan: &Plan,
-    room: &mut dyn FnMut(u64) -> Result<Arc<dyn Storage>>,
-    monitor: &dyn Monitor,
-) -> Result<Option<Planned>> {
+/// The account of a file in which most objects stay, and some were written anew: in the file as it is now they are whole, though they may
+/// not be what they were.
+fn joined(all: Account, copied: Account) -> Account {
+    let join = |all: Count, copied: Count| Count {
+        expected: all.expected.saturating_add(copied.lost),
+        ok: all.ok.saturating_sub(copied.partial),
+        partial: all.partial.saturating_add(copied.partial),
+        recovered: copied.recovered,
+        lost: all.lost.saturating_add(copied.lost),
+    };
+    Account {
+        folders: join(all.folders, copied.folders),
+        messages: join(all.messages, copied.messages),
+        associated: join(all.associated, copied.associated),
+        attachments: join(all.attachments, copied.attachments),
+        ..copied
+    }
+}
+
+/// Whether a plan can be carried out on some objects, and all others stay where they are: where the search for nodes that were lost has
+/// brought up what else is wrong with the file, all is written anew.
+pub(super) fn may_serve(plan: &Plan) -> bool {
+    plan.is_partial() || plan.is_structural() || !plan.salvage
+}
+
+/// How many bytes the blocks of some nodes have.
+fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
+    let (mut seen, mut bytes) = (HashSet::new(), 0u64);
+    for n in nodes.iter().filter_map(|nid| ndb.index().node(*nid)) {
+        for root in [n.data, n.sub] {
+            each_reference(ndb, root, &mut seen, &mut |bid| {
+                bytes = bytes.saturating_add(ndb.find_block(bid).map_or(0, |b| b.size_on_disk(ndb.layout())));
+            })?;
+        }
+    }
+    Ok(bytes)
+}
+
+/// What carrying out the selected actions makes of a file. `None` where that makes it no better; and, where nothing is left out, where it
+/// does not make it healthy or where so much has to be written anew that all may be.
+pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch, monitor: &dyn Monitor) -> Result<Option<Planned>> {
     let before = plan.before.as_ref();
     let recovered = recover::open(Arc::clone(source), &recover::Options::default(), monitor)?;
     let ndb = &recovered.ndb;
@@ -82,23 +119,49 @@ pub(super) fn plan(
     let mut taken = BTreeSet::new();
     let mut left = BTreeSet::new();
     sort_out(ndb, before, plan, &mut taken, &mut left)?;
-    let mut whole: Option<(Ndb, Account)> = None;
     let creates = |a: &super::Action| a.selected && matches!(a.verb, FixVerb::CreateObject | FixVerb::MoveToLostAndFound);
     let new = !plan.is_partial() || plan.actions.iter().any(creates);
+    let all_bytes = ndb.index().blocks().iter().fold(0u64, |sum, b| sum.saturating_add(b.size_on_disk(ndb.layout())));
+    let mut to_copy = None;
+    let mut account = None;
     let mut passes = 0;
     let (view, after) = loop {
         passes = u32::saturating_add(passes, 1);
-        if whole.is_none() && !taken.is_empty() {
-            let room = room(source.len())?;
-            let account = write_whole(source, room.as_ref(), plan, monitor)?;
-            let pst = Pst::from_source(room, &crate::messaging::OpenOptions::new())?;
+        let mut copied: Option<Ndb> = None;
+        if !taken.is_empty() {
+            let bytes = bytes_of(ndb, &taken)?;
+            if !plan.is_partial() && bytes > all_bytes / 2 && bytes > SOME {
+                return Ok(None);
+            }
+            let from = match to_copy.take() {
+                Some(from) => from,
+                None => open_to_copy(source, plan, monitor)?,
+            };
+            let room = scratch.room(bytes.saturating_mul(2))?;
+            let (counts, strayed) = write_some(&from, room.as_ref(), plan, &taken, monitor)?;
+            to_copy = Some(from);
+            account = Some(counts);
+            let written: Arc<dyn ReadAt> = match room.settled().map_err(ErrorKind::Io)? {
+                Some(settled) => settled,
+                None => room,
+            };
+            let pst = Pst::from_source(written, &crate::messaging::OpenOptions::new())?;
             if !std::ptr::eq(pst.layout(), ndb.layout()) {
                 return Ok(None);
             }
-            whole = Some((pst.ndb().share(), account));
+            if new {
+                taken.extend(strayed);
+                // a folder that was made is listed in its parent
+                let made = pst.ndb().index().nodes().iter().filter(|n| n.nid.is_folder() && ndb.index().node(n.nid).is_none());
+                taken.extend(made.map(|n| n.parent.with_type(NidType::HIERARCHY_TABLE)));
+                taken.retain(|nid| !left.contains(nid));
+            } else {
+                taken.retain(|nid| !strayed.contains(nid));
+            }
+            copied = Some(pst.ndb().share());
         }
         let view = Arc::new(Overlay::new(Arc::clone(source)));
-        let with = whole.as_ref().map(|(from, _)| Taken { from, nodes: &taken, new });
+        let with = copied.as_ref().map(|from| Taken { from, nodes: &taken, new });
         match write_over(ndb, before, &view, with, monitor) {
             Ok(()) => {}
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_)) => return Ok(None),
@@ -108,11 +171,11 @@ pub(super) fn plan(
         let quick = if taken.is_empty() && recovered.salvage.is_none() { quickly(before, &whole_view, monitor)? } else { None };
         let after = match quick {
             Some(after) => after,
-            None => check(whole_view, &CheckOptions::default(), monitor)?,
+            None => check(whole_view, &plan.policy.checking(), monitor)?,
         };
         let had = taken.len();
         // what new trees have brought to light is wrong with objects, and what was taken over with what lists it
-        let go_on = whole.is_some() || (!plan.is_partial() && !after.is_healthy());
+        let go_on = copied.is_some() || (!plan.is_partial() && !after.is_healthy());
         if go_on && passes < plan.policy.passes {
             sort_out(ndb, &after, plan, &mut taken, &mut left)?;
         }
@@ -123,8 +186,9 @@ pub(super) fn plan(
     let worth = |r: &Report| (r.verdict, r.count(Severity::Fatal), r.count(Severity::Error), r.count(Severity::Warning));
     let gain = if plan.policy.notices { after.findings.len() < before.findings.len() } else { false };
     let better = (worth(&after) < worth(before) || gain) && after.items.messages.ok >= before.items.messages.ok;
-    let account = whole.map(|(_, account)| account);
-    Ok(better.then(|| Planned { view, layout: ndb.layout(), after, account, passes }))
+    let unexplained = recovered.salvage.as_ref().map_or(0, |s| s.unexplained);
+    let serves = better && (plan.is_partial() || after.is_healthy());
+    Ok(serves.then(|| Planned { view, layout: ndb.layout(), after, account, unexplained, passes }))
 }
 
 /// The report on a file of which header and maps were wrong and nothing else: all blocks and objects are where they were when they were
@@ -261,7 +325,16 @@ fn write_over(ndb: &Ndb, report: &Report, target: &Overlay, taken: Option<Taken<
     }
     if let Some(taken) = taken {
         let mut done = HashMap::new();
-        let is_new = |nid: Nid| taken.new && ndb.index().node(nid).is_none();
+        // with a folder that was made come its tables
+        let folder = |nid: Nid| match nid.nid_type() {
+            NidType::SEARCH_UPDATE_QUEUE | NidType::SEARCH_CRITERIA_OBJECT | NidType::SEARCH_CONTENTS_TABLE => {
+                nid.with_type(NidType::SEARCH_FOLDER)
+            }
+            NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE => nid.with_type(NidType::NORMAL_FOLDER),
+            _ => nid,
+        };
+        let in_index = |of: &Ndb, nid: Nid| of.index().node(folder(nid)).is_some();
+        let is_new = |nid: Nid| taken.new && folder(nid).is_folder() && in_index(taken.from, nid) && !in_index(ndb, nid);
         for n in taken.from.index().nodes().iter().filter(|n| taken.nodes.contains(&n.nid) || is_new(n.nid)) {
             step(monitor, 1)?;
             let data = writer.graft(taken.from, n.data, &mut done)?;

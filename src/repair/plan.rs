@@ -28,7 +28,7 @@
 //! that they concern; all other objects stay as they are, damaged ones too, and the outcome's `after` says what is left of them. With
 //! every action selected, a new file is written whole.
 
-use crate::check::{Report, Verdict};
+use crate::check::{CheckOptions, Report, Verdict};
 use crate::finding::{Finding, Fix, Location, Loss};
 use crate::rules::{self, FixVerb, Severity};
 use std::collections::BTreeMap;
@@ -49,11 +49,21 @@ pub struct Policy {
     pub notices: bool,
     /// How often the result may be repaired again.
     pub passes: u32,
+    /// Threads that check the result; 0 is one for each processor. What comes out does not depend on it.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub threads: usize,
+}
+
+impl Policy {
+    /// How a repair checks.
+    pub(super) fn checking(&self) -> CheckOptions {
+        CheckOptions::default().threads(self.threads)
+    }
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { lossy: true, allow_loss: false, notices: false, passes: 3 }
+        Self { lossy: true, allow_loss: false, notices: false, passes: 3, threads: 0 }
     }
 }
 

@@ -5,7 +5,7 @@ use super::apply::Target;
 use super::partial::unchanged;
 use super::plan::{Plan, Policy};
 use super::scratch::Scratch;
-use crate::check::{CheckOptions, Report, check};
+use crate::check::{Report, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Location, Strict, Value};
 use crate::format::ids::{Bid, Nid, NidType};
@@ -18,8 +18,8 @@ use crate::monitor::Monitor;
 use crate::ndb::{Index, Ndb, Node};
 use crate::recover::{self, Recovered};
 use crate::rules::{self, Layer, Severity};
-use crate::write::{CopyOptions, CopyReport, copy};
-use std::collections::HashSet;
+use crate::write::{CopyOptions, CopyReport, copy, copy_nodes};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// What a repair has done.
@@ -58,42 +58,78 @@ impl Outcome {
 /// [`ErrorKind::NotPst`] where nothing in the source is part of such a file, [`ErrorKind::Unsupported`] where it is encrypted;
 /// errors of the media; cancellation. The target then holds no header.
 pub fn repair(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, policy: &Policy, monitor: &dyn Monitor) -> Result<Outcome> {
-    let before = check(Arc::clone(source), &CheckOptions::default(), monitor)?;
+    let before = check(Arc::clone(source), &policy.checking(), monitor)?;
     let target = Target::NewFile { source: Arc::clone(source), target: Arc::clone(target) };
     before.plan(policy).apply(target, monitor)
 }
 
-/// How a source is opened to be written anew: everything that can be found in it.
-fn thorough() -> recover::Options {
-    recover::Options { limits: Limits::default(), thorough: true }
-}
-
-/// Writes everything that is readable to `target`, and accounts for it.
-pub(super) fn write_whole(source: &Arc<dyn ReadAt>, target: &dyn Storage, plan: &Plan, monitor: &dyn Monitor) -> Result<Account> {
-    let policy = &plan.policy;
+/// Opens a source to write objects of it anew, with everything that can be found in it.
+pub(super) fn open_to_copy(source: &Arc<dyn ReadAt>, plan: &Plan, monitor: &dyn Monitor) -> Result<Recovered> {
     // where only the header or the maps are wrong, nothing has to be looked for
     let beneath = |f: &Finding| f.severity < Severity::Warning || matches!(f.rule.layer, Layer::Header | Layer::Allocation);
     let whole = plan.before.items.complete && plan.before.findings.iter().all(beneath);
-    let options = if whole { recover::Options::default() } else { thorough() };
-    let recovered = recover::open(Arc::clone(source), &options, monitor)?;
-    let unexplained_bytes = recovered.salvage.as_ref().map_or(0, |s| s.unexplained);
-    // a header that was not believed tells nothing of the length, and what is missing in the middle is not missing at the end
-    let cut = recovered.ndb.header().root.file_eof.0.saturating_sub(recovered.ndb.len());
-    let missing_bytes = missing_bytes(&plan.before).min(cut);
-    let mut account = Account { missing_bytes, unexplained_bytes, ..Account::default() };
-    let consent = plan.actions.iter().any(|a| a.needs_consent && a.selected);
-    let (pst, unnamed) = readable(&recovered, consent, &mut account);
-    let copying = CopyOptions { mend: policy.notices, ..CopyOptions::same(&pst) };
-    let report = copy(&pst, target, &copying, monitor)?;
-    settle(&mut account, &report);
-    let deletes = account.dropped.iter().filter(|(nid, _)| is_readable(&pst, Nid(*nid))).count().saturating_add(unnamed);
-    if deletes > 0 && !policy.allow_loss {
-        target.set_len(0).map_err(ErrorKind::Io)?;
-        let what = format!("the repair would leave out {deletes} nodes that can be read; that has to be allowed");
-        return Err(ErrorKind::Usage(what).into());
+    recover::open(Arc::clone(source), &recover::Options { limits: Limits::default(), thorough: !whole }, monitor)
+}
+
+/// What is written, and what the account has before it is.
+struct Copying {
+    pst: Pst,
+    options: CopyOptions,
+    /// Nodes that can be read and cannot stay.
+    unnamed: usize,
+    account: Account,
+}
+
+impl Copying {
+    fn prepare(recovered: &Recovered, plan: &Plan) -> Self {
+        let unexplained_bytes = recovered.salvage.as_ref().map_or(0, |s| s.unexplained);
+        // a header that was not believed tells nothing of the length, and what is missing in the middle is not missing at the end
+        let cut = recovered.ndb.header().root.file_eof.0.saturating_sub(recovered.ndb.len());
+        let missing_bytes = missing_bytes(&plan.before).min(cut);
+        let mut account = Account { missing_bytes, unexplained_bytes, ..Account::default() };
+        let consent = plan.actions.iter().any(|a| a.needs_consent && a.selected);
+        let (pst, unnamed) = readable(recovered, consent, &mut account);
+        let options = CopyOptions { mend: plan.policy.notices, ..CopyOptions::same(&pst) };
+        Self { pst, options, unnamed, account }
     }
+
+    /// The account with what copying has found; an error where something readable is left out without consent.
+    fn settled(mut self, report: &CopyReport, plan: &Plan) -> Result<Account> {
+        settle(&mut self.account, report);
+        let dropped = self.account.dropped.iter().filter(|(nid, _)| is_readable(&self.pst, Nid(*nid))).count();
+        let deletes = dropped.saturating_add(self.unnamed);
+        if deletes > 0 && !plan.policy.allow_loss {
+            let what = format!("the repair would leave out {deletes} nodes that can be read; that has to be allowed");
+            return Err(ErrorKind::Usage(what).into());
+        }
+        Ok(self.account)
+    }
+}
+
+/// Writes everything that is readable to `target`, and accounts for it.
+fn write_whole(source: &Arc<dyn ReadAt>, target: &dyn Storage, plan: &Plan, monitor: &dyn Monitor) -> Result<Account> {
+    let copying = Copying::prepare(&open_to_copy(source, plan, monitor)?, plan);
+    let report = copy(&copying.pst, target, &copying.options, monitor)?;
+    let account = copying.settled(&report, plan);
+    if account.is_err() {
+        target.set_len(0).map_err(ErrorKind::Io)?;
+    }
+    let account = account?;
     target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
     Ok(account)
+}
+
+/// Writes the nodes that are in `only` to `target`, and accounts for them; also answers messages that have to change their folder.
+pub(super) fn write_some(
+    recovered: &Recovered,
+    target: &dyn Storage,
+    plan: &Plan,
+    only: &BTreeSet<Nid>,
+    monitor: &dyn Monitor,
+) -> Result<(Account, Vec<Nid>)> {
+    let copying = Copying::prepare(recovered, plan);
+    let copied = copy_nodes(&copying.pst, target, &copying.options, only, monitor)?;
+    Ok((copying.settled(&copied.report, plan)?, copied.strayed))
 }
 
 /// Writes the file anew and whole, as often as that makes it better.
@@ -104,17 +140,17 @@ pub(super) fn rebuild(
     scratch: &mut Scratch,
     monitor: &dyn Monitor,
 ) -> Result<Outcome> {
-    let (options, policy) = (CheckOptions::default(), &plan.policy);
+    let policy = &plan.policy;
     let account = write_whole(source, target.as_ref(), plan, monitor)?;
     let check_written = || -> Result<Report> {
         let written = target.settled().map_err(|e| Error::new(ErrorKind::Io(e)))?;
-        check(written.unwrap_or_else(|| Arc::clone(target) as Arc<dyn ReadAt>), &options, monitor)
+        check(written.unwrap_or_else(|| Arc::clone(target) as Arc<dyn ReadAt>), &policy.checking(), monitor)
     };
     let mut after = check_written()?;
     let mut passes = 1;
     while !after.is_healthy() && passes < policy.passes {
         let again = scratch.snapshot(target.as_ref(), monitor)?;
-        let recovered = recover::open(Arc::clone(&again), &thorough(), monitor)?;
+        let recovered = open_to_copy(&again, &after.plan(policy), monitor)?;
         let pst = Pst::from_ndb(recovered.ndb);
         copy(&pst, target.as_ref(), &CopyOptions { mend: policy.notices, ..CopyOptions::same(&pst) }, monitor)?;
         target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;

@@ -60,6 +60,8 @@ pub(super) struct Folder {
     pub(super) associated: Rows,
     pub(super) contents_count: usize,
     pub(super) unread: u32,
+    /// Whether all that it holds is added: only then is it known how much that is.
+    pub(super) is_counted: bool,
     /// Contents and associated contents, once they are written.
     pub(super) tables: Option<(Node, Node)>,
     pub(super) hierarchy_columns: Vec<PropTag>,
@@ -88,7 +90,7 @@ impl Folder {
 
     /// Sets the counts that follow from what it holds.
     pub(super) fn complete(&mut self) {
-        if !self.is_search() {
+        if !self.is_search() && self.is_counted {
             self.props.set(tags::CONTENT_COUNT, low32(wide(self.contents_count)).to_le_bytes());
             self.props.set(tags::CONTENT_UNREAD_COUNT, self.unread.to_le_bytes());
         }
@@ -151,6 +153,7 @@ impl PstWriter<'_> {
             associated,
             contents_count: 0,
             unread: 0,
+            is_counted: true,
             tables: None,
             hierarchy_columns,
             subnodes,

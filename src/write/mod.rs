@@ -25,6 +25,7 @@ mod tc;
 pub mod templates;
 mod tree;
 
+pub(crate) use copy::copy_nodes;
 pub use copy::{CopyOptions, CopyReport, copy};
 pub use folder::NewFolder;
 pub use message::{Attachment, AttachmentData, Message, Named, Recipient, RecipientKind, WrittenMessage};

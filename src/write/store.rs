@@ -7,11 +7,12 @@ use super::keys::Keys;
 use super::message::Message;
 use super::names::seeded;
 use super::ndb::{NdbOptions, NdbWriter, Written};
-use super::pc::{Node, SubNodes};
+use super::pc::{Node, SubNodes, VALUE_IN_HEAP};
 use super::props::{Data, Props};
 use super::rows::Rows;
 use super::tc::TableKind;
 use super::templates::{ASSOCIATED, CONTENTS, HIERARCHY, RECEIVE_FOLDER, SEARCH_CONTENTS, TEMPLATES, columns_for};
+use super::tree::WrittenData;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{index, put32, wide};
 use crate::format::context::EntryId;
@@ -278,39 +279,77 @@ impl<'a> PstWriter<'a> {
     }
 
     fn add_item(&mut self, folder: Nid, mut message: Message, place: Place) -> Result<Nid> {
-        match self.folders.get(&folder) {
-            None => return Err(Error::not_found(format!("folder {folder}"))),
-            Some(f) if f.is_closed() || f.is_search() => {
-                return Err(ErrorKind::Usage(format!("folder {folder} takes no more messages")).into());
-            }
-            Some(_) => {}
-        }
+        self.takes_messages(folder)?;
         let nid_type = if place == Place::Associated { NidType::ASSOC_MESSAGE } else { NidType::NORMAL_MESSAGE };
         let nid = match message.nid {
             Some(nid) => nid,
             None => self.ndb.next_nid(nid_type)?,
         };
-        let mut only = std::mem::take(&mut message.row_only);
+        let only = std::mem::take(&mut message.row_only);
         let item = self.write_item(message, place, 0)?;
         self.ndb.add_node(nid, item.written.node.data, item.written.node.sub, folder)?;
+        self.list_item((folder, nid), &item.props, only, &item.large, place);
+        Ok(nid)
+    }
+
+    /// Lists a message in its folder whose blocks are elsewhere already.
+    pub(super) fn list_message(&mut self, folder: Nid, nid: Nid, props: &Props, only: Vec<(PropTag, Vec<u8>)>) -> Result<()> {
+        self.takes_messages(folder)?;
+        let place = if nid.nid_type() == NidType::ASSOC_MESSAGE { Place::Associated } else { Place::Folder };
+        let mut large = Vec::new();
+        for (tag, data) in props.iter() {
+            match data {
+                Data::Bytes(bytes) if bytes.len() > VALUE_IN_HEAP => large.push((tag, self.ndb.write_data(bytes)?)),
+                _ => {}
+            }
+        }
+        self.list_item((folder, nid), props, only, &large, place);
+        Ok(())
+    }
+
+    /// Columns of the table of a folder in which messages of a type are listed.
+    pub(super) fn row_columns(&self, folder: Nid, nid: Nid) -> &[PropTag] {
+        match self.folders.get(&folder) {
+            Some(f) if nid.nid_type() == NidType::ASSOC_MESSAGE => f.associated.columns(),
+            Some(f) => f.contents.columns(),
+            None => &[],
+        }
+    }
+
+    fn takes_messages(&self, folder: Nid) -> Result<()> {
+        match self.folders.get(&folder) {
+            None => Err(Error::not_found(format!("folder {folder}"))),
+            Some(f) if f.is_closed() || f.is_search() => Err(ErrorKind::Usage(format!("folder {folder} takes no more messages")).into()),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Adds a message's row to its folder's table.
+    fn list_item(
+        &mut self,
+        (folder, nid): (Nid, Nid),
+        props: &Props,
+        mut only: Vec<(PropTag, Vec<u8>)>,
+        large: &[(PropTag, WrittenData)],
+        place: Place,
+    ) {
         if !only.iter().any(|(t, _)| *t == tags::MESSAGE_STATUS) {
             only.push((tags::MESSAGE_STATUS, vec![0; 4]));
         }
         if place == Place::Folder {
-            let conversation = conversation_id(&item.props, self.code_page);
+            let conversation = conversation_id(props, self.code_page);
             only.retain(|(t, _)| *t != tags::CONVERSATION_ID);
             only.extend(conversation.map(|id| (tags::CONVERSATION_ID, id.to_vec())));
             self.conversations.push((index_key(conversation), nid));
             self.highest_message = self.highest_message.max(nid);
         }
         let version = self.ndb.next_unique();
-        let unread = item.props.i32(tags::MESSAGE_FLAGS).unwrap_or(0) & FLAG_READ == 0;
+        let unread = props.i32(tags::MESSAGE_FLAGS).unwrap_or(0) & FLAG_READ == 0;
         if let Some(f) = self.folders.get_mut(&folder) {
             let rows = if place == Place::Folder { &mut f.contents } else { &mut f.associated };
-            rows.push(nid.0, version, &item.props, &only, &|tag| item.large.iter().find(|(t, _)| *t == tag).map(|(_, tree)| *tree));
+            rows.push(nid.0, version, props, &only, &|tag| large.iter().find(|(t, _)| *t == tag).map(|(_, tree)| *tree));
             f.unread = f.unread.saturating_add(u32::from(unread && place == Place::Folder));
         }
-        Ok(nid)
     }
 
     /// Writes a folder's contents tables; it takes no more messages.

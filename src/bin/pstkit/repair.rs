@@ -73,8 +73,8 @@ pub(crate) struct Told<'a> {
 }
 
 /// How much is to be done.
-fn policy(args: &RepairArgs) -> Policy {
-    Policy { lossy: !args.lossless, allow_loss: args.allow_loss, notices: args.notices, passes: args.max_passes }
+fn policy(args: &RepairArgs, threads: usize) -> Policy {
+    Policy { lossy: !args.lossless, allow_loss: args.allow_loss, notices: args.notices, passes: args.max_passes, threads }
 }
 
 /// The undo file of a repair in place.
@@ -119,8 +119,8 @@ fn local_only(ctx: &Context, path: &Path, source: &Arc<dyn ReadAt>, before: &Rep
 }
 
 /// The plan that the command line asks for.
-fn planned(args: &RepairArgs, before: &Report) -> Result<Plan, Failure> {
-    let mut plan = before.plan(&policy(args));
+fn planned(args: &RepairArgs, threads: usize, before: &Report) -> Result<Plan, Failure> {
+    let mut plan = before.plan(&policy(args, threads));
     let unknown = |word: &str, plan: &Plan| {
         let ids: Vec<&str> = plan.actions.iter().map(|a| a.id.as_str()).collect();
         let known = if FixVerb::from_word(word).is_some() { "is not in the plan for this file" } else { "is no action" };
@@ -229,7 +229,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         Verdict::Unsupported => return Err(Failure::Said(Status::FAILED, format!("{}: its contents are encrypted", clean(path)))),
         _ => {}
     }
-    let plan = planned(args, &before)?;
+    let plan = planned(args, ctx.global.threads, &before)?;
     // What only this file has is told before anything is done.
     let local = local_only(ctx, path, &source, &before);
     if let Some(local) = &local
@@ -271,7 +271,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         mode,
         out: args.out.as_ref().map(|p| p.display().to_string()),
         undo_file: undo,
-        policy: policy(args),
+        policy: policy(args, ctx.global.threads),
         sha256,
         local_only: local,
         before: &outcome.before,
@@ -310,7 +310,7 @@ fn show_plan(
         mode: "plan",
         out: None,
         undo_file: None,
-        policy: policy(args),
+        policy: policy(args, ctx.global.threads),
         sha256,
         local_only,
         before,

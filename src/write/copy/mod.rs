@@ -7,7 +7,10 @@
 mod message;
 mod nodes;
 mod object;
+mod some;
 mod strays;
+
+pub(crate) use self::some::copy_nodes;
 
 use self::object::named_by;
 use super::folder::{Folder, NewFolder};
@@ -170,6 +173,10 @@ pub(super) struct Copier<'s, 'w> {
     /// What the copy is to be.
     kind: FileKind,
     folder_names: BTreeMap<Nid, String>,
+    /// The nodes that are wanted, where not all are.
+    only: Option<&'s BTreeSet<Nid>>,
+    /// Messages whose folder is not there.
+    strayed: Vec<Nid>,
 }
 
 /// Copies a store.
@@ -192,6 +199,17 @@ pub(super) struct Copier<'s, 'w> {
 /// [`ErrorKind::Unsupported`] where the source is encrypted, [`ErrorKind::TooLarge`] where the variant cannot hold so much; errors of
 /// the medium; cancellation. The storage then holds no header.
 pub fn copy(pst: &Pst, storage: &dyn Storage, options: &CopyOptions, monitor: &dyn Monitor) -> Result<CopyReport> {
+    copy_some(pst, storage, options, None, monitor).map(|(report, _)| report)
+}
+
+/// Copies all nodes or some; also answers which messages have changed their folder, because their own is not there.
+fn copy_some(
+    pst: &Pst,
+    storage: &dyn Storage,
+    options: &CopyOptions,
+    only: Option<&BTreeSet<Nid>>,
+    monitor: &dyn Monitor,
+) -> Result<(CopyReport, Vec<Nid>)> {
     if pst.header().crypt_method() == Some(CryptMethod::Wip) {
         return Err(ErrorKind::Unsupported("a file that is encrypted for Windows Information Protection".to_owned()).into());
     }
@@ -236,6 +254,8 @@ pub fn copy(pst: &Pst, storage: &dyn Storage, options: &CopyOptions, monitor: &d
         mend: options.mend,
         kind: options.ndb.kind,
         folder_names: options.folder_names.clone(),
+        only,
+        strayed: Vec::new(),
     };
     let names = context(Nid::NAME_TO_ID_MAP, &mut trouble).and_then(|pc| NameMap::read(&pc, &mut trouble.findings).ok());
     // an empty map makes readers refuse the file
@@ -250,16 +270,18 @@ pub fn copy(pst: &Pst, storage: &dyn Storage, options: &CopyOptions, monitor: &d
     if let Some(store) = &store {
         copier.copy_store(store, &mut trouble)?;
     }
-    copier.settle(trouble);
+    if copier.wants(Nid::MESSAGE_STORE) {
+        copier.settle(trouble);
+    }
     monitor.phase(Phase::Write, Some(wide(pst.ndb().index().nodes().len())));
     copier.copy_folders(monitor)?;
     copier.copy_messages(monitor)?;
     copier.copy_other_nodes(monitor)?;
     copier.complete_store(options)?;
-    let Copier { out, mut report, .. } = copier;
+    let Copier { out, mut report, strayed, .. } = copier;
     report.texts_lossy = report.texts_lossy.saturating_add(out.characters_lost());
     report.bytes = out.finish()?.header.root.file_eof.0;
-    Ok(report)
+    Ok((report, strayed))
 }
 
 impl<'s> Copier<'s, '_> {
@@ -383,7 +405,6 @@ impl<'s> Copier<'s, '_> {
         let mut trouble = Trouble::default();
         let ndb = self.pst.ndb();
         let Some(node) = ndb.node(nid) else { return Ok(()) };
-        self.report.folders.expected = self.report.folders.expected.saturating_add(1);
         let context = PropertyContext::open(node, &mut trouble.findings).ok().flatten();
         let mut new = NewFolder { nid: Some(nid), verbatim: true, ..NewFolder::default() };
         if let Some(pc) = &context {
@@ -419,6 +440,15 @@ impl<'s> Copier<'s, '_> {
         new.associated_columns = columns(self, NidType::ASSOC_CONTENTS_TABLE);
         let name = self.folder_names.get(&nid).cloned().unwrap_or_else(|| format!("Folder {nid}"));
         self.out.add_folder_with(parent, &name, new)?;
+        let lists = self.lists_all_of(nid);
+        if let Some(f) = self.out.folders.get_mut(&nid) {
+            f.is_counted = lists;
+        }
+        if !self.wants(nid) {
+            // read for what others say of it
+            return Ok(());
+        }
+        self.report.folders.expected = self.report.folders.expected.saturating_add(1);
         Self::count(&mut self.report.folders, context.is_some(), &trouble);
         self.settle(trouble);
         Ok(())
@@ -441,11 +471,18 @@ impl<'s> Copier<'s, '_> {
         for (parent, messages) in by_folder {
             let known = self.out.folders.get(&parent).is_some_and(|f| !f.is_search());
             let folder = if known { parent } else { self.lost_and_found()? };
+            let lists = self.lists_all_of(folder);
             let rows = self.table_rows(parent)?;
             for nid in messages {
                 step(monitor, 1)?;
                 if !known {
                     self.report.rehomed = self.report.rehomed.saturating_add(1);
+                    self.strayed.push(nid);
+                } else if !self.wants(nid) {
+                    if lists {
+                        self.copy_row(nid, folder, &rows)?;
+                    }
+                    continue;
                 }
                 self.copy_message(nid, folder, &rows)?;
             }

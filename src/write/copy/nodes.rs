@@ -28,7 +28,7 @@ impl Copier<'_, '_> {
                     || nid.is_message()
                     || (matches!(t, NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE)
                         && folder(NidType::NORMAL_FOLDER));
-            if made {
+            if made || !self.wants(nid) {
                 continue;
             }
             step(monitor, 1)?;

@@ -43,8 +43,19 @@ pub(super) fn named_by(pc: &PropertyContext<'_>) -> Vec<Nid> {
 impl Copier<'_, '_> {
     /// All properties of a context but objects, whose sub-nodes are the caller's.
     pub(super) fn read_props(&mut self, pc: &PropertyContext<'_>, page: CodePage, trouble: &mut Trouble) -> Result<Props> {
+        self.read_props_of(pc, page, &|_| true, trouble)
+    }
+
+    /// The same of some properties.
+    pub(super) fn read_props_of(
+        &mut self,
+        pc: &PropertyContext<'_>,
+        page: CodePage,
+        wanted: &dyn Fn(PropTag) -> bool,
+        trouble: &mut Trouble,
+    ) -> Result<Props> {
         let mut props = Props::new();
-        for record in pc.records() {
+        for record in pc.records().iter().filter(|r| wanted(r.tag)) {
             let t = record.tag.prop_type();
             if t == PropType::OBJECT {
                 continue;
