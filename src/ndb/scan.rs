@@ -13,6 +13,7 @@ use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, PageTrailer, PageType};
 use crate::monitor::{Monitor, Phase, step};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Bytes looked at in one go; blocks that begin before it and end in it are seen through an overlap.
 const WINDOW: u64 = 4 << 20;
@@ -39,29 +40,102 @@ pub struct Scan {
     pub unreadable: Vec<(u64, u64)>,
 }
 
-/// Scans the whole file.
+impl Scan {
+    /// The stretches of a file of `len` bytes in which nothing was found, in order.
+    pub fn gaps(&self, layout: &Layout, len: u64) -> Vec<Range<u64>> {
+        let pages = self.pages.iter().map(|p| (p.ib.0, p.ib.0.saturating_add(layout.page())));
+        let mut found: Vec<(u64, u64)> =
+            self.blocks.iter().map(|b| (b.ib.0, b.ib.0.saturating_add(b.size_on_disk(layout)))).chain(pages).collect();
+        found.sort_unstable();
+        let mut gaps = Vec::new();
+        let mut at = 0u64;
+        for (start, end) in found {
+            if start > at {
+                gaps.push(at..start.min(len));
+            }
+            at = at.max(end);
+        }
+        if at < len {
+            gaps.push(at..len);
+        }
+        gaps
+    }
+}
+
+/// Scans the whole file, whatever its trees say.
 ///
 /// # Errors
 /// Cancellation.
 pub fn scan(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Scan> {
+    let mut out = Scan::default();
+    monitor.phase(Phase::Scan, Some(ndb.len()));
+    scan_ranges(ndb, std::iter::once(0..ndb.len()), &mut out, monitor)?;
+    Ok(out)
+}
+
+/// The same with the help of the trees: what they list is looked at in its place, and only the gaps between what is there are scanned,
+/// which is quick where little is wrong. What lies within the bytes of a valid page or block cannot be valid itself: its signature is made
+/// of its place.
+///
+/// # Errors
+/// Cancellation.
+pub fn search(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Scan> {
     let layout = ndb.layout();
     let mut out = Scan::default();
     monitor.phase(Phase::Scan, Some(ndb.len()));
-    let overlap = wide(layout.block_max);
-    let mut start = 0;
-    while start < ndb.len() {
-        let from = start.saturating_sub(overlap);
-        let end = start.saturating_add(WINDOW).min(ndb.len());
-        let len = index(end.saturating_sub(from));
-        let bytes: Cow<'_, [u8]> = match ndb.bytes(from, len) {
-            Ok(b) => b,
-            Err(_) => read_in_pieces(ndb, from, len, &mut out.unreadable),
-        };
-        scan_window(ndb, &bytes, from, start, &mut out);
-        step(monitor, end.saturating_sub(start))?;
-        start = end;
+    let mut pages: Vec<_> = ndb.index().facts.pages.iter().map(|p| (p.bref.ib, p.page_type)).collect();
+    pages.sort_unstable_by_key(|(ib, _)| *ib);
+    pages.dedup_by_key(|(ib, _)| *ib);
+    for (ib, page_type) in pages {
+        if let Ok(page) = ndb.bytes(ib.0, layout.page_size) {
+            out.pages.extend(page_at(layout, &page, ib).filter(|p| p.page_type == page_type));
+        }
     }
+    let mut blocks: Vec<BbtEntry> = ndb.index().blocks().iter().filter(|b| b.ib.0.is_multiple_of(layout.slot)).copied().collect();
+    blocks.sort_unstable_by_key(|b| b.ib);
+    blocks.dedup_by_key(|b| b.ib);
+    let mut waiting = 0u64;
+    for b in blocks {
+        let size = b.size_on_disk(layout);
+        if let Ok(raw) = ndb.bytes(b.ib.0, index(size)) {
+            let found = block_before(layout, &raw, b.ib.0, b.ib.0.saturating_add(size));
+            out.blocks.extend(found.filter(|found| found.bid == b.bid && found.ib == b.ib));
+        }
+        waiting = waiting.saturating_add(size);
+        if waiting >= WINDOW {
+            step(monitor, std::mem::take(&mut waiting))?;
+        }
+    }
+    step(monitor, waiting)?;
+    let gaps = out.gaps(layout, ndb.len());
+    scan_ranges(ndb, gaps.into_iter(), &mut out, monitor)?;
+    out.pages.sort_unstable_by_key(|p| p.ib);
+    out.blocks.sort_unstable_by_key(|b| b.ib.0.saturating_add(b.size_on_disk(layout)));
     Ok(out)
+}
+
+/// Scans some stretches: what ends in them.
+///
+/// # Errors
+/// Cancellation.
+pub fn scan_ranges(ndb: &Ndb, ranges: impl Iterator<Item = Range<u64>>, out: &mut Scan, monitor: &dyn Monitor) -> Result<()> {
+    let overlap = wide(ndb.layout().block_max);
+    for range in ranges {
+        let (mut start, stop) = (range.start, range.end.min(ndb.len()));
+        while start < stop {
+            let from = start.saturating_sub(overlap);
+            let end = start.saturating_add(WINDOW).min(stop);
+            let len = index(end.saturating_sub(from));
+            let bytes: Cow<'_, [u8]> = match ndb.bytes(from, len) {
+                Ok(b) => b,
+                Err(_) => read_in_pieces(ndb, from, len, &mut out.unreadable),
+            };
+            scan_window(ndb, &bytes, from, start, out);
+            step(monitor, end.saturating_sub(start))?;
+            start = end;
+        }
+    }
+    Ok(())
 }
 
 /// Reads what can be read, 4 KiB at a time; the rest is zero and told.
@@ -94,18 +168,22 @@ fn scan_window(ndb: &Ndb, bytes: &[u8], from: u64, start: u64, out: &mut Scan) {
         if e.is_multiple_of(page_size)
             && rel >= layout.page_size
             && let Some(page) = bytes.get(rel.saturating_sub(layout.page_size)..rel)
+            && let Some(page) = page_at(layout, page, Ib(e.saturating_sub(page_size)))
         {
-            let t = PageTrailer::decode(layout, page);
-            let ib = Ib(e.saturating_sub(page_size));
-            if matches!(t.page_type, PageType::BBT | PageType::NBT) && t.is_valid(layout, page, ib) {
-                out.pages.push(FoundPage { ib, bid: t.bid, page_type: t.page_type });
-                e = e.saturating_add(slot);
-                continue;
-            }
+            out.pages.push(page);
+            e = e.saturating_add(slot);
+            continue;
         }
         out.blocks.extend(block_before(layout, bytes, from, e));
         e = e.saturating_add(slot);
     }
+}
+
+/// The tree page in a place, if one is there.
+fn page_at(layout: &Layout, page: &[u8], ib: Ib) -> Option<FoundPage> {
+    let t = PageTrailer::decode(layout, page);
+    let is_tree = matches!(t.page_type, PageType::BBT | PageType::NBT);
+    (is_tree && t.is_valid(layout, page, ib)).then_some(FoundPage { ib, bid: t.bid, page_type: t.page_type })
 }
 
 /// The block that ends at a place, if one does: `bytes` begin at `from` in the file.

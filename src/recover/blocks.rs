@@ -20,7 +20,8 @@ use crate::format::page::{BbtEntry, BtPage, PageType, TreeEntry};
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::scan::Scan;
 use crate::ndb::{Index, Ndb, TreeFacts};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 /// Blocks of a broken file.
 #[derive(Debug, Default)]
@@ -37,17 +38,24 @@ pub struct Blocks {
     pub others: Vec<BbtEntry>,
 }
 
-/// The places that valid pages and blocks take.
-#[derive(Debug, Default)]
-struct Taken(BTreeMap<u64, u64>);
+/// The stretches of a file in which nothing valid stands.
+#[derive(Debug)]
+struct Gaps {
+    ranges: Vec<Range<u64>>,
+    len: u64,
+}
 
-impl Taken {
-    fn insert(&mut self, at: u64, size: u64) {
-        self.0.insert(at, at.saturating_add(size));
+impl Gaps {
+    fn of(ndb: &Ndb, found: &Scan) -> Self {
+        Self { ranges: found.gaps(ndb.layout(), ndb.len()), len: ndb.len() }
     }
 
-    fn hits(&self, at: u64, size: u64) -> bool {
-        self.0.range(..at.saturating_add(size)).next_back().is_some_and(|(_, end)| *end > at)
+    /// Whether something valid stands in a part of a range.
+    fn is_taken(&self, at: u64, size: u64) -> bool {
+        let gap = self.ranges.partition_point(|g| g.start <= at).checked_sub(1).and_then(|i| self.ranges.get(i));
+        // what is cut off at the end of the file meets nothing there
+        let free_to = gap.map_or(0, |g| g.end);
+        at < self.len && at.saturating_add(size).min(self.len) > free_to
     }
 }
 
@@ -95,15 +103,15 @@ pub(super) fn leaf_entries<E: TreeEntry>(ndb: &Ndb, ib: Ib) -> Vec<E> {
 /// Cancellation.
 pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: &FreeSpace, monitor: &dyn Monitor) -> Result<Blocks> {
     let layout = ndb.layout();
-    let mut taken = Taken::default();
-    let mut by_bid: HashMap<Bid, Vec<BbtEntry>> = HashMap::with_capacity(found.blocks.len());
-    for p in &found.pages {
-        taken.insert(p.ib.0, layout.page());
-    }
-    for b in &found.blocks {
-        taken.insert(b.ib.0, b.size_on_disk(layout));
-        by_bid.entry(b.bid).or_default().push(*b);
-    }
+    let gaps = Gaps::of(ndb, found);
+    // of several with one id the last in the file comes last
+    let mut by_bid = found.blocks.clone();
+    by_bid.sort_unstable_by_key(|b| (b.bid, b.ib));
+    let of_bid = |bid: Bid| {
+        let start = by_bid.partition_point(|b| b.bid < bid);
+        let all = by_bid.get(start..).unwrap_or_default();
+        all.get(..all.iter().take_while(|b| b.bid == bid).count()).unwrap_or_default()
+    };
     let mut out = Blocks::default();
     let mut kept: HashMap<Bid, BbtEntry> = HashMap::with_capacity(by_bid.len());
     let leaves = Leaves::of(PageType::BBT, facts, found, space);
@@ -120,7 +128,8 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
             if e.bid.is_none() || kept.contains_key(&e.bid) {
                 continue;
             }
-            let valid = by_bid.get(&e.bid).and_then(|all| all.iter().find(|b| b.ib == e.ib).or_else(|| all.iter().max_by_key(|b| b.ib)));
+            let all = of_bid(e.bid);
+            let valid = all.iter().find(|b| b.ib == e.ib).or(all.last());
             if let Some(b) = valid {
                 kept.insert(e.bid, BbtEntry { refs: e.refs, ..*b });
                 if live {
@@ -133,7 +142,7 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
                 continue;
             }
             let agrees = trailer_agrees(ndb, &e);
-            if (agrees || (!is_torn && is_possible(ndb, &e) && has_bytes(ndb, &e))) && !taken.hits(e.ib.0, e.size_on_disk(layout)) {
+            if (agrees || (!is_torn && is_possible(ndb, &e) && has_bytes(ndb, &e))) && !gaps.is_taken(e.ib.0, e.size_on_disk(layout)) {
                 kept.insert(e.bid, e);
                 out.damaged.insert(e.bid);
                 if live {
@@ -145,12 +154,11 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
             }
         }
     }
-    for (bid, mut all) in by_bid {
-        all.sort_by_key(|b| std::cmp::Reverse(b.ib));
-        let first = *kept.entry(bid).or_insert_with(|| all.first().copied().unwrap_or_default());
-        out.others.extend(all.into_iter().filter(|b| b.ib != first.ib));
+    for all in by_bid.chunk_by(|a, b| a.bid == b.bid) {
+        let Some(last) = all.last() else { continue };
+        let first = *kept.entry(last.bid).or_insert(*last);
+        out.others.extend(all.iter().filter(|b| b.ib != first.ib));
     }
-    out.others.sort_by_key(|b| (b.bid, b.ib));
     out.entries = kept.into_values().collect();
     out.entries.sort_by_key(|b| b.bid);
     Ok(out)
@@ -222,49 +230,40 @@ pub(super) fn for_each_reference(ndb: &Ndb, b: &BbtEntry, f: &mut dyn FnMut(Bid)
     }
 }
 
-/// Looks in the whole file for trailers with one of the wanted ids whose signature fits the place, though the data is damaged.
+/// Looks wherever nothing valid stands for trailers with one of the wanted ids whose signature fits the place, though the data is damaged.
 pub(super) fn scan_damaged(ndb: &Ndb, wanted: &HashSet<Bid>, found: &Scan, monitor: &dyn Monitor) -> Result<Vec<BbtEntry>> {
     const WINDOW: u64 = 4 << 20;
     let layout = ndb.layout();
-    let mut taken = Taken::default();
-    for b in &found.blocks {
-        taken.insert(b.ib.0, b.size_on_disk(layout));
-    }
-    for p in &found.pages {
-        taken.insert(p.ib.0, layout.page());
-    }
     let mut out = Vec::new();
     if wanted.is_empty() {
         return Ok(out);
     }
-    monitor.phase(Phase::Scan, Some(ndb.len()));
-    let mut start = 0u64;
-    while start < ndb.len() {
-        let end = start.saturating_add(WINDOW).min(ndb.len());
-        let from = start.saturating_sub(layout.slot);
-        if let Ok(bytes) = ndb.bytes(from, index(end.saturating_sub(from))) {
-            let mut e = round_up(start.saturating_add(1), layout.slot);
-            while e <= end {
-                let rel = index(e.saturating_sub(from));
-                let raw = bytes.get(rel.saturating_sub(layout.block_trailer)..rel).unwrap_or_default();
-                let cb = le16(raw, 0);
-                if cb != 0 && usize::from(cb) <= layout.block_data_max() {
-                    let t = BlockTrailer::decode(layout, raw);
-                    let size = layout.block_size(cb.into());
-                    if let Some(ib) = e.checked_sub(size)
-                        && ib >= layout.amap_first
-                        && wanted.contains(&t.bid)
-                        && t.sig == signature(Ib(ib), t.bid)
-                        && !taken.hits(ib, size)
-                    {
-                        out.push(BbtEntry { bid: t.bid, ib: Ib(ib), cb, cb_inflated: t.cb_inflated, refs: 0 });
+    let gaps = found.gaps(layout, ndb.len());
+    monitor.phase(Phase::Scan, Some(gaps.iter().map(|g| g.end.saturating_sub(g.start)).sum()));
+    for gap in gaps {
+        let mut start = gap.start;
+        while start < gap.end {
+            let end = start.saturating_add(WINDOW).min(gap.end);
+            let from = start.saturating_sub(layout.slot);
+            if let Ok(bytes) = ndb.bytes(from, index(end.saturating_sub(from))) {
+                let mut e = round_up(start.saturating_add(1), layout.slot);
+                while e <= end {
+                    let rel = index(e.saturating_sub(from));
+                    let raw = bytes.get(rel.saturating_sub(layout.block_trailer)..rel).unwrap_or_default();
+                    let cb = le16(raw, 0);
+                    if cb != 0 && usize::from(cb) <= layout.block_data_max() {
+                        let t = BlockTrailer::decode(layout, raw);
+                        let ib = e.saturating_sub(layout.block_size(cb.into()));
+                        if ib >= gap.start.max(layout.amap_first) && wanted.contains(&t.bid) && t.sig == signature(Ib(ib), t.bid) {
+                            out.push(BbtEntry { bid: t.bid, ib: Ib(ib), cb, cb_inflated: t.cb_inflated, refs: 0 });
+                        }
                     }
+                    e = e.saturating_add(layout.slot);
                 }
-                e = e.saturating_add(layout.slot);
             }
+            step(monitor, end.saturating_sub(start))?;
+            start = end;
         }
-        step(monitor, end.saturating_sub(start))?;
-        start = end;
     }
     Ok(out)
 }

@@ -20,7 +20,7 @@ use crate::limits::Limits;
 use crate::monitor::Monitor;
 use crate::ndb::Ndb;
 use crate::ndb::btree::walk;
-use crate::ndb::scan::{FoundPage, Scan, scan};
+use crate::ndb::scan::{FoundPage, Scan, search};
 use crate::rules;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub fn detect(source: &Arc<dyn ReadAt>, limits: Limits, sink: &mut dyn Sink, mon
         let header = Header::decode_as(layout, &first);
         if root_pages(source, &header) > 0 {
             let ndb = Ndb::new(Arc::clone(source), header, limits);
-            let found = scan(&ndb, monitor)?;
+            let found = search(&ndb, monitor)?;
             return settle(ndb, found, &first, named, sink, monitor);
         }
     }
@@ -81,7 +81,7 @@ pub fn detect(source: &Arc<dyn ReadAt>, limits: Limits, sink: &mut dyn Sink, mon
     for layout in &order {
         let header = if named == Some(*layout) { Header::decode_as(layout, &first) } else { blank(layout) };
         let ndb = Ndb::new(Arc::clone(source), header, limits);
-        let found = scan(&ndb, monitor)?;
+        let found = search(&ndb, monitor)?;
         if best.as_ref().is_none_or(|(_, b)| weight(&found) > weight(b)) {
             best = Some((ndb, found));
         }
@@ -139,7 +139,7 @@ fn is_page(source: &dyn ReadAt, layout: &'static Layout, page_type: PageType, br
 fn put_in_place(ndb: &Ndb, pieces: Vec<Piece>, monitor: &dyn Monitor) -> Result<(Ndb, Scan)> {
     let moved = Moved::new(Arc::clone(ndb.source()), pieces);
     let there = Ndb::new(Arc::new(moved), ndb.header().clone(), *ndb.limits());
-    let found = scan(&there, monitor)?;
+    let found = search(&there, monitor)?;
     Ok((there, found))
 }
 

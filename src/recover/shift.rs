@@ -20,9 +20,10 @@ use crate::format::page::{BbtEntry, BtPage, PageTrailer, PageType, TreeEntry};
 use crate::io::ReadAt;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::Ndb;
-use crate::ndb::scan::{Scan, scan};
+use crate::ndb::scan::{Scan, scan_ranges};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes looked at in one go.
@@ -165,7 +166,14 @@ struct Seen {
 /// Cancellation.
 pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<Vec<Piece>>> {
     let layout = ndb.layout();
-    let loose = loose_pages(ndb, monitor)?;
+    // what is in its place has not been moved
+    let gaps = plain.gaps(layout, ndb.len());
+    let mut loose = loose_pages(ndb, &gaps, monitor)?;
+    loose.extend(plain.pages.iter().filter_map(|p| {
+        let bytes = ndb.bytes(p.ib.0, layout.page_size).ok()?;
+        Some(Loose { from: p.ib.0, page_type: p.page_type, bid: p.bid, sig: PageTrailer::decode(layout, &bytes).sig })
+    }));
+    loose.sort_unstable_by_key(|l| l.from);
     let brefs = places_named(ndb, &loose);
     let mut votes: HashMap<i64, Vec<u64>> = HashMap::new();
     for page in &loose {
@@ -181,7 +189,7 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
     let wanted: HashSet<Bid> = named_blocks.into_iter().filter(|b| !have.contains(b)).collect();
     for wanted in [wanted, HashSet::new()] {
         if !wanted.is_empty() || (votes.is_empty() && plain.blocks.len() < 2) {
-            for (distance, from) in distances_of_blocks(ndb, &brefs, &wanted, monitor)? {
+            for (distance, from) in distances_of_blocks(ndb, &gaps, &brefs, &wanted, monitor)? {
                 votes.entry(distance).or_default().push(from);
             }
         }
@@ -203,7 +211,12 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
         let moved = Moved::by(Arc::clone(ndb.source()), distance);
         let there = Ndb::new(Arc::new(moved), ndb.header().clone(), *ndb.limits()).with_crypt(ndb.crypt());
         let near = |here: u64| rank < WHOLE || from.iter().any(|f| f.abs_diff(here) < AROUND);
-        let found = scan(&there, &Quiet(monitor))?;
+        let moved_gaps = gaps.iter().filter_map(|g| {
+            let to = |at: u64| at.checked_add_signed(distance.checked_neg()?);
+            Some(to(g.start).unwrap_or(0)..to(g.end)?)
+        });
+        let mut found = Scan::default();
+        scan_ranges(&there, moved_gaps, &mut found, &Quiet(monitor))?;
         let pages = found.pages.iter().map(|p| (p.ib.0, layout.page()));
         for (at, size) in pages.chain(found.blocks.iter().map(|b| (b.ib.0, b.size_on_disk(layout)))) {
             let here = at.wrapping_add_signed(distance);
@@ -275,15 +288,21 @@ fn pieces_of(seen: impl Iterator<Item = Seen>, len: u64) -> Option<Vec<Piece>> {
     Some(out)
 }
 
-/// Every page at any byte whose checksum agrees with its bytes.
-fn loose_pages(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Vec<Loose>> {
+/// Stretches of at most [`WINDOW`] bytes of some ranges, each with `more` bytes behind it as far as the range has them: start and end.
+fn windows<'r>(ranges: &'r [Range<u64>], more: u64) -> impl Iterator<Item = (u64, u64)> + 'r {
+    ranges.iter().flat_map(move |r| {
+        let starts = (r.start..r.end).step_by(index(WINDOW));
+        starts.map(move |start| (start, start.saturating_add(WINDOW).saturating_add(more).min(r.end)))
+    })
+}
+
+/// Every page at any byte of some ranges whose checksum agrees with its bytes.
+fn loose_pages(ndb: &Ndb, ranges: &[Range<u64>], monitor: &dyn Monitor) -> Result<Vec<Loose>> {
     let layout = ndb.layout();
     let (size, body) = (layout.page(), layout.page_body());
     let mut out = Vec::new();
-    monitor.phase(Phase::Scan, Some(ndb.len()));
-    let mut start = 0u64;
-    while start < ndb.len() {
-        let end = start.saturating_add(WINDOW).saturating_add(size).min(ndb.len());
+    monitor.phase(Phase::Scan, Some(ranges.iter().map(|r| r.end.saturating_sub(r.start)).sum()));
+    for (start, end) in windows(ranges, size) {
         if let Ok(bytes) = ndb.bytes(start, index(end.saturating_sub(start))) {
             let stop = bytes.len().saturating_sub(layout.page_size);
             let types = bytes.get(body..).unwrap_or_default();
@@ -303,8 +322,7 @@ fn loose_pages(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Vec<Loose>> {
                 }
             }
         }
-        step(monitor, WINDOW.min(ndb.len().saturating_sub(start)))?;
-        start = start.saturating_add(WINDOW);
+        step(monitor, WINDOW.min(end.saturating_sub(start)))?;
     }
     Ok(out)
 }
@@ -383,8 +401,14 @@ struct LooseBlock {
 }
 
 /// How far blocks are from their places, where no page tells: from block entries, or else from the signatures of several blocks.
-fn distances_of_blocks(ndb: &Ndb, named: &Named, wanted: &HashSet<Bid>, monitor: &dyn Monitor) -> Result<Vec<(i64, u64)>> {
-    let found = loose_blocks(ndb, wanted, monitor)?;
+fn distances_of_blocks(
+    ndb: &Ndb,
+    ranges: &[Range<u64>],
+    named: &Named,
+    wanted: &HashSet<Bid>,
+    monitor: &dyn Monitor,
+) -> Result<Vec<(i64, u64)>> {
+    let found = loose_blocks(ndb, ranges, wanted, monitor)?;
     let mut out = Vec::new();
     for b in &found {
         if let Some(e) = ndb.find_block(b.bid).or_else(|| named.blocks.get(&b.bid))
@@ -416,21 +440,19 @@ fn distances_of_blocks(ndb: &Ndb, named: &Named, wanted: &HashSet<Bid>, monitor:
     Ok(out)
 }
 
-/// Some blocks at any byte whose checksum agrees: those that are wanted, or any where none is.
-fn loose_blocks(ndb: &Ndb, wanted: &HashSet<Bid>, monitor: &dyn Monitor) -> Result<Vec<LooseBlock>> {
+/// Some blocks at any byte of some ranges whose checksum agrees: those that are wanted, or any where none is.
+fn loose_blocks(ndb: &Ndb, ranges: &[Range<u64>], wanted: &HashSet<Bid>, monitor: &dyn Monitor) -> Result<Vec<LooseBlock>> {
     let layout = ndb.layout();
     let mut out = Vec::new();
     let mut budget = ndb.len().saturating_mul(16).saturating_add(64 << 20);
     let overlap = wide(layout.block_max);
-    let mut start = 0u64;
-    while start < ndb.len() && out.len() < 4096 {
+    for (start, end) in windows(ranges, 0) {
+        if out.len() >= 4096 {
+            break;
+        }
         let from = start.saturating_sub(overlap);
-        let end = start.saturating_add(WINDOW).min(ndb.len());
         step(monitor, 0)?;
-        let Ok(bytes) = ndb.bytes(from, index(end.saturating_sub(from))) else {
-            start = end;
-            continue;
-        };
+        let Ok(bytes) = ndb.bytes(from, index(end.saturating_sub(from))) else { continue };
         let first = index(start.saturating_sub(from));
         for (at, raw) in bytes.windows(layout.block_trailer).enumerate().skip(first.saturating_sub(layout.block_trailer)) {
             let cb = le16(raw, 0);
@@ -454,7 +476,6 @@ fn loose_blocks(ndb: &Ndb, wanted: &HashSet<Bid>, monitor: &dyn Monitor) -> Resu
                 out.push(LooseBlock { from: from.saturating_add(wide(begin)), bid: t.bid, sig: t.sig });
             }
         }
-        start = end;
     }
     Ok(out)
 }

@@ -133,13 +133,13 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
             if !plan.is_partial() && bytes > all_bytes / 2 && bytes > SOME {
                 return Ok(None);
             }
-            let from = match to_copy.take() {
-                Some(from) => from,
-                None => open_to_copy(source, plan, monitor)?,
-            };
+            // a search has found what there is
+            if recovered.salvage.is_none() && to_copy.is_none() {
+                to_copy = Some(open_to_copy(source, plan, monitor)?);
+            }
+            let from = to_copy.as_ref().unwrap_or(&recovered);
             let room = scratch.room(bytes.saturating_mul(2))?;
-            let (counts, strayed) = write_some(&from, room.as_ref(), plan, &taken, monitor)?;
-            to_copy = Some(from);
+            let (counts, strayed) = write_some(from, room.as_ref(), plan, &taken, monitor)?;
             account = Some(counts);
             let written: Arc<dyn ReadAt> = match room.settled().map_err(ErrorKind::Io)? {
                 Some(settled) => settled,
@@ -325,7 +325,7 @@ fn write_over(ndb: &Ndb, report: &Report, target: &Overlay, taken: Option<Taken<
     }
     if let Some(taken) = taken {
         let mut done = HashMap::new();
-        // with a folder that was made come its tables
+        // with a folder that was made, or that lacks one, come its tables
         let folder = |nid: Nid| match nid.nid_type() {
             NidType::SEARCH_UPDATE_QUEUE | NidType::SEARCH_CRITERIA_OBJECT | NidType::SEARCH_CONTENTS_TABLE => {
                 nid.with_type(NidType::SEARCH_FOLDER)
@@ -333,8 +333,12 @@ fn write_over(ndb: &Ndb, report: &Report, target: &Overlay, taken: Option<Taken<
             NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE => nid.with_type(NidType::NORMAL_FOLDER),
             _ => nid,
         };
-        let in_index = |of: &Ndb, nid: Nid| of.index().node(folder(nid)).is_some();
-        let is_new = |nid: Nid| taken.new && folder(nid).is_folder() && in_index(taken.from, nid) && !in_index(ndb, nid);
+        let has = |of: &Ndb, nid: Nid| of.index().node(nid).is_some();
+        let is_new = |nid: Nid| {
+            let folder = folder(nid);
+            let concerned = taken.nodes.contains(&folder) || (has(taken.from, folder) && !has(ndb, folder));
+            taken.new && folder.is_folder() && concerned && !has(ndb, nid)
+        };
         for n in taken.from.index().nodes().iter().filter(|n| taken.nodes.contains(&n.nid) || is_new(n.nid)) {
             step(monitor, 1)?;
             let data = writer.graft(taken.from, n.data, &mut done)?;

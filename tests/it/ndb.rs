@@ -1,7 +1,8 @@
 //! The NDB layer on real files.
 
 use crate::corpus;
-use pstkit::finding::{Location, Strict};
+use crate::damage::{Damaged, Healthy};
+use pstkit::finding::{Ignore, Location, Strict};
 use pstkit::format::header::Header;
 use pstkit::format::ids::NidType;
 use pstkit::limits::Limits;
@@ -45,6 +46,30 @@ fn every_block_of_every_real_file_reads_strictly_and_the_scan_finds_it() {
         let pages: HashSet<_> = scanned.pages.iter().map(|p| p.ib).collect();
         assert!(ndb.index().facts.pages.iter().all(|p| pages.contains(&p.bref.ib)), "{}", f.file);
     }
+}
+
+/// A scan that the trees guide finds what a blind one finds, whatever is wrong with them.
+#[test]
+fn a_search_with_the_help_of_the_trees_finds_what_a_scan_finds() {
+    let mut compared = 0;
+    for f in corpus::files().iter().filter(|f| f.is_whole()) {
+        let healthy = Healthy::read(&f.path);
+        if healthy.bytes.len() > 2 << 20 {
+            continue;
+        }
+        let whole = Damaged { kind: "none", bytes: healthy.bytes.clone(), segments: Vec::new() };
+        for Damaged { kind: name, bytes, .. } in healthy.damages().into_iter().chain([whole]) {
+            let Ok(header) = Header::decode(&bytes, &mut Ignore) else { continue };
+            let ndb = Ndb::new(Arc::new(bytes), header, Limits::default());
+            let (blind, guided) = (scan::scan(&ndb, &()).unwrap(), scan::search(&ndb, &()).unwrap());
+            assert_eq!(blind.pages, guided.pages, "{} {name}", f.file);
+            let mut blocks = blind.blocks;
+            blocks.sort_by_key(|b| b.ib.0 + b.size_on_disk(ndb.layout()));
+            assert_eq!(blocks, guided.blocks, "{} {name}", f.file);
+            compared += 1;
+        }
+    }
+    assert!(compared > 0 || corpus::files().is_empty());
 }
 
 #[test]
