@@ -1,7 +1,7 @@
 //! Repair in place, such that a crash at any instant leaves the old state or the new one, or one that the next run finishes by itself.
 //!
-//! Where header, maps, trees or reference counts are all that is wrong, the objects stay where they are: new trees go behind the end
-//! of the file, and only then are the header and the map pages overwritten.
+//! Objects stay where they are, unless they have to be written anew: such ones and new trees go behind the end of the file, and only
+//! then are the header and the map pages overwritten.
 //!
 //! ```text
 //! 1 undo file, synced   2 new sections behind the end, synced   3 header with the new roots, maps marked as not valid, synced
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Until 3 the old header reaches nothing that was changed; from 3 on the new trees are whole, and only the maps may be stale, which the
-//! header says. Where objects have to be written anew, the repaired file is written beside the old one and takes its name in one step;
+//! header says. Where all or most has to be written anew, the repaired file is written beside the old one and takes its name in one step;
 //! the old file stays under the undo file's name.
 
 use super::partial;

@@ -1,9 +1,9 @@
 //! Repair of some objects: all others stay where they are.
 //!
-//! Nodes keep their ids when a file is written anew, and a node is complete in itself: its data and its sub-nodes. So the nodes that the
-//! selected actions concern are taken over from the file as it would be if it were written whole, and put behind the end of the file as it
-//! is; over both come new trees, maps and a new header. What is wrong with the result by reason of that, such as a row that no longer
-//! agrees with its message, is among what the next pass takes over.
+//! Nodes keep their ids when they are written anew, and a node is complete in itself: its data and its sub-nodes. So the nodes that the
+//! selected actions concern are written to a file of their own, as they would be if the whole file were, and are taken over from there
+//! behind the end of the file as it is; over both come new trees, maps and a new header. What is wrong with the result by reason of
+//! that, such as a row that no longer agrees with its message, is among what the next pass takes over.
 
 use super::Account;
 use super::account::Count;
