@@ -1,16 +1,16 @@
 //! What tables say of the objects they list ([MS-PST] 2.4.4.4–2.4.4.6): the second place, beside the node B-tree, that tells which
 //! folder an object is in, and its id.
 
-use super::orphans::{TELLING, Values, number};
+use super::orphans::{PARENT_DISPLAY, TELLING, Values, number};
 use super::salvage::Salvage;
 use crate::error::Result;
 use crate::finding::{Ignore, Location};
-use crate::format::bytes::wide;
+use crate::format::bytes::{array_at, wide};
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::ltp::TableContext;
 use crate::monitor::{Monitor, step};
 use crate::ndb::Node;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// PidTagLtpRowVer: a number that grows with each change of any row.
 const ROW_VERSION: u16 = 0x67F3;
@@ -78,6 +78,15 @@ pub(super) struct Table {
     pub(super) is_whole: bool,
     /// How many of its rows its own index lists: rows of another table are none of its.
     indexed: usize,
+    /// Whether it is what a search has found in a folder, and not the folder's own.
+    pub(super) is_search: bool,
+}
+
+impl Table {
+    /// Whether nothing but numbers says which folder it is of.
+    pub(super) const fn is_doubtful(&self) -> bool {
+        !self.is_certain && !self.is_current && !self.is_search
+    }
 }
 
 /// Reads a table's rows; `None` where it is none of a folder's.
@@ -95,7 +104,8 @@ pub(super) fn read(node: Node<'_>, kind: Option<Kind>) -> Option<Table> {
     } else {
         None
     })?;
-    let columns: Vec<_> = table.columns().iter().filter(|c| TELLING.contains(&c.tag.id())).copied().collect();
+    let columns: Vec<_> =
+        table.columns().iter().filter(|c| TELLING.contains(&c.tag.id()) && c.tag.id() != PARENT_DISPLAY).copied().collect();
     let mut rows = Vec::new();
     let mut seen = HashSet::new();
     let mut each = table.rows();
@@ -130,6 +140,7 @@ pub(super) fn read(node: Node<'_>, kind: Option<Kind>) -> Option<Table> {
         rows,
         is_whole,
         indexed,
+        is_search: false,
     })
 }
 
@@ -232,6 +243,54 @@ pub(super) fn orphaned(s: &Salvage, roots: &[Bid], subnodes: &[super::orphans::S
     out
 }
 
+/// PidTagLtpParentNid: the folder that a row of a search folder's table has its message from.
+const PARENT_NID: u16 = 0x67F1;
+
+/// What the tables of search folders say of folders ([MS-PST] 2.4.8.6.3): each row names the folder that its message is in. One table for
+/// each of these folders, of the rows of all searches.
+pub(super) fn searched(s: &Salvage, roots: &[Bid]) -> Vec<Table> {
+    let listed = s.ndb.index().nodes().iter().filter(|n| n.nid.nid_type() == NidType::SEARCH_CONTENTS_TABLE && n.nid.index() >= 0x40);
+    let listed = listed.filter_map(|n| s.ndb.node(n.nid));
+    let found = roots.iter().filter(|root| !s.freed.contains(root)).map(|root| {
+        let at = Location { bid: Some(*root), ..Location::NONE };
+        Node::detached(&s.ndb, Nid::NONE, *root, Bid::NONE, at)
+    });
+    let mut by_folder: BTreeMap<Nid, BTreeMap<Nid, Values>> = BTreeMap::new();
+    for node in listed.chain(found) {
+        let Ok(Some(table)) = TableContext::open(node, &mut Ignore) else { continue };
+        let Some(parent) = table.column(PARENT_NID).copied() else { continue };
+        let columns: Vec<_> =
+            table.columns().iter().filter(|c| TELLING.contains(&c.tag.id()) && c.tag.id() != PARENT_DISPLAY).copied().collect();
+        let mut each = table.rows();
+        while let Ok(Some(row)) = each.next(&mut Ignore) {
+            let id = Nid(row.id());
+            let value = |c| {
+                row.source(c, &mut Ignore).ok().flatten().and_then(|v| v.bytes(4096, &mut Ignore).ok().map(std::borrow::Cow::into_owned))
+            };
+            let folder = value(&parent).and_then(|b| array_at::<4>(&b, 0)).map(|b| Nid(u32::from_le_bytes(b)));
+            let Some(folder) = folder.filter(|f| f.nid_type() == NidType::NORMAL_FOLDER && Kind::Contents.lists(id)) else { continue };
+            let values = columns.iter().filter_map(|c| Some((c.tag.id(), value(c)?))).collect();
+            by_folder.entry(folder).or_default().insert(id, values);
+        }
+    }
+    let table = |(folder, rows): (Nid, BTreeMap<Nid, Values>)| Table {
+        data: Bid::NONE,
+        sub: Bid::NONE,
+        kind: Kind::Contents,
+        owner: Some(folder),
+        is_current: false,
+        rows: rows.into_iter().collect(),
+        is_found: false,
+        is_in_use: false,
+        votes: 0,
+        is_certain: false,
+        is_whole: false,
+        indexed: 0,
+        is_search: true,
+    };
+    by_folder.into_iter().map(table).collect()
+}
+
 /// The tables so far, by what they list: to tell states of one table from different tables.
 #[derive(Default)]
 struct States {
@@ -308,9 +367,18 @@ pub(super) fn folder_rows(tables: &[Table]) -> HashMap<Nid, (Option<Nid>, Values
 
 /// Finds owners for tables that none of their rows tells: hierarchy tables by the folders that say they have sub-folders, contents
 /// tables by the counts that folders have.
-pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
+///
+/// `told` is where folders' properties are, and what those say that no row describes.
+pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>, told: HashMap<Nid, (Bid, Option<Values>)>) {
     inherit_owners(tables);
-    let folders = folder_rows(tables);
+    let mut folders = folder_rows(tables);
+    let mut written: HashMap<Nid, Bid> = HashMap::new();
+    for (nid, (data, values)) in told {
+        written.insert(nid, data);
+        if let Some(values) = values {
+            folders.entry(nid).or_insert((None, values));
+        }
+    }
     // an older state of a table leaves room for a newer one
     let taken = |tables: &[Table], kind: Kind| -> HashSet<Nid> {
         let settled = |t: &&Table| t.kind == kind && (t.is_current || t.is_found);
@@ -318,9 +386,23 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
     };
     // the root's own table lists the top folder of the store
     // and, in an OST, the folders above that; they were the first that the store had
+    let is_offline = folders.keys().any(|n| super::places::is_offline_id(*n));
+    let told_by_id =
+        |nid: Nid| super::places::well_known(nid, is_offline).filter(|_| is_offline || nid == super::places::TOP_FOLDER).map(|w| w.0);
     let first = folders.keys().filter(|n| n.nid_type() == NidType::NORMAL_FOLDER).min().copied();
-    let first = first.filter(|f| store_root.is_none_or(|top| *f <= top));
-    let has_root = taken(tables, Kind::Hierarchy).contains(&Nid::ROOT_FOLDER);
+    let first = first.filter(|f| match (store_root, is_offline) {
+        (Some(top), _) => *f <= top,
+        (None, true) => told_by_id(*f) == Some(Nid::ROOT_FOLDER),
+        (None, false) => *f == super::places::TOP_FOLDER,
+    });
+    let mut have = taken(tables, Kind::Hierarchy);
+    for t in tables.iter_mut().filter(|t| t.kind == Kind::Hierarchy && t.owner.is_none() && t.is_found) {
+        let told = t.rows.iter().find_map(|(id, _)| told_by_id(*id));
+        if let Some(parent) = told.filter(|parent| have.insert(*parent)) {
+            t.owner = Some(parent);
+        }
+    }
+    let has_root = have.contains(&Nid::ROOT_FOLDER);
     let none_at_all = !tables.iter().any(|t| t.kind == Kind::Hierarchy && t.owner == Some(Nid::ROOT_FOLDER));
     if !has_root {
         let unknown = || tables.iter().enumerate().filter(|(_, t)| t.kind == Kind::Hierarchy && t.owner.is_none());
@@ -335,10 +417,13 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
         }
     }
     for kind in [Kind::Hierarchy, Kind::Contents] {
-        let mut pairs: Vec<(u64, u64, usize, Nid)> = Vec::new();
-        let mut own: Vec<(u64, u64, usize, Nid)> = Vec::new();
+        let mut pairs: Vec<(u64, u64, u64, usize, Nid)> = Vec::new();
+        let mut own: Vec<(u64, u64, u64, usize, Nid)> = Vec::new();
         let have = taken(tables, kind);
-        for (i, t) in tables.iter().enumerate().filter(|(_, t)| t.kind == kind && t.owner.is_none()) {
+        // the numbers that folders tell are those of now
+        for (i, t) in
+            tables.iter().enumerate().filter(|(_, t)| t.kind == kind && t.owner.is_none() && (t.is_found || kind == Kind::Hierarchy))
+        {
             let listed: HashSet<Nid> = t.rows.iter().map(|r| r.0).collect();
             let newest = t.rows.iter().filter_map(|(_, v)| number(v, ROW_VERSION)).max();
             let unread = t.rows.iter().filter(|(_, v)| number(v, 0x0E07).is_some_and(|f| f & 1 == 0)).count();
@@ -354,6 +439,9 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
                 let unread_differs = kind == Kind::Contents && number(row, 0x3603).is_some_and(|n| n != wide(unread));
                 let distance = t.rows.iter().map(|r| u64::from(r.0.0.abs_diff(folder.0))).min().unwrap_or(u64::MAX >> 1);
                 let class_differs = kind == Kind::Contents && !classes_fit(row, &t.rows);
+                if class_differs && is_special(row) {
+                    continue;
+                }
                 // a folder is made before what is in it
                 let older = kind == Kind::Hierarchy && t.rows.iter().any(|r| r.0 < *folder);
                 let doubt = u64::from(older) << 39 | u64::from(unread_differs) << 40 | u64::from(class_differs) << 41;
@@ -361,9 +449,12 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
                 let since = match (kind, newest, number(row, ROW_VERSION)) {
                     (Kind::Contents, Some(message), Some(folder)) if folder >= message => folder.saturating_sub(message),
                     (Kind::Contents, Some(message), Some(folder)) => message.saturating_sub(folder).saturating_add(1 << 32),
+                    (Kind::Contents, Some(_), None) => 1 << 31,
                     _ => 0,
                 };
-                own.push((doubt.saturating_add(since), distance, i, *folder));
+                // and its properties, which are written at the same time
+                let apart = written.get(folder).filter(|_| kind == Kind::Contents).map_or(u64::MAX, |data| data.0.abs_diff(t.data.0));
+                own.push((doubt.saturating_add(since), apart, distance, i, *folder));
             }
             own.sort_unstable();
             own.truncate(LIKELY);
@@ -371,7 +462,7 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>) {
         }
         pairs.sort_unstable();
         let mut used: HashSet<Nid> = HashSet::new();
-        for (_, _, i, folder) in pairs {
+        for (_, _, _, i, folder) in pairs {
             if let Some(t) = tables.get_mut(i)
                 && t.owner.is_none()
                 && used.insert(folder)
@@ -483,8 +574,14 @@ fn make_room(tables: &mut [Table], folders: &HashMap<Nid, (Option<Nid>, Values)>
     }
 }
 
+/// Whether a folder's class says that it has something else than mail.
+pub(super) fn is_special(folder: &Values) -> bool {
+    let class: String = folder.get(&0x3613).into_iter().flatten().filter(|c| **c != 0).map(|c| char::from(*c)).collect();
+    ["IPF.Appointment", "IPF.Contact", "IPF.Task", "IPF.StickyNote", "IPF.Journal"].contains(&class.as_str())
+}
+
 /// Whether the class of a folder and the classes of messages go together.
-fn classes_fit(folder: &Values, rows: &[(Nid, Values)]) -> bool {
+pub(super) fn classes_fit(folder: &Values, rows: &[(Nid, Values)]) -> bool {
     let text = |v: &Values, id: u16| -> String {
         v.get(&id).map(|b| b.iter().filter(|c| **c != 0).map(|c| char::from(*c)).collect()).unwrap_or_default()
     };

@@ -8,9 +8,10 @@
 //! 4. A message that no row describes gets a new id and no folder; repair puts it under Lost and Found. Older states of messages that
 //!    are there, and of one another, are left out.
 
-use super::evidence::{Kind, Table, current, find_associated_owners, find_owners, folder_rows, orphaned};
+use super::evidence::{Kind, Table, current, find_associated_owners, find_owners, folder_rows, orphaned, searched};
 use super::orphans::{Object, Shape, Values, find, likeness, number, object, pair};
 use super::parents::settle_parents;
+use super::places::{self, match_folders};
 use super::salvage::Salvage;
 use super::{OlderNode, Origin};
 use crate::error::Result;
@@ -81,6 +82,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     let more = orphaned(s, &orphans.tables, &orphans.subnodes, &tables);
     let old_tables = tables.len();
     tables.extend(more);
+    tables.extend(searched(s, &orphans.tables));
 
     let mut used: HashSet<Bid> = HashSet::new();
     let pairs = pair(s, &orphans.objects.iter().collect::<Vec<_>>(), &orphans.subnodes);
@@ -100,28 +102,59 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
         }
     }
     let top = top_folder(s, nodes.get(&Nid::MESSAGE_STORE));
-    find_owners(&mut tables, top);
 
     // folders: rows without a node against objects without an id
-    correct_filled(s, &tables, &mut nodes);
     let rows = folder_rows(&tables);
-    let mut wanted: Vec<(Nid, Option<Nid>, &Values)> = rows
+    let mut wanted: Vec<(Nid, &Values)> = rows
         .iter()
         .filter(|(nid, _)| !nodes.contains_key(nid) && nid.nid_type() == NidType::NORMAL_FOLDER)
-        .map(|(n, (p, v))| (*n, *p, v))
+        .map(|(n, (_, v))| (*n, v))
         .collect();
     wanted.sort_by_key(|w| w.0);
     let objects: Vec<&Object> = orphans.objects.iter().filter(|o| o.shape == Shape::Folder).collect();
-    let given = best_matches(s, &wanted.iter().map(|w| (w.0, w.2)).collect::<Vec<_>>(), &objects, &used);
-    for (nid, parent, row) in &wanted {
-        if let Some(o) = given.get(nid) {
-            used.insert(o.data);
-            nodes.insert(*nid, entry(*nid, o, parent.unwrap_or(Nid::NONE)));
-            out.origins.insert(*nid, Origin::Orphan);
-        } else {
-            let name = text_of(s, row, 0x3001);
-            out.folders.push(NamedFolder { nid: *nid, parent: *parent, name });
-        }
+    let mut given = best_matches(s, &wanted, &objects, &used);
+    used.extend(given.values().map(|o| o.data));
+    // numbers change, and a row may have old ones: a name that one row and one folder alone have
+    for (nid, o) in by_only_name(s, &wanted, &objects, &given, &used) {
+        used.insert(o.data);
+        given.insert(nid, o);
+    }
+    // what no row describes: ids that are spoken of, then new ones
+    let left: Vec<&Object> = objects
+        .iter()
+        .filter(|o| !used.contains(&o.data) && !s.freed.contains(&o.data) && !is_root_folder(o) && !is_search_folder(s, o))
+        .copied()
+        .collect();
+    for (nid, o) in match_folders(s, &nodes, &tables, &left, |nid| rows.contains_key(&nid)) {
+        used.insert(o.data);
+        given.insert(nid, o);
+    }
+    for (nid, o) in new_folders(s, &nodes, &rows, &given, &left, &used) {
+        used.insert(o.data);
+        given.insert(nid, o);
+    }
+    let is_told = |nid: Nid| nid.nid_type() == NidType::NORMAL_FOLDER && nid != Nid::ROOT_FOLDER;
+    let mut told: HashMap<Nid, (Bid, Option<Values>)> = HashMap::new();
+    for (nid, o) in &given {
+        told.insert(*nid, (o.data, (!rows.contains_key(nid)).then(|| o.values.clone())));
+    }
+    for n in nodes.values().filter(|n| is_told(n.nid)) {
+        let values = if rows.contains_key(&n.nid) { None } else { object(&s.ndb, n.data, Location::node(n.nid)).map(|o| o.values) };
+        told.insert(n.nid, (n.data, values));
+    }
+    find_owners(&mut tables, top, told);
+
+    correct_filled(s, &tables, &mut nodes);
+    let rows = folder_rows(&tables);
+    for (nid, o) in &given {
+        let parent = rows.get(nid).and_then(|(parent, _)| *parent);
+        nodes.insert(*nid, entry(*nid, o, parent.unwrap_or(Nid::NONE)));
+        out.origins.insert(*nid, Origin::Orphan);
+    }
+    let mut unnamed: Vec<_> = rows.iter().filter(|(nid, _)| !nodes.contains_key(nid) && nid.nid_type() == NidType::NORMAL_FOLDER).collect();
+    unnamed.sort_by_key(|r| r.0);
+    for (nid, (parent, row)) in unnamed {
+        out.folders.push(NamedFolder { nid: *nid, parent: *parent, name: text_of(s, row, 0x3001) });
     }
     if !nodes.contains_key(&Nid::ROOT_FOLDER)
         && let Some(o) = orphans
@@ -140,7 +173,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
         .collect();
     find_associated_owners(&mut tables, &counts);
     // tables whose folder is now known
-    for t in tables.iter().skip(old_tables) {
+    for t in tables.iter().skip(old_tables).filter(|t| !t.is_search) {
         if let Some(owner) = t.owner {
             let nid = owner.with_type(t.kind.nid_type());
             let newer = nodes.get(&nid).is_none_or(|n| s.filled.contains(&nid) && n.data < t.data);
@@ -151,8 +184,75 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     }
     link_messages(s, &tables, &orphans.objects, &pairs, &mut nodes, &mut used, &mut out);
     settle_parents(&s.ndb, &mut nodes, monitor)?;
+    let doubtful = tables.iter().skip(old_tables).filter(|t| t.is_doubtful()).flat_map(|t| t.rows.iter().map(|r| r.0));
+    let doubtful: HashSet<Nid> = doubtful.filter(|nid| out.origins.contains_key(nid)).collect();
+    places::settle(s, &mut nodes, &tables, &orphans.objects, &doubtful, &out.lost, &mut out.folders);
     replace_nodes(s, nodes);
     Ok(out)
+}
+
+/// Rows without an object and objects in use without a row that alone have their name.
+fn by_only_name<'o>(
+    s: &Salvage,
+    rows: &[(Nid, &Values)],
+    objects: &[&'o Object],
+    given: &HashMap<Nid, &Object>,
+    used: &HashSet<Bid>,
+) -> Vec<(Nid, &'o Object)> {
+    let mut by_name: HashMap<&Vec<u8>, (Vec<Nid>, Vec<&'o Object>)> = HashMap::new();
+    for (nid, name) in rows.iter().filter(|r| !given.contains_key(&r.0)).filter_map(|(nid, v)| Some((*nid, v.get(&0x3001)?))) {
+        by_name.entry(name).or_default().0.push(nid);
+    }
+    for o in objects.iter().filter(|o| !used.contains(&o.data) && !s.freed.contains(&o.data)) {
+        if let Some(slot) = o.values.get(&0x3001).and_then(|name| by_name.get_mut(name)) {
+            slot.1.push(o);
+        }
+    }
+    let mut out: Vec<(Nid, &Object)> = Vec::new();
+    for (name, (rows, objects)) in by_name {
+        if let ([nid], [o]) = (rows.as_slice(), objects.as_slice())
+            && !name.is_empty()
+        {
+            out.push((*nid, *o));
+        }
+    }
+    out.sort_by_key(|(nid, _)| *nid);
+    out
+}
+
+/// Ids for folders' properties that neither a row nor an entry speaks of, in use and not of a folder that is there: a state of one that
+/// is there is none of its own.
+fn new_folders<'o>(
+    s: &Salvage,
+    nodes: &HashMap<Nid, NbtEntry>,
+    rows: &HashMap<Nid, (Option<Nid>, Values)>,
+    given: &HashMap<Nid, &Object>,
+    left: &[&'o Object],
+    used: &HashSet<Bid>,
+) -> Vec<(Nid, &'o Object)> {
+    if left.iter().all(|o| used.contains(&o.data)) {
+        return Vec::new();
+    }
+    let of_nodes =
+        nodes.values().filter(|n| n.nid.is_folder()).filter_map(|n| object(&s.ndb, n.data, Location::node(n.nid)).map(|o| o.values));
+    let others = rows.values().map(|(_, v)| v.clone()).chain(given.values().map(|o| o.values.clone()));
+    let mut names: HashSet<String> = of_nodes.chain(others).map(|v| text_of(s, &v, 0x3001)).collect();
+    let indexes = nodes.values().flat_map(|n| [n.nid, n.parent]).chain(rows.keys().copied()).chain(given.keys().copied());
+    // some more than any that was given out
+    let mut next =
+        indexes.filter(|n| n.nid_type() == NidType::NORMAL_FOLDER).map(Nid::index).max().unwrap_or(0).max(0x400).saturating_add(64);
+    let mut newest: Vec<&&Object> = left.iter().filter(|o| !used.contains(&o.data)).collect();
+    newest.sort_by_key(|o| std::cmp::Reverse(o.data));
+    let mut out = Vec::new();
+    for o in newest {
+        let has_something = [0x3602, 0x3617].iter().any(|id| number(&o.values, *id).unwrap_or(0) > 0) || o.values.contains_key(&0x3613);
+        let name = text_of(s, &o.values, 0x3001);
+        if has_something && !name.is_empty() && names.insert(name) {
+            next = next.saturating_add(1);
+            out.push((Nid::new(NidType::NORMAL_FOLDER, next), *o));
+        }
+    }
+    out
 }
 
 fn replace_nodes(s: &mut Salvage, nodes: HashMap<Nid, NbtEntry>) {
@@ -324,8 +424,10 @@ fn link_messages(
 
         let mut wanted: HashMap<Nid, (Option<Nid>, &Values, bool)> = HashMap::new();
         let mut ordered: Vec<&Table> = tables.iter().filter(|t| t.kind == kind).collect();
-        ordered.sort_by_key(|t| (t.is_current, t.data));
-        for t in &ordered {
+        ordered.sort_by_key(|t| (!t.is_search, t.is_current, t.data));
+        // what a search has found may be gone since, as its folder's own table says
+        let told: HashSet<Nid> = ordered.iter().filter(|t| t.is_in_use && t.is_whole).filter_map(|t| t.owner).collect();
+        for t in ordered.iter().filter(|t| !t.is_search || t.owner.is_none_or(|o| !told.contains(&o))) {
             for (nid, row) in t.rows.iter().filter(|(n, _)| !nodes.contains_key(n)) {
                 wanted.insert(*nid, (t.owner, row, t.is_current));
             }
@@ -417,6 +519,15 @@ fn is_root_folder(o: &Object) -> bool {
     o.shape == Shape::Folder && o.values.get(&0x3001).is_none_or(Vec::is_empty) && number(&o.values, 0x360A).is_none_or(|v| v & 0xFF != 0)
 }
 
+/// Whether a folder's properties are those of a search: those that a folder of messages has in an offline file are missing, or its name or
+/// class is one that Outlook gives searches.
+fn is_search_folder(s: &Salvage, o: &Object) -> bool {
+    let name = text_of(s, &o.values, 0x3001);
+    (o.is_offline && !o.values.contains_key(&0x3617))
+        || ["MS-OLK-", "SPAM Search Folder", "ItemProcSearch"].iter().any(|start| name.starts_with(start))
+        || text_of(s, &o.values, 0x3613).starts_with("Outlook.")
+}
+
 /// The top folder of the store, as the store's properties name it.
 fn top_folder(s: &Salvage, store: Option<&NbtEntry>) -> Option<Nid> {
     let n = store?;
@@ -427,7 +538,7 @@ fn top_folder(s: &Salvage, store: Option<&NbtEntry>) -> Option<Nid> {
 }
 
 /// A text of a row, for people to read.
-fn text_of(s: &Salvage, row: &Values, id: u16) -> String {
+pub(super) fn text_of(s: &Salvage, row: &Values, id: u16) -> String {
     let Some(bytes) = row.get(&id) else { return String::new() };
     let text = if s.ndb.layout().is_ansi() { latin1(bytes) } else { utf16(bytes) };
     let mut chars = text.chars();

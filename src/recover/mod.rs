@@ -13,6 +13,7 @@ pub mod link;
 pub mod nodes;
 mod orphans;
 mod parents;
+pub(crate) mod places;
 pub mod salvage;
 pub mod shift;
 

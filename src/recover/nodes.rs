@@ -42,6 +42,8 @@ pub struct Nodes {
     pub lost: Vec<(u64, Option<u64>)>,
     /// Entries of current leaves with ids that no node can have.
     pub nameless: Vec<NbtEntry>,
+    /// Entries of the newest leaves that are left, in ranges whose current leaves are lost, of which the blocks are gone.
+    pub gone: Vec<NbtEntry>,
 }
 
 impl Nodes {
@@ -118,10 +120,16 @@ pub(super) fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: &
         step(monitor, 0)?;
         let entries = leaf_entries::<NbtEntry>(ndb, *ib);
         for e in &entries {
-            if !known.insert((e.nid, e.data.masked(), e.sub.masked())) || !is_plausible(ndb, e) {
+            if !known.insert((e.nid, e.data.masked(), e.sub.masked())) {
                 continue;
             }
             let in_lost_range = in_ranges(&out.lost, e.key());
+            if !is_plausible(ndb, e) {
+                if in_lost_range && !covered.has(e.key()) && !nodes.contains_key(&e.nid) && head_of(e.nid).is_some() && e.key_high == 0 {
+                    out.gone.push(*e);
+                }
+                continue;
+            }
             if in_lost_range && !covered.has(e.key()) && !nodes.contains_key(&e.nid) {
                 nodes.insert(e.nid, *e);
                 out.filled.insert(e.nid);

@@ -20,9 +20,38 @@ pub(super) type Values = BTreeMap<u16, Vec<u8>>;
 
 /// Properties that are looked at to tell objects apart and to match them with table rows.
 pub(super) const TELLING: &[u16] = &[
-    0x0017, 0x001A, 0x0036, 0x0037, 0x0039, 0x0042, 0x0070, 0x0E03, 0x0E04, 0x0E06, 0x0E07, 0x0E08, 0x3001, 0x3007, 0x3008, 0x300B, 0x3602,
-    0x3603, 0x360A, 0x3613, 0x3617, 0x67F3, 0x6800, 0x7003, 0x7006,
+    0x0017,
+    0x001A,
+    0x0036,
+    0x0037,
+    0x0039,
+    0x0042,
+    0x0070,
+    0x0E03,
+    0x0E04,
+    PARENT_DISPLAY,
+    0x0E06,
+    0x0E07,
+    0x0E08,
+    0x3001,
+    0x3007,
+    0x3008,
+    0x300B,
+    0x3602,
+    0x3603,
+    0x360A,
+    0x3613,
+    0x3617,
+    0x67F3,
+    0x6800,
+    0x7003,
+    0x7006,
 ];
+
+/// PidTagParentDisplay.
+pub(super) const PARENT_DISPLAY: u16 = 0x0E05;
+/// What synchronisation gives each object of an offline file.
+const CHANGE_ID: u16 = 0x67F4;
 
 /// What an object is by its properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +74,8 @@ pub(super) struct Object {
     pub(super) needs: Vec<Nid>,
     /// Bytes of its data.
     pub(super) bytes: u64,
+    /// Whether it is an offline file's.
+    pub(super) is_offline: bool,
 }
 
 /// A sub-node tree.
@@ -135,6 +166,11 @@ pub(super) fn object(ndb: &Ndb, root: Bid, at: Location) -> Option<Object> {
             values.insert(r.tag.id(), bytes.into_owned());
         }
     }
+    // only in an offline file this is the folder that the message is in
+    let is_offline = pc.has(CHANGE_ID);
+    if !is_offline {
+        values.remove(&PARENT_DISPLAY);
+    }
     let shape = if pc.has(0x001A) && (pc.has(0x0E07) || pc.has(0x300B) || pc.has(0x0E08)) {
         if pc.int(0x0E07).unwrap_or(0) & 0x40 != 0 { Shape::Associated } else { Shape::Message }
     } else if pc.has(0x3602) && pc.has(0x3001) {
@@ -148,7 +184,7 @@ pub(super) fn object(ndb: &Ndb, root: Bid, at: Location) -> Option<Object> {
     } else {
         Shape::Other
     };
-    Some(Object { data: root, shape, values, needs, bytes })
+    Some(Object { data: root, shape, values, needs, bytes, is_offline })
 }
 
 /// A sub-node tree with the size of what is in it.

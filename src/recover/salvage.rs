@@ -25,6 +25,8 @@ pub struct Salvage {
     pub lost_nodes: Vec<(u64, Option<u64>)>,
     /// Entries of the current tree with ids that no node can have; what they name is linked by what it is.
     pub nameless: Vec<NbtEntry>,
+    /// Entries of the newest leaves that are left, where the current ones are lost, of which the blocks are gone.
+    pub gone: Vec<NbtEntry>,
     /// Blocks whose data or trailer is damaged.
     pub damaged: HashSet<Bid>,
     /// Blocks that the current tree names; the others were found by their trailers alone.
@@ -74,7 +76,7 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
         work = with_blocks(&work, more);
         nodes = salvage_nodes(&work, &facts, found, &space, monitor)?;
     }
-    let Nodes { entries, filled, older, lost: lost_nodes, nameless } = nodes;
+    let Nodes { entries, filled, older, lost: lost_nodes, nameless, gone } = nodes;
     let trees_whole = facts.complete() && facts.pages.len() > 1;
     let blocks = work.index().blocks().to_vec();
     let whole_bbt = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
@@ -82,7 +84,7 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
     let freed = blocks.iter().filter(is_freed).map(|b| b.bid).collect();
     let in_use = blocks.iter().filter(|b| space.block(b) == Some(false)).map(|b| b.bid).collect();
     let ndb = work.with_index(Index::new(entries, blocks, facts));
-    Ok(Salvage { ndb, filled, older, lost_nodes, nameless, damaged, listed, lost_blocks: lost, others, freed, in_use, trees_whole })
+    Ok(Salvage { ndb, filled, older, lost_nodes, nameless, gone, damaged, listed, lost_blocks: lost, others, freed, in_use, trees_whole })
 }
 
 /// Blocks that entries of any generation of the node B-tree name, plausible or not.

@@ -7,7 +7,7 @@ use super::plan::{Plan, Policy};
 use super::scratch::Scratch;
 use crate::check::{Report, check};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Location, Strict, Value};
+use crate::finding::{Finding, Ignore, Location, Strict, Value};
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::page::NbtEntry;
 use crate::io::{ReadAt, Storage};
@@ -19,7 +19,7 @@ use crate::ndb::{Index, Ndb, Node};
 use crate::recover::{self, Recovered};
 use crate::rules::{self, Layer, Severity};
 use crate::write::{CopyOptions, CopyReport, copy, copy_nodes};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// What a repair has done.
@@ -88,8 +88,8 @@ impl Copying {
         let missing_bytes = missing_bytes(&plan.before).min(cut);
         let mut account = Account { missing_bytes, unexplained_bytes, ..Account::default() };
         let consent = plan.actions.iter().any(|a| a.needs_consent && a.selected);
-        let (pst, unnamed) = readable(recovered, consent, &mut account);
-        let options = CopyOptions { mend: plan.policy.notices, ..CopyOptions::same(&pst) };
+        let Readable { pst, unnamed, folder_names } = readable(recovered, consent, &mut account);
+        let options = CopyOptions { mend: plan.policy.notices, folder_names, ..CopyOptions::same(&pst) };
         Self { pst, options, unnamed, account }
     }
 
@@ -202,19 +202,34 @@ fn can_be_made(nid: Nid) -> bool {
     nid.is_folder() && nid.index() >= Nid::ROOT_FOLDER.index()
 }
 
+/// A recovered file as everything above reads it.
+pub(super) struct Readable {
+    /// The file, with the folders of which only rows or ids are left.
+    pub(super) pst: Pst,
+    /// How many nodes can be read and cannot stay.
+    pub(super) unnamed: usize,
+    /// What folders are called that have no properties, where their parents' tables do not tell.
+    pub(super) folder_names: BTreeMap<Nid, String>,
+}
+
 /// The file as everything above reads it: a recovered one with the folders of which only rows are left. Nodes whose ids can be none, and
-/// that nothing says the real id of, are taken out with `consent` alone where they can be read; also answers how many cannot stay without.
-pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Account) -> (Pst, usize) {
+/// that nothing says the real id of, are taken out with `consent` alone where they can be read.
+pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Account) -> Readable {
     let ndb = &recovered.ndb;
     let mut nodes: Vec<NbtEntry> = ndb.index().nodes().to_vec();
     let mut known: HashSet<Nid> = nodes.iter().map(|n| n.nid).collect();
     let stub = |nid, parent| NbtEntry { nid, key_high: 0, data: Bid::NONE, sub: Bid::NONE, parent };
+    let mut folder_names: BTreeMap<Nid, String> = BTreeMap::new();
+    let is_offline = recover::places::is_offline(nodes.iter().copied());
     if let Some(s) = &recovered.salvage {
         for f in &s.links.folders {
             if !can_be_made(f.nid) {
                 account.dropped.push((f.nid.0, "a row of a folder under an id that no folder can have".to_owned()));
             } else if known.insert(f.nid) {
                 nodes.push(stub(f.nid, f.parent.unwrap_or(Nid::NONE)));
+                if !f.name.is_empty() {
+                    folder_names.insert(f.nid, f.name.clone());
+                }
             }
         }
         for l in &s.links.lost {
@@ -232,14 +247,34 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
             count.recovered = count.recovered.saturating_add(1);
         }
     }
-    // what was in one folder stays together, though of the folder nothing is left but its id
-    let lost: HashSet<Nid> = nodes
-        .iter()
-        .filter(|n| n.nid.is_message() && n.parent.nid_type() == NidType::NORMAL_FOLDER)
-        .filter(|n| can_be_made(n.parent) && !known.contains(&n.parent))
-        .map(|n| n.parent)
-        .collect();
-    nodes.extend(lost.into_iter().map(|nid| stub(nid, Nid::NONE)));
+    // what was in one folder stays together, though of the folder nothing is left but its id; some ids tell what it was
+    let can_hold = |n: &NbtEntry| n.parent.nid_type() == NidType::NORMAL_FOLDER && can_be_made(n.parent);
+    let of_messages = nodes.iter().filter(|n| n.nid.is_message() && can_hold(n)).map(|n| n.parent);
+    let of_folders = nodes.iter().filter(|n| n.nid.is_folder() && can_hold(n)).map(|n| n.parent);
+    let of_folders = of_folders.filter(|nid| recover::places::well_known(*nid, is_offline).is_some());
+    let mut lost: BTreeSet<Nid> = of_messages.chain(of_folders).filter(|nid| !known.contains(nid)).collect();
+    while let Some(nid) = lost.pop_first() {
+        let parent = recover::places::well_known(nid, is_offline).map_or(Nid::NONE, |w| w.0);
+        known.insert(nid);
+        nodes.push(stub(nid, parent));
+        if !parent.is_none() && !known.contains(&parent) && can_be_made(parent) {
+            lost.insert(parent);
+        }
+    }
+    for n in &mut nodes {
+        if n.nid.nid_type() == NidType::NORMAL_FOLDER
+            && let Some((parent, name, is_fixed)) = recover::places::well_known(n.nid, is_offline)
+        {
+            if !known.contains(&n.parent) {
+                n.parent = parent;
+            }
+            let is_named =
+                || ndb.node(n.nid).and_then(|n| PropertyContext::open(n, &mut Ignore).ok().flatten()).is_some_and(|pc| pc.has(0x3001));
+            if is_fixed || (n.parent == parent && !is_named()) {
+                folder_names.entry(n.nid).or_insert_with(|| name.to_owned());
+            }
+        }
+    }
     let mut out_of_place: usize = 0;
     if let Some(s) = &recovered.salvage {
         let used: HashSet<Bid> = nodes.iter().flat_map(|n| [n.data.masked(), n.sub.masked()]).collect();
@@ -256,7 +291,7 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
     }
     let index = Index::new(nodes, ndb.index().blocks().to_vec(), ndb.index().facts.clone());
     let whole: Ndb = ndb.with_index(index);
-    (Pst::from_ndb(whole), out_of_place)
+    Readable { pst: Pst::from_ndb(whole), unnamed: out_of_place, folder_names }
 }
 
 /// Adds what copying has found to the account.

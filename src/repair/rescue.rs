@@ -1,7 +1,7 @@
 //! Rescue: everything that is in a file, also what was deleted, into a new file.
 
 use super::account::Account;
-use super::rebuild::{readable, settle};
+use super::rebuild::{Readable, readable, settle};
 use crate::check::{CheckOptions, Report, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{ReadAt, Storage};
@@ -39,8 +39,9 @@ pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, monitor: &dyn
         recovered.ndb = d.ndb;
     }
     let mut account = Account::default();
-    let (pst, _) = readable(&recovered, false, &mut account);
-    let report = copy(&pst, target.as_ref(), &CopyOptions { folder_names: names, ..CopyOptions::same(&pst) }, monitor)?;
+    let Readable { pst, mut folder_names, .. } = readable(&recovered, false, &mut account);
+    folder_names.extend(names);
+    let report = copy(&pst, target.as_ref(), &CopyOptions { folder_names, ..CopyOptions::same(&pst) }, monitor)?;
     settle(&mut account, &report);
     target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
     let after = check(Arc::clone(target) as Arc<dyn ReadAt>, &CheckOptions::default(), monitor)?;

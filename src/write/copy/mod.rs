@@ -42,6 +42,8 @@ const LISTED_MAX: usize = 1000;
 const TOP: &str = "Top of Outlook data file";
 const TOP_TOO: [&str; 3] = ["IPM_SUBTREE", "Top of Personal Folders", "Top of Information Store"];
 
+/// The folder under which an offline file has what is shown.
+const IPM_SUBTREE_OFFLINE: Nid = Nid(0x2142);
 /// The folder of deleted messages in stores of Outlook.
 const DELETED_ITEMS: Nid = Nid(0x8062);
 /// The folder of search folders in stores of Outlook.
@@ -60,7 +62,7 @@ pub struct CopyOptions {
     pub item_ids: bool,
     /// Whether what does no harm is set right too, such as a search folder that the list of active searches lacks.
     pub mend: bool,
-    /// Names of folders that have none, neither of their own nor in a row.
+    /// Names of folders that have none, neither of their own nor in a row, and of those whose properties may be damaged.
     pub folder_names: BTreeMap<Nid, String>,
 }
 
@@ -369,20 +371,19 @@ impl<'s> Copier<'s, '_> {
 
     /// The folder under which Outlook shows what is in a store. Called when all folders that can be reached are there.
     fn top_folder(&mut self) -> Result<Nid> {
-        // In an OST the usual id is another folder's.
         let told = self.out.store_props().bytes(tags::IPM_SUBTREE_ENTRY_ID).and_then(EntryId::decode).map(|id| id.nid);
-        let usual = (self.pst.header().kind() != Some(FileKind::Ost)).then_some(IPM_SUBTREE);
+        let usual = if self.pst.header().kind() == Some(FileKind::Ost) { IPM_SUBTREE_OFFLINE } else { IPM_SUBTREE };
         let there = |nid: &Nid| nid.nid_type() == NidType::NORMAL_FOLDER && self.out.folders.contains_key(nid);
         let named = |f: &Folder| f.name(self.code_page).is_some_and(|n| n == TOP || TOP_TOO.contains(&n.as_str()));
         let by_name = || self.out.folders.iter().find(|(nid, f)| there(nid) && named(f)).map(|(nid, _)| *nid);
-        if let Some(nid) = told.filter(there).or_else(|| usual.filter(there)).or_else(by_name) {
+        if let Some(nid) = told.filter(there).or_else(|| Some(usual).filter(there)).or_else(by_name) {
             return Ok(nid);
         }
         if self.kind != FileKind::Pst {
             return Ok(Nid::ROOT_FOLDER);
         }
         let is_free = self.pst.ndb().index().node(IPM_SUBTREE).is_none() && !self.out.folders.contains_key(&IPM_SUBTREE);
-        let new = NewFolder { nid: usual.filter(|_| is_free), ..NewFolder::default() };
+        let new = NewFolder { nid: Some(usual).filter(|nid| is_free && *nid == IPM_SUBTREE), ..NewFolder::default() };
         self.out.add_folder_with(Nid::ROOT_FOLDER, TOP, new)
     }
 
@@ -414,13 +415,15 @@ impl<'s> Copier<'s, '_> {
         } else {
             trouble.value();
         }
+        let is_damaged = trouble.is_lossy();
         // its row tells what it is called if it cannot any more, and what only the row knows
-        let table =
-            ndb.node(parent.with_type(NidType::HIERARCHY_TABLE)).and_then(|n| TableContext::open(n, &mut Vec::new()).ok().flatten());
+        let (mut of_table, mut has_row) = (Vec::new(), false);
+        let table = ndb.node(parent.with_type(NidType::HIERARCHY_TABLE)).and_then(|n| TableContext::open(n, &mut of_table).ok().flatten());
         if let Some(table) = &table
-            && let Ok(Some(row)) = table.row_by_id(nid.0, &mut Vec::new())
+            && let Ok(Some(row)) = table.row_by_id(nid.0, &mut of_table)
         {
             let cells = self.read_row(table, &row, &mut trouble)?;
+            has_row = of_table.is_empty();
             new.row_only = object::row_only(&cells);
             let cells = object::without_row_only(cells);
             if context.is_none() {
@@ -428,11 +431,14 @@ impl<'s> Copier<'s, '_> {
             } else {
                 // a name that is damaged in the folder itself
                 for tag in [tags::DISPLAY_NAME, tags::CONTAINER_CLASS] {
-                    if let Some((t, data)) = cells.get(tag.id()).filter(|_| !new.props.has(tag.id())) {
+                    if let Some((t, data)) = cells.get(tag.id()).filter(|_| (is_damaged && has_row) || !new.props.has(tag.id())) {
                         new.props.put(t, data.clone());
                     }
                 }
             }
+        }
+        if let Some(name) = self.folder_names.get(&nid).filter(|_| is_damaged && !has_row) {
+            new.props.set_str(tags::DISPLAY_NAME, name);
         }
         let columns = |this: &mut Self, t| this.extra_columns(nid.with_type(t));
         new.hierarchy_columns = columns(self, NidType::HIERARCHY_TABLE);
