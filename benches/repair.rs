@@ -54,7 +54,9 @@ fn main() {
     println!("a made mailbox of {} MB", std::fs::metadata(&healthy).unwrap().len() / 1_000_000);
 
     let source = |p: &Path| -> Arc<dyn ReadAt> { OpenOptions::new().source(p).unwrap() };
-    let checks = (0..3).map(|_| timed(|| check(source(&healthy), &CheckOptions::default(), &()).unwrap()).1);
+    // as many threads as the repair takes
+    let options = CheckOptions::default().threads(0);
+    let checks = (0..3).map(|_| timed(|| check(source(&healthy), &options, &()).unwrap()).1);
     let checking = checks.min().unwrap();
     let copies = (0..3).map(|_| timed(|| copy(&healthy, &damaged)).1);
     let copying = copies.min().unwrap();
@@ -71,7 +73,7 @@ fn main() {
         drop(storage);
         let (outcome, anew) = timed(|| {
             let source = source(&damaged);
-            let plan = check(Arc::clone(&source), &CheckOptions::default(), &()).unwrap().plan(&Policy::default());
+            let plan = check(Arc::clone(&source), &options, &()).unwrap().plan(&Policy::default());
             plan.apply(Target::Path { source, out: &out, replace: true }, &()).unwrap()
         });
         assert!(outcome.changed && outcome.after.is_healthy(), "{name}");

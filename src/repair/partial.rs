@@ -93,6 +93,21 @@ pub(super) fn may_serve(plan: &Plan) -> bool {
     plan.is_partial() || plan.is_structural() || !plan.salvage
 }
 
+/// What a report says that the header's counter of row versions must be; 0 where it is right.
+fn unique_of(report: &Report) -> u32 {
+    let wrong = report.findings.iter().filter(|f| std::ptr::eq(f.rule, &rules::HEADER_UNIQUE));
+    wrong.map(|f| if let Value::Number(n) | Value::Hex(n) = f.expected { low32(n) } else { 0 }).max().unwrap_or(0)
+}
+
+/// Folders that lack one of their tables, and what lists them: that is sure to be found in the result.
+fn lacking(ndb: &Ndb, left: &BTreeSet<Nid>) -> Vec<Nid> {
+    const TABLES: [NidType; 3] = [NidType::HIERARCHY_TABLE, NidType::CONTENTS_TABLE, NidType::ASSOC_CONTENTS_TABLE];
+    let has = |nid: Nid| ndb.index().node(nid).is_some();
+    let folders = ndb.index().nodes().iter().filter(|n| n.nid.nid_type() == NidType::NORMAL_FOLDER && !left.contains(&n.nid));
+    let without = folders.filter(|n| !TABLES.iter().all(|t| has(n.nid.with_type(*t))));
+    without.flat_map(|n| [n.nid, n.parent.with_type(NidType::HIERARCHY_TABLE)]).collect()
+}
+
 /// How many bytes the blocks of some nodes have.
 fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
     let (mut seen, mut bytes) = (HashSet::new(), 0u64);
@@ -124,6 +139,10 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
     let all_bytes = ndb.index().blocks().iter().fold(0u64, |sum, b| sum.saturating_add(b.size_on_disk(ndb.layout())));
     let mut to_copy = None;
     let mut account = None;
+    let mut unique = unique_of(before);
+    if recovered.salvage.is_some() && !plan.is_partial() {
+        taken.extend(lacking(ndb, &left));
+    }
     let mut passes = 0;
     let (view, after) = loop {
         passes = u32::saturating_add(passes, 1);
@@ -162,7 +181,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
         }
         let view = Arc::new(Overlay::new(Arc::clone(source)));
         let with = copied.as_ref().map(|from| Taken { from, nodes: &taken, new });
-        match write_over(ndb, before, &view, with, monitor) {
+        match write_over(ndb, unique, &view, with, monitor) {
             Ok(()) => {}
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_)) => return Ok(None),
             Err(e) => return Err(e),
@@ -179,7 +198,10 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
         if go_on && passes < plan.policy.passes {
             sort_out(ndb, &after, plan, &mut taken, &mut left)?;
         }
-        if taken.len() == had {
+        // a header that is lost does not tell how high versions of rows have come: the rows do
+        let (known, told) = (unique, unique_of(&after));
+        unique = unique.max(told);
+        if passes >= plan.policy.passes || (taken.len() == had && unique == known) {
             break (view, after);
         }
     };
@@ -275,10 +297,10 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, taken: &mut BTreeSet<Nid>, 
 /// # Errors
 /// [`ErrorKind::TooLarge`] where the file cannot grow; errors of the media; cancellation.
 pub fn restructure(ndb: &Ndb, report: &Report, target: &Overlay, monitor: &dyn Monitor) -> Result<()> {
-    write_over(ndb, report, target, None, monitor)
+    write_over(ndb, unique_of(report), target, None, monitor)
 }
 
-fn write_over(ndb: &Ndb, report: &Report, target: &Overlay, taken: Option<Taken<'_>>, monitor: &dyn Monitor) -> Result<()> {
+fn write_over(ndb: &Ndb, unique: u32, target: &Overlay, taken: Option<Taken<'_>>, monitor: &dyn Monitor) -> Result<()> {
     let mut header: Header = ndb.header().clone();
     let kind = header.kind().unwrap_or(FileKind::Pst);
     header.magic_client = kind.magic();
@@ -296,11 +318,7 @@ fn write_over(ndb: &Ndb, report: &Report, target: &Overlay, taken: Option<Taken<
     let nodes = ndb.index().nodes();
     monitor.phase(Phase::Write, Some(wide(nodes.len())));
     let mut writer = NdbWriter::append(target, header, ndb.crypt(), ndb.index().blocks().to_vec())?;
-    for f in report.findings.iter().filter(|f: &&Finding| std::ptr::eq(f.rule, &rules::HEADER_UNIQUE)) {
-        if let Value::Number(n) | Value::Hex(n) = f.expected {
-            writer.use_unique(low32(n));
-        }
-    }
+    writer.use_unique(unique);
     let mut seen = HashSet::new();
     for (i, node) in nodes.iter().enumerate() {
         if i.is_multiple_of(1024) {
