@@ -64,12 +64,12 @@ impl Ndb {
         Self { source, len, layout: header.layout, crypt, header, limits, index: OnceLock::new(), suspects: None }
     }
 
-    /// The same file through another index: one that was salvaged, or is planned.
+    /// The same file through another index: one that was salvaged, or is planned. Blocks that are known to be whole stay so.
     #[must_use]
     pub fn with_index(&self, index: Index) -> Self {
         let ndb = Self::new(Arc::clone(&self.source), self.header.clone(), self.limits);
         let _ = ndb.index.set(Arc::new(index));
-        Self { crypt: self.crypt, ..ndb }
+        Self { crypt: self.crypt, suspects: self.suspects.clone(), ..ndb }
     }
 
     /// The same file once more; both share what has been read of the trees.

@@ -51,7 +51,7 @@ pub struct Deleted {
 type Identity = Vec<Option<Vec<u8>>>;
 
 fn identity_of(o: &Object) -> Option<Identity> {
-    identity(&o.values).map(|key| key.into_iter().map(|v| v.cloned()).collect())
+    identity(&o.values).map(|key| key.into_iter().map(|v| v.map(<[u8]>::to_vec)).collect())
 }
 
 /// Gives out ids that no node has had.

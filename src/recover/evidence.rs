@@ -1,13 +1,15 @@
 //! What tables say of the objects they list ([MS-PST] 2.4.4.4–2.4.4.6): the second place, beside the node B-tree, that tells which
 //! folder an object is in, and its id.
 
-use super::orphans::{PARENT_DISPLAY, TELLING, Values, number};
 use super::salvage::Salvage;
+use super::values::{LOOKED_AT, PARENT_DISPLAY, TELLING, Values, number};
 use crate::error::Result;
 use crate::finding::{Ignore, Location};
 use crate::format::bytes::{array_at, wide};
+use crate::format::context::TcolDesc;
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::ltp::TableContext;
+use crate::ltp::tc::Row;
 use crate::monitor::{Monitor, step};
 use crate::ndb::Node;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -89,8 +91,21 @@ impl Table {
     }
 }
 
-/// Reads a table's rows; `None` where it is none of a folder's.
-pub(super) fn read(node: Node<'_>, kind: Option<Kind>) -> Option<Table> {
+/// What a row says of its object.
+fn values_of(row: &Row<'_, '_>, columns: &[TcolDesc]) -> Values {
+    let mut values = Values::new();
+    for c in columns {
+        if let Ok(Some(source)) = row.source(c, &mut Ignore)
+            && let Ok(bytes) = source.bytes(LOOKED_AT, &mut Ignore)
+        {
+            values.insert(c.tag.id(), &bytes);
+        }
+    }
+    values.finish()
+}
+
+/// Reads a table's rows, with what they say of the objects that are `unknown`; `None` where it is none of a folder's.
+fn read(node: Node<'_>, kind: Option<Kind>, unknown: &dyn Fn(Nid) -> bool) -> Option<Table> {
     let (data, sub) = (node.data, node.sub);
     let mut problems = Vec::new();
     let table = TableContext::open(node, &mut problems).ok()??;
@@ -114,15 +129,7 @@ pub(super) fn read(node: Node<'_>, kind: Option<Kind>) -> Option<Table> {
         if !kind.lists(id) || !seen.insert(id) {
             continue;
         }
-        let mut values = Values::new();
-        for c in &columns {
-            if let Ok(Some(source)) = row.source(c, &mut Ignore)
-                && let Ok(bytes) = source.bytes(4096, &mut Ignore)
-            {
-                values.insert(c.tag.id(), bytes.into_owned());
-            }
-        }
-        rows.push((id, values));
+        rows.push((id, if unknown(id) { values_of(&row, &columns) } else { Values::new() }));
     }
     let is_whole = problems.is_empty();
     let index: HashSet<u32> = table.row_index(&mut Ignore).map(|all| all.into_iter().map(|(id, _)| id).collect()).unwrap_or_default();
@@ -147,6 +154,8 @@ pub(super) fn read(node: Node<'_>, kind: Option<Kind>) -> Option<Table> {
 /// The tables of all folders that the index has.
 pub(super) fn current(s: &Salvage, monitor: &dyn Monitor) -> Result<Vec<Table>> {
     let mut out = Vec::new();
+    // a row is needed where its object is not at hand, or may be an older one
+    let unknown = |nid: Nid| nid.is_folder() || s.filled.contains(&nid) || s.ndb.index().node(nid).is_none();
     for n in s.ndb.index().nodes() {
         step(monitor, 0)?;
         let Some(kind) = Kind::of(n.nid.nid_type()) else { continue };
@@ -155,7 +164,7 @@ pub(super) fn current(s: &Salvage, monitor: &dyn Monitor) -> Result<Vec<Table>> 
             continue;
         }
         let Some(node) = s.ndb.node(n.nid) else { continue };
-        if let Some(mut table) = read(node, Some(kind)) {
+        if let Some(mut table) = read(node, Some(kind), &unknown) {
             table.owner = Some(n.nid.with_type(NidType::NORMAL_FOLDER));
             table.is_current = !s.filled.contains(&n.nid);
             table.is_in_use = table.is_current || s.in_use.contains(&n.data.masked());
@@ -196,7 +205,7 @@ pub(super) fn orphaned(s: &Salvage, roots: &[Bid], subnodes: &[super::orphans::S
         let tries = std::iter::once(Bid::NONE).chain(near.into_iter().take(LIKELY));
         let mut best: Option<Table> = None;
         for sub in tries {
-            let Some(t) = read(Node::detached(&s.ndb, Nid::NONE, *root, sub, at), None) else { break };
+            let Some(t) = read(Node::detached(&s.ndb, Nid::NONE, *root, sub, at), None, &|_| true) else { break };
             let rank = |t: &Table| (t.indexed, t.is_whole, t.rows.len());
             let better = best.as_ref().is_none_or(|b| rank(&t) > rank(b));
             if better {
@@ -264,13 +273,11 @@ pub(super) fn searched(s: &Salvage, roots: &[Bid]) -> Vec<Table> {
         let mut each = table.rows();
         while let Ok(Some(row)) = each.next(&mut Ignore) {
             let id = Nid(row.id());
-            let value = |c| {
-                row.source(c, &mut Ignore).ok().flatten().and_then(|v| v.bytes(4096, &mut Ignore).ok().map(std::borrow::Cow::into_owned))
-            };
-            let folder = value(&parent).and_then(|b| array_at::<4>(&b, 0)).map(|b| Nid(u32::from_le_bytes(b)));
+            let stored = row.source(&parent, &mut Ignore).ok().flatten();
+            let stored = stored.as_ref().and_then(|v| v.bytes(LOOKED_AT, &mut Ignore).ok());
+            let folder = stored.and_then(|b| array_at::<4>(&b, 0)).map(|b| Nid(u32::from_le_bytes(b)));
             let Some(folder) = folder.filter(|f| f.nid_type() == NidType::NORMAL_FOLDER && Kind::Contents.lists(id)) else { continue };
-            let values = columns.iter().filter_map(|c| Some((c.tag.id(), value(c)?))).collect();
-            by_folder.entry(folder).or_default().insert(id, values);
+            by_folder.entry(folder).or_default().insert(id, values_of(&row, &columns));
         }
     }
     let table = |(folder, rows): (Nid, BTreeMap<Nid, Values>)| Table {
@@ -576,14 +583,14 @@ fn make_room(tables: &mut [Table], folders: &HashMap<Nid, (Option<Nid>, Values)>
 
 /// Whether a folder's class says that it has something else than mail.
 pub(super) fn is_special(folder: &Values) -> bool {
-    let class: String = folder.get(&0x3613).into_iter().flatten().filter(|c| **c != 0).map(|c| char::from(*c)).collect();
+    let class: String = folder.get(0x3613).into_iter().flatten().filter(|c| **c != 0).map(|c| char::from(*c)).collect();
     ["IPF.Appointment", "IPF.Contact", "IPF.Task", "IPF.StickyNote", "IPF.Journal"].contains(&class.as_str())
 }
 
 /// Whether the class of a folder and the classes of messages go together.
 pub(super) fn classes_fit(folder: &Values, rows: &[(Nid, Values)]) -> bool {
     let text = |v: &Values, id: u16| -> String {
-        v.get(&id).map(|b| b.iter().filter(|c| **c != 0).map(|c| char::from(*c)).collect()).unwrap_or_default()
+        v.get(id).map(|b| b.iter().filter(|c| **c != 0).map(|c| char::from(*c)).collect()).unwrap_or_default()
     };
     let class = text(folder, 0x3613);
     let kinds: &[&str] = match class.as_str() {

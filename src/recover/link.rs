@@ -9,10 +9,11 @@
 //!    are there, and of one another, are left out.
 
 use super::evidence::{Kind, Table, current, find_associated_owners, find_owners, folder_rows, orphaned, searched};
-use super::orphans::{Object, Shape, Values, find, likeness, number, object, pair};
+use super::orphans::{Object, Shape, find, object, pair};
 use super::parents::settle_parents;
 use super::places::{self, match_folders};
 use super::salvage::Salvage;
+use super::values::{Values, likeness, number};
 use super::{OlderNode, Origin};
 use crate::error::Result;
 use crate::finding::{Ignore, Location};
@@ -199,12 +200,12 @@ fn by_only_name<'o>(
     given: &HashMap<Nid, &Object>,
     used: &HashSet<Bid>,
 ) -> Vec<(Nid, &'o Object)> {
-    let mut by_name: HashMap<&Vec<u8>, (Vec<Nid>, Vec<&'o Object>)> = HashMap::new();
-    for (nid, name) in rows.iter().filter(|r| !given.contains_key(&r.0)).filter_map(|(nid, v)| Some((*nid, v.get(&0x3001)?))) {
+    let mut by_name: HashMap<&[u8], (Vec<Nid>, Vec<&'o Object>)> = HashMap::new();
+    for (nid, name) in rows.iter().filter(|r| !given.contains_key(&r.0)).filter_map(|(nid, v)| Some((*nid, v.get(0x3001)?))) {
         by_name.entry(name).or_default().0.push(nid);
     }
     for o in objects.iter().filter(|o| !used.contains(&o.data) && !s.freed.contains(&o.data)) {
-        if let Some(slot) = o.values.get(&0x3001).and_then(|name| by_name.get_mut(name)) {
+        if let Some(slot) = o.values.get(0x3001).and_then(|name| by_name.get_mut(name)) {
             slot.1.push(o);
         }
     }
@@ -245,7 +246,7 @@ fn new_folders<'o>(
     newest.sort_by_key(|o| std::cmp::Reverse(o.data));
     let mut out = Vec::new();
     for o in newest {
-        let has_something = [0x3602, 0x3617].iter().any(|id| number(&o.values, *id).unwrap_or(0) > 0) || o.values.contains_key(&0x3613);
+        let has_something = [0x3602, 0x3617].iter().any(|id| number(&o.values, *id).unwrap_or(0) > 0) || o.values.has(0x3613);
         let name = text_of(s, &o.values, 0x3001);
         if has_something && !name.is_empty() && names.insert(name) {
             next = next.saturating_add(1);
@@ -338,16 +339,16 @@ fn best_matches<'o>(s: &Salvage, rows: &[(Nid, &Values)], objects: &[&'o Object]
     let mut by_value: HashMap<(u16, &[u8]), Vec<usize>> = HashMap::new();
     for (i, o) in objects.iter().enumerate().filter(|(_, o)| !used.contains(&o.data)) {
         for (id, v) in
-            o.values.iter().filter(|(id, _)| matches!(**id, 0x0037 | 0x3001 | 0x0039 | 0x0E06 | 0x300B | 0x3008 | 0x0E08 | 0x001A))
+            o.values.iter().filter(|(id, _)| matches!(*id, 0x0037 | 0x3001 | 0x0039 | 0x0E06 | 0x300B | 0x3008 | 0x0E08 | 0x001A))
         {
-            by_value.entry((*id, v.as_slice())).or_default().push(i);
+            by_value.entry((id, v)).or_default().push(i);
         }
     }
     let mut scored: Vec<(bool, i32, Bid, Nid, usize)> = Vec::new();
     for (nid, row) in rows {
         let mut near: HashSet<usize> = HashSet::new();
         for (id, v) in row.iter() {
-            if let Some(found) = by_value.get(&(*id, v.as_slice()))
+            if let Some(found) = by_value.get(&(id, v))
                 && found.len() <= 256
             {
                 near.extend(found);
@@ -378,9 +379,9 @@ fn best_matches<'o>(s: &Salvage, rows: &[(Nid, &Values)], objects: &[&'o Object]
 }
 
 /// What two states of one message have in common and two messages have not.
-pub(super) fn identity(v: &Values) -> Option<Vec<Option<&Vec<u8>>>> {
-    let key: Vec<Option<&Vec<u8>>> = [0x300B, 0x3007, 0x0039, 0x0E06, 0x001A].iter().map(|id| v.get(id)).collect();
-    (v.contains_key(&0x300B) || (v.contains_key(&0x3007) && v.contains_key(&0x0037))).then_some(key)
+pub(super) fn identity(v: &Values) -> Option<Vec<Option<&[u8]>>> {
+    let key: Vec<Option<&[u8]>> = [0x300B, 0x3007, 0x0039, 0x0E06, 0x001A].into_iter().map(|id| v.get(id)).collect();
+    (v.has(0x300B) || (v.has(0x3007) && v.has(0x0037))).then_some(key)
 }
 
 /// Whether a node's sub-nodes have everything that an object refers to.
@@ -391,8 +392,8 @@ fn subnodes_serve(s: &Salvage, n: &NbtEntry, o: &Object) -> bool {
 
 /// Whether two objects can be states of one message: what never changes is equal.
 fn alike(a: &Values, b: &Values) -> bool {
-    [0x001A, 0x0037, 0x0039].iter().all(|id| a.get(id) == b.get(id))
-        && [0x300B, 0x3007].iter().any(|id| a.get(id).is_some() && a.get(id) == b.get(id))
+    [0x001A, 0x0037, 0x0039].into_iter().all(|id| a.get(id) == b.get(id))
+        && [0x300B, 0x3007].into_iter().any(|id| a.get(id).is_some() && a.get(id) == b.get(id))
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -415,11 +416,8 @@ fn link_messages(
     for (kind, shape, nid_type) in
         [(Kind::Contents, Shape::Message, NidType::NORMAL_MESSAGE), (Kind::Associated, Shape::Associated, NidType::ASSOC_MESSAGE)]
     {
-        let present: Vec<(NbtEntry, Object)> = nodes
-            .values()
-            .filter(|n| n.nid.nid_type() == nid_type)
-            .filter_map(|n| object(&s.ndb, n.data, Location::node(n.nid)).map(|o| (*n, o)))
-            .collect();
+        let present: Vec<NbtEntry> = nodes.values().filter(|n| n.nid.nid_type() == nid_type).copied().collect();
+        let object_of = |n: &NbtEntry| object(&s.ndb, n.data, Location::node(n.nid));
         let candidates: Vec<&Object> = objects.iter().filter(|o| o.shape == shape && !used.contains(&o.data)).collect();
 
         let mut wanted: HashMap<Nid, (Option<Nid>, &Values, bool)> = HashMap::new();
@@ -439,7 +437,8 @@ fn link_messages(
         for t in &ordered {
             described.extend(t.rows.iter().filter(|(n, _)| s.filled.contains(n)).map(|(n, row)| (*n, row)));
         }
-        for (n, o) in present.iter().filter(|(n, _)| s.filled.contains(&n.nid)) {
+        for n in present.iter().filter(|n| s.filled.contains(&n.nid)) {
+            let Some(o) = object_of(n) else { continue };
             let none = Values::new();
             let row = described.get(&n.nid).copied().unwrap_or(&none);
             let like = |v: &Values| likeness(row, v).unwrap_or(0);
@@ -486,24 +485,29 @@ fn link_messages(
         }
         let mut next = nodes.keys().filter(|n| n.nid_type() == nid_type).map(|n| n.index()).max().unwrap_or(0).max(0x1_0000);
         next = next.max(out.lost.iter().map(|l| l.nid.index()).max().unwrap_or(0));
-        // older states of messages that are there, and of one another, are left out; equal copies are not
-        let mut seen: HashMap<Vec<Option<&Vec<u8>>>, u64> = HashMap::new();
-        let taken = present.iter().map(|(_, o)| o).chain(objects.iter().filter(|o| used.contains(&o.data)));
-        for (key, time) in taken.filter_map(|o| Some((identity(&o.values)?, number(&o.values, 0x3008)))) {
-            let slot = seen.entry(key).or_default();
-            *slot = (*slot).max(time.unwrap_or(0));
-        }
         // what stands in free space was deleted, or is an older state
         let mut left: Vec<&Object> = candidates.into_iter().filter(|o| !used.contains(&o.data) && !s.freed.contains(&o.data)).collect();
         left.sort_by_key(|o| std::cmp::Reverse((number(&o.values, 0x3008), o.data)));
-        left.retain(|o| {
-            let Some(key) = identity(&o.values) else { return true };
-            let time = number(&o.values, 0x3008).unwrap_or(0);
-            let newest = seen.get(&key).copied();
-            let older = newest.is_some_and(|t| time < t);
-            seen.insert(key, newest.unwrap_or(0).max(time));
-            !older
-        });
+        // older states of messages that are there, and of one another, are left out; equal copies are not
+        let mut kinds: HashMap<Vec<Option<&[u8]>>, usize> = HashMap::new();
+        for key in left.iter().filter_map(|o| identity(&o.values)) {
+            let n = kinds.len();
+            kinds.entry(key).or_insert(n);
+        }
+        // of each the time of the newest
+        let mut newest: Vec<Option<u64>> = vec![None; kinds.len()];
+        let mut see = |values: &Values| {
+            let slot = identity(values).and_then(|key| kinds.get(&key).copied()).and_then(|n| newest.get_mut(n))?;
+            let time = number(values, 0x3008).unwrap_or(0);
+            let older = slot.is_some_and(|t| time < t);
+            *slot = Some(slot.unwrap_or(0).max(time));
+            Some(older)
+        };
+        if !left.is_empty() {
+            present.iter().filter_map(object_of).for_each(|o| _ = see(&o.values));
+            objects.iter().filter(|o| used.contains(&o.data)).for_each(|o| _ = see(&o.values));
+        }
+        left.retain(|o| see(&o.values) != Some(true));
         left.sort_by_key(|o| o.data);
         for o in left {
             next = next.saturating_add(1);
@@ -516,14 +520,14 @@ fn link_messages(
 
 /// Whether a folder's properties are those of the root folder: it has no name.
 fn is_root_folder(o: &Object) -> bool {
-    o.shape == Shape::Folder && o.values.get(&0x3001).is_none_or(Vec::is_empty) && number(&o.values, 0x360A).is_none_or(|v| v & 0xFF != 0)
+    o.shape == Shape::Folder && o.values.get(0x3001).is_none_or(<[u8]>::is_empty) && number(&o.values, 0x360A).is_none_or(|v| v & 0xFF != 0)
 }
 
 /// Whether a folder's properties are those of a search: those that a folder of messages has in an offline file are missing, or its name or
 /// class is one that Outlook gives searches.
 fn is_search_folder(s: &Salvage, o: &Object) -> bool {
     let name = text_of(s, &o.values, 0x3001);
-    (o.is_offline && !o.values.contains_key(&0x3617))
+    (o.is_offline && !o.values.has(0x3617))
         || ["MS-OLK-", "SPAM Search Folder", "ItemProcSearch"].iter().any(|start| name.starts_with(start))
         || text_of(s, &o.values, 0x3613).starts_with("Outlook.")
 }
@@ -539,7 +543,7 @@ fn top_folder(s: &Salvage, store: Option<&NbtEntry>) -> Option<Nid> {
 
 /// A text of a row, for people to read.
 pub(super) fn text_of(s: &Salvage, row: &Values, id: u16) -> String {
-    let Some(bytes) = row.get(&id) else { return String::new() };
+    let Some(bytes) = row.get(id) else { return String::new() };
     let text = if s.ndb.layout().is_ansi() { latin1(bytes) } else { utf16(bytes) };
     let mut chars = text.chars();
     if chars.next() == Some('\u{1}') { chars.skip(1).collect() } else { text }

@@ -16,6 +16,7 @@ mod parents;
 pub(crate) mod places;
 pub mod salvage;
 pub mod shift;
+mod values;
 
 pub use deleted::{Deleted, Found, deleted};
 pub use detect::{Detected, detect};
@@ -117,7 +118,7 @@ pub fn open(source: Arc<dyn ReadAt>, options: &Options, monitor: &dyn Monitor) -
     let mut facts = salvage(&detected, &mut problems, monitor)?;
     let links = link::link(&mut facts, monitor)?;
     let unexplained = freed::unexplained(&detected, &facts);
-    let ndb = facts.ndb.with_index(facts.ndb.index().clone());
+    let ndb = facts.ndb.share();
     let salvage = Some(Box::new(Salvaged { facts, links, moved: detected.moved, roots: detected.roots, unexplained }));
     Ok(Recovered { ndb, problems: problems.out, salvage })
 }

@@ -5,6 +5,7 @@
 //! the ids that it refers to, in the size that it says the message has, and in block ids that were given out at the same time.
 
 use super::salvage::Salvage;
+use super::values::{LOOKED_AT, PARENT_DISPLAY, TELLING, Values, number};
 use crate::error::Result;
 use crate::finding::{Ignore, Location};
 use crate::format::bytes::{byte, wide};
@@ -13,43 +14,8 @@ use crate::format::ids::{Bid, HnidKind, Nid, NidType, PropType};
 use crate::ltp::PropertyContext;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::{DataTree, Ndb, Node, SubnodeTree};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-/// Values by property id, as stored.
-pub(super) type Values = BTreeMap<u16, Vec<u8>>;
-
-/// Properties that are looked at to tell objects apart and to match them with table rows.
-pub(super) const TELLING: &[u16] = &[
-    0x0017,
-    0x001A,
-    0x0036,
-    0x0037,
-    0x0039,
-    0x0042,
-    0x0070,
-    0x0E03,
-    0x0E04,
-    PARENT_DISPLAY,
-    0x0E06,
-    0x0E07,
-    0x0E08,
-    0x3001,
-    0x3007,
-    0x3008,
-    0x300B,
-    0x3602,
-    0x3603,
-    0x360A,
-    0x3613,
-    0x3617,
-    0x67F3,
-    0x6800,
-    0x7003,
-    0x7006,
-];
-
-/// PidTagParentDisplay.
-pub(super) const PARENT_DISPLAY: u16 = 0x0E05;
 /// What synchronisation gives each object of an offline file.
 const CHANGE_ID: u16 = 0x67F4;
 
@@ -161,15 +127,15 @@ pub(super) fn object(ndb: &Ndb, root: Bid, at: Location) -> Option<Object> {
         }
         if TELLING.contains(&r.tag.id())
             && let Ok(Some(source)) = pc.source(r, &mut Ignore)
-            && let Ok(bytes) = source.bytes(4096, &mut Ignore)
+            && let Ok(bytes) = source.bytes(LOOKED_AT, &mut Ignore)
         {
-            values.insert(r.tag.id(), bytes.into_owned());
+            values.insert(r.tag.id(), &bytes);
         }
     }
     // only in an offline file this is the folder that the message is in
     let is_offline = pc.has(CHANGE_ID);
     if !is_offline {
-        values.remove(&PARENT_DISPLAY);
+        values.remove(PARENT_DISPLAY);
     }
     let shape = if pc.has(0x001A) && (pc.has(0x0E07) || pc.has(0x300B) || pc.has(0x0E08)) {
         if pc.int(0x0E07).unwrap_or(0) & 0x40 != 0 { Shape::Associated } else { Shape::Message }
@@ -184,7 +150,7 @@ pub(super) fn object(ndb: &Ndb, root: Bid, at: Location) -> Option<Object> {
     } else {
         Shape::Other
     };
-    Some(Object { data: root, shape, values, needs, bytes, is_offline })
+    Some(Object { data: root, shape, values: values.finish(), needs, bytes, is_offline })
 }
 
 /// A sub-node tree with the size of what is in it.
@@ -213,15 +179,6 @@ fn counts(nid: Nid) -> bool {
     nid.nid_type() != NidType::REPLICATION_TABLE
 }
 
-/// A number among values.
-pub(super) fn number(values: &Values, id: u16) -> Option<u64> {
-    values.get(&id).map(|b| {
-        let mut n = [0u8; 8];
-        n.iter_mut().zip(b).for_each(|(to, from)| *to = *from);
-        u64::from_le_bytes(n)
-    })
-}
-
 /// Finds for each object the sub-node tree that belongs to it: one that has every sub-node that the object refers to. Of several the
 /// one that makes up the size that a message says it has, then the one whose id was given out nearest. Each belongs to one object.
 pub(super) fn pair(s: &Salvage, objects: &[&Object], trees: &[Subnodes]) -> HashMap<Bid, Bid> {
@@ -237,14 +194,14 @@ pub(super) fn pair(s: &Salvage, objects: &[&Object], trees: &[Subnodes]) -> Hash
         map
     });
     // states of one message share sub-nodes: they are the newest's
-    let mut newest: HashMap<(&Vec<u8>, Option<&Vec<u8>>), Bid> = HashMap::new();
+    let mut newest: HashMap<(&[u8], Option<&[u8]>), Bid> = HashMap::new();
     for o in objects {
-        if let Some(k) = o.values.get(&0x300B) {
-            let slot = newest.entry((k, o.values.get(&0x3007))).or_insert(o.data);
+        if let Some(k) = o.values.get(0x300B) {
+            let slot = newest.entry((k, o.values.get(0x3007))).or_insert(o.data);
             *slot = (*slot).max(o.data);
         }
     }
-    let is_newest = |o: &Object| o.values.get(&0x300B).is_none_or(|k| newest.get(&(k, o.values.get(&0x3007))) == Some(&o.data));
+    let is_newest = |o: &Object| o.values.get(0x300B).is_none_or(|k| newest.get(&(k, o.values.get(0x3007))) == Some(&o.data));
     let mut pairs = Vec::new();
     for o in objects {
         let is_message = matches!(o.shape, Shape::Message | Shape::Associated);
@@ -297,27 +254,4 @@ pub(super) fn pair(s: &Salvage, objects: &[&Object], trees: &[Subnodes]) -> Hash
         }
     }
     out
-}
-
-/// How well two sets of values agree: values that only one of them has say nothing. `None` where they cannot be of one object.
-pub(super) fn likeness(row: &Values, object: &Values) -> Option<i32> {
-    let mut score = 0i32;
-    for (id, a) in row {
-        let Some(b) = object.get(id) else {
-            // an absent text is an empty one
-            continue;
-        };
-        let weight = match *id {
-            0x0037 | 0x3001 | 0x0039 | 0x0E06 | 0x300B | 0x3007 | 0x6800 | 0x7006 => 6,
-            0x001A => 1,
-            0x0070 | 0x0042 | 0x0E03 | 0x0E04 | 0x3008 | 0x0E08 => 3,
-            _ => 1,
-        };
-        let equal = a == b || (a.iter().chain(b).all(|c| *c == 0));
-        if !equal && matches!(*id, 0x001A | 0x300B | 0x3001) {
-            return None;
-        }
-        score = if equal { score.saturating_add(weight) } else { score.saturating_sub(weight) };
-    }
-    (score > 0).then_some(score)
 }

@@ -11,8 +11,9 @@
 
 use super::evidence::{Kind, Table, classes_fit, is_special};
 use super::link::{LostItem, NamedFolder, text_of};
-use super::orphans::{Object, PARENT_DISPLAY, Shape, Values, number, object};
+use super::orphans::{Object, Shape, object};
 use super::salvage::Salvage;
+use super::values::{PARENT_DISPLAY, Values, number};
 use crate::finding::Location;
 use crate::format::bytes::wide;
 use crate::format::ids::{Bid, Nid, NidType};
@@ -189,7 +190,7 @@ fn score(s: &Salvage, slot: &Spoken, o: &Object) -> Option<u32> {
     }
     let mut score = 0u32;
     if slot.messages > 0 {
-        let has_class = o.values.get(&0x3613).is_some_and(|v| v.iter().any(|b| *b != 0));
+        let has_class = o.values.get(0x3613).is_some_and(|v| v.iter().any(|b| *b != 0));
         if has_class && !classes_fit(&o.values, &slot.rows) && !slot.rows.is_empty() {
             return None;
         }
@@ -220,7 +221,7 @@ fn score(s: &Salvage, slot: &Spoken, o: &Object) -> Option<u32> {
 /// The name of their folder that most messages of an offline file bear.
 fn told_name(s: &Salvage, rows: &[(Nid, Values)]) -> Option<String> {
     let mut votes: BTreeMap<String, usize> = BTreeMap::new();
-    for (_, v) in rows.iter().filter(|(_, v)| v.contains_key(&PARENT_DISPLAY)) {
+    for (_, v) in rows.iter().filter(|(_, v)| v.has(PARENT_DISPLAY)) {
         let slot = votes.entry(text_of(s, v, PARENT_DISPLAY)).or_default();
         *slot = slot.saturating_add(1);
     }

@@ -61,7 +61,7 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
     let facts = ndb.load_index(sink)?.facts.clone();
     let space = FreeSpace::read(ndb, found);
     let Blocks { entries, mut damaged, listed, lost, others } = salvage_blocks(ndb, &facts, found, &space, monitor)?;
-    let mut work = ndb.with_index(Index::new(Vec::new(), entries, TreeFacts::default()));
+    let mut work = ndb.with_index(Index::new(Vec::new(), entries, TreeFacts::default())).verified(sorted(&damaged));
     let mut nodes = salvage_nodes(&work, &facts, found, &space, monitor)?;
     // blocks that only a damaged trailer or a damaged tree hides; their own references may name more
     for _ in 0..4 {
@@ -73,7 +73,7 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
             break;
         }
         damaged.extend(more.iter().map(|b| b.bid));
-        work = with_blocks(&work, more);
+        work = with_blocks(&work, more).verified(sorted(&damaged));
         nodes = salvage_nodes(&work, &facts, found, &space, monitor)?;
     }
     let Nodes { entries, filled, older, lost: lost_nodes, nameless, gone } = nodes;
@@ -85,6 +85,12 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
     let in_use = blocks.iter().filter(|b| space.block(b) == Some(false)).map(|b| b.bid).collect();
     let ndb = work.with_index(Index::new(entries, blocks, facts));
     Ok(Salvage { ndb, filled, older, lost_nodes, nameless, gone, damaged, listed, lost_blocks: lost, others, freed, in_use, trees_whole })
+}
+
+fn sorted(bids: &HashSet<Bid>) -> Vec<Bid> {
+    let mut out: Vec<Bid> = bids.iter().copied().collect();
+    out.sort_unstable();
+    out
 }
 
 /// Blocks that entries of any generation of the node B-tree name, plausible or not.

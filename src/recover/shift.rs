@@ -174,19 +174,20 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
         Some(Loose { from: p.ib.0, page_type: p.page_type, bid: p.bid, sig: PageTrailer::decode(layout, &bytes).sig })
     }));
     loose.sort_unstable_by_key(|l| l.from);
-    let brefs = places_named(ndb, &loose);
+    // blocks that pages name and that are not in their places; where no page tells anything, any block
+    let mut have: Vec<Bid> = plain.blocks.iter().map(|b| b.bid).collect();
+    have.sort_unstable();
+    let is_elsewhere = |bid: Bid| have.binary_search(&bid).is_err();
+    let current = ndb.index().blocks();
+    let wanted: HashSet<Bid> = current.iter().map(|b| b.bid).filter(|b| is_elsewhere(*b)).collect();
+    let brefs = places_named(ndb, &loose, &|bid| is_elsewhere(bid) && (current.is_empty() || wanted.contains(&bid)));
+    let wanted = if current.is_empty() { brefs.blocks.keys().copied().collect() } else { wanted };
     let mut votes: HashMap<i64, Vec<u64>> = HashMap::new();
     for page in &loose {
         if let Some(at) = place_of(layout, page, &brefs) {
             votes.entry(page.from.cast_signed().wrapping_sub(at.cast_signed())).or_default().push(page.from);
         }
     }
-    // blocks that pages name and that are not in their places; where no page tells anything, any block
-    let have: HashSet<Bid> = plain.blocks.iter().map(|b| b.bid).collect();
-    let current = ndb.index().blocks();
-    let named_blocks: Vec<Bid> =
-        if current.is_empty() { brefs.blocks.keys().copied().collect() } else { current.iter().map(|b| b.bid).collect() };
-    let wanted: HashSet<Bid> = named_blocks.into_iter().filter(|b| !have.contains(b)).collect();
     for wanted in [wanted, HashSet::new()] {
         if !wanted.is_empty() || (votes.is_empty() && plain.blocks.len() < 2) {
             for (distance, from) in distances_of_blocks(ndb, &gaps, &brefs, &wanted, monitor)? {
@@ -358,8 +359,8 @@ struct Named {
     blocks: HashMap<Bid, BbtEntry>,
 }
 
-/// The places that the header and the pages found give to other pages and to blocks.
-fn places_named(ndb: &Ndb, loose: &[Loose]) -> Named {
+/// The places that the header and the pages found give to other pages and to the blocks that are `wanted`.
+fn places_named(ndb: &Ndb, loose: &[Loose], wanted: &dyn Fn(Bid) -> bool) -> Named {
     let layout = ndb.layout();
     let mut named = Named::default();
     let mut sorted: Vec<&Loose> = loose.iter().filter(|l| matches!(l.page_type, PageType::BBT | PageType::NBT)).collect();
@@ -370,7 +371,7 @@ fn places_named(ndb: &Ndb, loose: &[Loose]) -> Named {
         if page.level > 0 {
             named.pages.extend(page.children().map(|c| ((l.page_type, c.child.bid), c.child.ib)));
         } else if l.page_type == BbtEntry::PAGE_TYPE {
-            named.blocks.extend(page.leaf::<BbtEntry>().map(|b| (b.bid.masked(), b)));
+            named.blocks.extend(page.leaf::<BbtEntry>().map(|b| (b.bid.masked(), b)).filter(|(bid, _)| wanted(*bid)));
         }
     }
     let root = &ndb.header().root;
