@@ -105,15 +105,12 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
     let layout = ndb.layout();
     let gaps = Gaps::of(ndb, found);
     // of several with one id the last in the file comes last
-    let mut by_bid = found.blocks.clone();
-    by_bid.sort_unstable_by_key(|b| (b.bid, b.ib));
-    let of_bid = |bid: Bid| {
-        let start = by_bid.partition_point(|b| b.bid < bid);
-        let all = by_bid.get(start..).unwrap_or_default();
-        all.get(..all.iter().take_while(|b| b.bid == bid).count()).unwrap_or_default()
-    };
+    let mut valid = found.blocks.clone();
+    valid.sort_unstable_by_key(|b| (b.bid, b.ib));
     let mut out = Blocks::default();
-    let mut kept: HashMap<Bid, BbtEntry> = HashMap::with_capacity(by_bid.len());
+    // which of the valid ones with an id is taken, at the place of the first of them; and what is taken of those that are not valid
+    let mut chosen: Vec<Option<u32>> = vec![None; valid.len()];
+    let mut invalid: HashMap<Bid, BbtEntry> = HashMap::new();
     let leaves = Leaves::of(PageType::BBT, facts, found, space);
     let torn = leaves.torn.iter().map(|ib| (*ib, true, true));
     let pages = leaves.valid.iter().map(|(ib, _, live)| (*ib, *live, false)).chain(torn);
@@ -125,15 +122,22 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
         step(monitor, 0)?;
         for mut e in leaf_entries::<BbtEntry>(ndb, ib) {
             e.bid = e.bid.masked();
-            if e.bid.is_none() || kept.contains_key(&e.bid) {
+            if e.bid.is_none() || invalid.contains_key(&e.bid) {
                 continue;
             }
-            let all = of_bid(e.bid);
-            let valid = all.iter().find(|b| b.ib == e.ib).or(all.last());
-            if let Some(b) = valid {
-                kept.insert(e.bid, BbtEntry { refs: e.refs, ..*b });
-                if live {
-                    out.listed.insert(e.bid);
+            let first = valid.partition_point(|b| b.bid < e.bid);
+            let all = valid.get_mut(first..).unwrap_or_default();
+            let n = all.iter().take_while(|b| b.bid == e.bid).count();
+            if let Some(slot) = chosen.get_mut(first).filter(|_| n > 0) {
+                if slot.is_none() {
+                    let at = all.iter().take(n).position(|b| b.ib == e.ib).unwrap_or(n.saturating_sub(1));
+                    if let Some(b) = all.get_mut(at) {
+                        b.refs = e.refs;
+                    }
+                    *slot = u32::try_from(at).ok();
+                    if live {
+                        out.listed.insert(e.bid);
+                    }
                 }
                 continue;
             }
@@ -143,7 +147,7 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
             }
             let agrees = trailer_agrees(ndb, &e);
             if (agrees || (!is_torn && is_possible(ndb, &e) && has_bytes(ndb, &e))) && !gaps.is_taken(e.ib.0, e.size_on_disk(layout)) {
-                kept.insert(e.bid, e);
+                invalid.insert(e.bid, e);
                 out.damaged.insert(e.bid);
                 if live {
                     out.listed.insert(e.bid);
@@ -154,12 +158,15 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
             }
         }
     }
-    for all in by_bid.chunk_by(|a, b| a.bid == b.bid) {
-        let Some(last) = all.last() else { continue };
-        let first = *kept.entry(last.bid).or_insert(*last);
-        out.others.extend(all.iter().filter(|b| b.ib != first.ib));
+    let mut first = 0usize;
+    for all in valid.chunk_by(|a, b| a.bid == b.bid) {
+        let taken = chosen.get(first).copied().flatten().map_or(all.len().saturating_sub(1), |at| at as usize);
+        for (i, b) in all.iter().enumerate() {
+            if i == taken { &mut out.entries } else { &mut out.others }.push(*b);
+        }
+        first = first.saturating_add(all.len());
     }
-    out.entries = kept.into_values().collect();
+    out.entries.extend(invalid.into_values());
     out.entries.sort_by_key(|b| b.bid);
     Ok(out)
 }

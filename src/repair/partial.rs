@@ -137,7 +137,6 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
     let creates = |a: &super::Action| a.selected && matches!(a.verb, FixVerb::CreateObject | FixVerb::MoveToLostAndFound);
     let new = !plan.is_partial() || plan.actions.iter().any(creates);
     let all_bytes = ndb.index().blocks().iter().fold(0u64, |sum, b| sum.saturating_add(b.size_on_disk(ndb.layout())));
-    let mut to_copy = None;
     let mut account = None;
     let mut unique = unique_of(before);
     if recovered.salvage.is_some() && !plan.is_partial() {
@@ -153,10 +152,8 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
                 return Ok(None);
             }
             // a search has found what there is
-            if recovered.salvage.is_none() && to_copy.is_none() {
-                to_copy = Some(open_to_copy(source, plan, monitor)?);
-            }
-            let from = to_copy.as_ref().unwrap_or(&recovered);
+            let searched = if recovered.salvage.is_some() { None } else { Some(open_to_copy(source, plan, monitor)?) };
+            let from = searched.as_ref().unwrap_or(&recovered);
             let room = scratch.room(bytes.saturating_mul(2))?;
             let (counts, strayed) = write_some(from, room.as_ref(), plan, &taken, monitor)?;
             account = Some(counts);
