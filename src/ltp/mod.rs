@@ -18,7 +18,7 @@ pub mod value;
 
 pub use bth::Bth;
 pub use heap::{Heap, Item};
-pub use named::{NameKind, NameMap, NameMapBuilder, PropertyName};
+pub use named::{NAMED_FIRST, NameKind, NameMap, NameMapBuilder, PropertyName};
 pub use pc::PropertyContext;
 
 pub use tc::{Row, TableContext};

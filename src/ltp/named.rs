@@ -112,12 +112,17 @@ impl NameMap {
         let mut wrong = Counted::default();
         let offsets = streams.offsets();
         let count = streams.entries.len().checked_div(NAMEID).unwrap_or(0);
-        // where most entries stand in the places of their ids, one with an id beyond all places is damaged
+        // ids are places: one beyond all of them is damaged, and its entry stands in its own where most of them do
         let all = streams.entries.chunks_exact(NAMEID).map(NameId::decode);
         let in_place = all.enumerate().take(NAMES_MAX).filter(|(place, e)| usize::from(e.prop) == *place).count();
         let is_dense = in_place.saturating_mul(2) > count;
         let mut displaced: Vec<(u16, PropertyName)> = Vec::new();
         for (place, entry) in streams.entries.chunks_exact(NAMEID).map(NameId::decode).enumerate().take(NAMES_MAX) {
+            if entry == NameId::default() && place > 0 {
+                // zeros name nothing: neither this place nor the first once more
+                wrong.add(low16(wide(place)), "an empty entry");
+                continue;
+            }
             if usize::from(entry.prop) != place {
                 wrong.add(entry.prop, "another id than its place");
             }
@@ -137,8 +142,11 @@ impl NameMap {
                 Some(set) => PropertyName::number(set, entry.id),
             };
             let prop = low16(wide(place));
-            if is_dense && usize::from(entry.prop) >= count {
-                displaced.push((prop, name));
+            if usize::from(entry.prop) >= count {
+                // as many names as the id is high would have to be made up before it
+                if is_dense {
+                    displaced.push((prop, name));
+                }
             } else if !map.put(entry.prop, name.clone()) {
                 wrong.add(entry.prop, "twice");
                 if is_dense {
@@ -303,9 +311,12 @@ impl Streams {
         (text.get(..units.saturating_mul(2)), Some("a name longer than its stream"))
     }
 
+    /// The name at an offset; one without a letter names nothing, and readers refuse a stream that ends with it.
     fn text(&self, offset: u32, offsets: &[u32]) -> (Option<String>, Option<&'static str>) {
-        let (bytes, what) = self.raw_text(offset, offsets);
-        (bytes.map(utf16), what)
+        match self.raw_text(offset, offsets) {
+            (Some([]), what) => (None, what.or(Some("an empty name"))),
+            (bytes, what) => (bytes.map(utf16), what),
+        }
     }
 }
 
@@ -354,6 +365,14 @@ impl NameMapBuilder {
         Ok(NAMED_FIRST | low16(wide(place)))
     }
 
+    /// Keeps all ids up to `id` from being given to new names: properties have them, whose names are lost.
+    pub fn keep_ids(&mut self, id: u16) {
+        let places = usize::from(id & 0x7FFF).saturating_add(1).min(NAMES_MAX);
+        if id >= NAMED_FIRST && self.map.names.len() < places {
+            self.map.names.resize(places, None);
+        }
+    }
+
     /// The names so far.
     pub const fn map(&self) -> &NameMap {
         &self.map
@@ -361,11 +380,11 @@ impl NameMapBuilder {
 
     /// The properties of node 0x61, sorted by id: the number of buckets, the three streams, the buckets that are not empty.
     ///
-    /// Ids whose names were damaged get a number of their own in the set whose numbers are ids, so that all others keep their ids.
+    /// Ids whose names were damaged get a number of their own in the set whose numbers are ids, so that all others keep their ids. The
+    /// set of no GUID is one of zeros: readers look up every number but those of the two sets that have no GUID in the stream.
     pub fn properties(&self) -> Vec<(PropTag, Vec<u8>)> {
         let (mut sets, mut entries, mut strings): (Vec<Guid>, Vec<u8>, Vec<u8>) = Default::default();
-        let mut set_numbers: HashMap<Guid, u16> =
-            [(Guid::default(), 0), (Guid::PS_MAPI, 1), (Guid::PS_PUBLIC_STRINGS, 2)].into_iter().collect();
+        let mut set_numbers: HashMap<Guid, u16> = [(Guid::PS_MAPI, 1), (Guid::PS_PUBLIC_STRINGS, 2)].into_iter().collect();
         let mut buckets: Vec<Vec<u8>> = vec![Vec::new(); index(NAME_BUCKETS.into())];
         for (place, name) in self.map.names.iter().enumerate() {
             let prop = low16(wide(place));
@@ -505,8 +524,32 @@ mod tests {
         assert_eq!(check(&|p| put32(&mut p[2].1, 0, 0x4000)), (vec!["PST-P031", "PST-P032"], 2));
         assert_eq!(check(&|p| p[2].1[14] = 7), (vec!["PST-P031", "PST-P032"], 3));
         assert_eq!(check(&|p| put32(&mut p[3].1, 0, 0x4000)), (vec!["PST-P031"], 3));
+        // zeros, and a text of no letters, name nothing; an id beyond all entries is none
+        assert_eq!(check(&|p| p[2].1[16..24].fill(0)), (vec!["PST-P031", "PST-P032"], 2));
+        assert_eq!(check(&|p| put32(&mut p[3].1, 0, 0)), (vec!["PST-P031", "PST-P032"], 2));
+        assert_eq!(check(&|p| p[2].1.iter_mut().skip(6).step_by(8).for_each(|b| *b = 200)), (vec!["PST-P031", "PST-P032"], 0));
         assert_eq!(check(&|p| drop(p.pop())), (vec!["PST-P032"], 3));
         assert_eq!(check(&|p| p[0].1 = vec![0; 4]), (vec!["PST-P032"], 3));
+    }
+
+    #[test]
+    fn a_new_name_does_not_get_the_id_of_a_lost_one() {
+        let mut names = NameMapBuilder::new();
+        names.keep_ids(0x8004);
+        names.keep_ids(0x8002);
+        assert_eq!(names.add(&PropertyName::name(Guid::PS_PUBLIC_STRINGS, "Keywords")).unwrap(), 0x8005);
+        let map = NameMap::read(&context(&names.properties()), &mut Strict).unwrap();
+        assert_eq!(map.number(Guid::PS_MAPI, 0x8004), Some(0x8004));
+    }
+
+    #[test]
+    fn a_set_without_a_guid_is_in_the_stream() {
+        let mut names = NameMapBuilder::new();
+        names.add(&PropertyName::number(Guid::default(), 7)).unwrap();
+        let properties = names.properties();
+        assert_eq!((&properties[1].1[..], properties[2].1[4]), (&[0; 16][..], 3 << 1));
+        let map = NameMap::read(&context(&properties), &mut Strict).unwrap();
+        assert_eq!(map.number(Guid::default(), 7), Some(0x8000));
     }
 
     #[test]

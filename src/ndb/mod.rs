@@ -72,6 +72,12 @@ impl Ndb {
         Self { crypt: self.crypt, suspects: self.suspects.clone(), ..ndb }
     }
 
+    /// The same file with another header of the same layout; the index stays.
+    #[must_use]
+    pub fn with_header(&self, header: Header) -> Self {
+        Self { header, ..self.share() }
+    }
+
     /// The same file once more; both share what has been read of the trees.
     #[must_use]
     pub fn share(&self) -> Self {

@@ -42,6 +42,8 @@ pub struct Detected {
     pub moved: Option<Vec<Piece>>,
     /// Whether the header's roots lead to pages; else there is no telling which pages are current.
     pub roots: bool,
+    /// Whether the header says if it is a PST or an OST; else it is taken for what files of its layout mostly are.
+    pub kind_is_told: bool,
 }
 
 /// The first bytes of a file, as many as a header has.
@@ -174,6 +176,7 @@ fn settle(
     if Layout::of_version(header.version) != Some(layout) {
         header.version = blank(layout).version;
     }
+    let kind_is_told = Header::decode_as(layout, first).kind().is_some();
     if header.kind().is_none() {
         let kind = if layout.compresses() { FileKind::Ost } else { FileKind::Pst };
         header.magic_client = kind.magic();
@@ -184,7 +187,7 @@ fn settle(
     header.root.bbt = settle_root::<BbtEntry>(&ndb, &found, header.root.bbt);
     let roots = root_pages(ndb.source(), &header) > 0;
     let ndb = Ndb::new(Arc::clone(ndb.source()), header, *ndb.limits());
-    Ok(Detected { ndb, scan: found, moved, roots })
+    Ok(Detected { ndb, scan: found, moved, roots, kind_is_told })
 }
 
 /// The root of a tree: where the header says, if a page with the id that it says is there; else where it is found. Another page of the tree

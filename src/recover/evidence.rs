@@ -416,7 +416,9 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>, told: H
         let root = unknown()
             .find(|(_, t)| t.rows.iter().any(|(id, _)| Some(*id) == first))
             .or_else(|| {
-                unknown().filter(|_| none_at_all).max_by_key(|(_, t)| t.rows.iter().filter(|(_, v)| number(v, 0x360A) == Some(1)).count())
+                // a whole table that does not list it is another folder's
+                let damaged = unknown().filter(|(_, t)| none_at_all && !t.is_whole);
+                damaged.max_by_key(|(_, t)| t.rows.iter().filter(|(_, v)| number(v, 0x360A) == Some(1)).count())
             })
             .map(|(i, _)| i);
         if let Some(t) = root.and_then(|i| tables.get_mut(i)) {
@@ -480,7 +482,7 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>, told: H
     }
     make_room(tables, &folders);
     // of what is left, the table with most folders is that of the store's top folder
-    let top = store_root.unwrap_or(Nid(0x8022));
+    let top = store_root.unwrap_or(super::places::TOP_FOLDER);
     if !taken(tables, Kind::Hierarchy).contains(&top) {
         let left = tables.iter_mut().filter(|t| t.kind == Kind::Hierarchy && t.owner.is_none());
         let most = left.filter(|t| t.rows.iter().all(|(id, _)| *id != top)).max_by_key(|t| t.rows.len());

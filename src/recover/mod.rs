@@ -28,7 +28,7 @@ use crate::error::Result;
 use crate::finding::{Finding, Ignore, Sink};
 use crate::format::block::BlockTrailer;
 use crate::format::bytes::wide;
-use crate::format::header::Header;
+use crate::format::header::{FileKind, Header};
 use crate::io::ReadAt;
 use crate::limits::Limits;
 use crate::monitor::Monitor;
@@ -117,10 +117,22 @@ pub fn open(source: Arc<dyn ReadAt>, options: &Options, monitor: &dyn Monitor) -
     let detected = detect(&source, options.limits, &mut problems, monitor)?;
     let mut facts = salvage(&detected, &mut problems, monitor)?;
     let links = link::link(&mut facts, monitor)?;
+    if !detected.kind_is_told && is_ost(&facts, &links) {
+        let mut header = facts.ndb.header().clone();
+        header.magic_client = FileKind::Ost.magic();
+        header.version_client = FileKind::Ost.client_version();
+        facts.ndb = facts.ndb.with_header(header);
+    }
     let unexplained = freed::unexplained(&detected, &facts);
     let ndb = facts.ndb.share();
     let salvage = Some(Box::new(Salvaged { facts, links, moved: detected.moved, roots: detected.roots, unexplained }));
     Ok(Recovered { ndb, problems: problems.out, salvage })
+}
+
+/// Whether a file is an OST, by the ids of its folders: those that Outlook makes with one are lower than all of a PST but the root.
+fn is_ost(facts: &Salvage, links: &Links) -> bool {
+    let nodes = facts.ndb.index().nodes().iter().map(|n| n.nid);
+    nodes.chain(links.folders.iter().map(|f| f.nid)).any(places::is_offline_id)
 }
 
 /// Opens a file whose header and trees are whole; `None` where they are not.

@@ -24,7 +24,7 @@ use crate::ndb::refs::each_reference;
 use crate::ndb::{Ndb, SubnodeTree};
 use crate::recover;
 use crate::rules::{self, FixVerb, Layer, Severity};
-use crate::write::NdbWriter;
+use crate::write::{NdbWriter, believed_counter};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -311,7 +311,7 @@ fn write_over(ndb: &Ndb, unique: u32, target: &Overlay, taken: Option<Taken<'_>>
     header.unused = 0;
     header.reserved_ansi = [0; 12];
     let highest_page = ndb.index().facts.pages.iter().map(|p| p.bref.bid.0).max().unwrap_or(0);
-    header.bid_next_page = Bid(header.bid_next_page.0.max(highest_page.saturating_add(1)));
+    header.bid_next_page = Bid(believed_counter(header.bid_next_page.0, highest_page));
     let nodes = ndb.index().nodes();
     monitor.phase(Phase::Write, Some(wide(nodes.len())));
     let mut writer = NdbWriter::append(target, header, ndb.crypt(), ndb.index().blocks().to_vec())?;

@@ -52,7 +52,7 @@ impl NewFolder {
 /// A folder of the store that is being written.
 #[derive(Debug)]
 pub(super) struct Folder {
-    nid: Nid,
+    pub(super) nid: Nid,
     pub(super) parent: Nid,
     pub(super) props: Props,
     pub(super) children: Vec<Nid>,

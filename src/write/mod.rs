@@ -29,6 +29,7 @@ pub(crate) use copy::copy_nodes;
 pub use copy::{CopyOptions, CopyReport, copy};
 pub use folder::NewFolder;
 pub use message::{Attachment, AttachmentData, Message, Named, Recipient, RecipientKind, WrittenMessage};
+pub(crate) use ndb::believed_counter;
 pub use ndb::{NdbOptions, NdbWriter, Written};
 pub use pc::{Node, SubNodes};
 pub use props::{Data, Props};

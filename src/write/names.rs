@@ -1,8 +1,10 @@
 //! The names that a new store begins with ([MS-PST] 2.4.7): those of Outlook's own, in its order, so that they have the same ids.
 
 use crate::error::Result;
+use crate::format::ids::PropType;
 use crate::format::types::Guid;
-use crate::ltp::{NameMapBuilder, PropertyName};
+use crate::ltp::{NAMED_FIRST, NameMapBuilder, PropertyName};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A map with the names of a new store.
 pub(super) fn seeded() -> Result<NameMapBuilder> {
@@ -29,6 +31,47 @@ pub(super) fn seeded() -> Result<NameMapBuilder> {
         map.add(name)?;
     }
     Ok(map)
+}
+
+/// The types of those among the names of a new store whose properties are documented ([MS-OXPROPS]), by their place.
+const TYPES: [(u16, PropType); 26] = [
+    (0, PropType::INTEGER32),
+    (1, PropType::BOOLEAN),
+    (2, PropType::INTEGER32),
+    (3, PropType::BINARY),
+    (4, PropType::TIME),
+    (5, PropType::TIME),
+    (6, PropType::TIME),
+    (7, PropType::TIME),
+    (8, PropType::BINARY),
+    (9, PropType::STRING),
+    (11, PropType::STRING),
+    (12, PropType::STRING),
+    (13, PropType::STRING),
+    (14, PropType::STRING),
+    (16, PropType::INTEGER32),
+    (17, PropType::INTEGER32),
+    (19, PropType::MULTI_STRING),
+    (21, PropType::BOOLEAN),
+    (23, PropType::BOOLEAN),
+    (25, PropType::TIME),
+    (26, PropType::TIME),
+    (27, PropType::TIME),
+    (28, PropType::BOOLEAN),
+    (29, PropType::STRING),
+    (32, PropType::INTEGER32),
+    (34, PropType::INTEGER32),
+];
+
+/// Whether a store whose map is lost can have begun with these names, by the types of its properties: no other writer than Outlook 2007
+/// and later gives the ids to them, and not in an OST.
+pub(super) fn can_be_seeded(seen: &BTreeMap<u16, BTreeSet<PropType>>) -> bool {
+    let wide = |t: &PropType| match *t {
+        PropType::STRING8 => PropType::STRING,
+        PropType::MULTI_STRING8 => PropType::MULTI_STRING,
+        t => t,
+    };
+    TYPES.iter().all(|(place, t)| seen.get(&(NAMED_FIRST | place)).is_none_or(|types| types.iter().all(|found| wide(found) == *t)))
 }
 
 #[cfg(test)]

@@ -152,8 +152,11 @@ impl<'a> NdbWriter<'a> {
         for b in &mut blocks {
             b.refs = 1;
         }
-        let highest = blocks.last().map_or(0, |b| b.bid.0 >> 2);
-        let first = highest.saturating_add(1).max(header.bid_next_block.0 >> 2).max(1);
+        // an id far above all others is a damaged one, in a bit that no signature covers
+        let ids = blocks.iter().map(|b| b.bid.0 >> 2);
+        let jump = blocks.iter().zip(blocks.iter().skip(1)).position(|(a, b)| (b.bid.0.saturating_sub(a.bid.0)) >> 34 != 0);
+        let highest = ids.take(jump.map_or(usize::MAX, |n| n.saturating_add(1))).max().unwrap_or(0);
+        let first = believed_counter(header.bid_next_block.0 >> 2, highest);
         let sections = layout.amap_count(storage.len());
         Ok(Self {
             storage,
@@ -444,7 +447,13 @@ impl<'a> NdbWriter<'a> {
         // what nothing refers to any more is given up with the trees that named it
         let kept: Vec<BbtEntry> = std::mem::take(&mut self.old).into_iter().filter(|b| b.refs > 1).collect();
         self.header.root.nbt = self.write_tree(nodes.iter().copied())?;
-        self.header.root.bbt = self.write_tree(kept.iter().copied().chain(new))?;
+        self.header.root.bbt = if kept.last().is_some_and(|b| b.bid.0 >> 2 >= first) {
+            let mut all: Vec<BbtEntry> = kept.iter().copied().chain(new).collect();
+            all.sort_by_key(|b| b.bid);
+            self.write_tree(all.into_iter())?
+        } else {
+            self.write_tree(kept.iter().copied().chain(new))?
+        };
         let orphans = blocks.iter().filter(|b| b.refs <= 1).count();
         self.header.orphans = u32::try_from(orphans).unwrap_or(u32::MAX);
         self.header.bid_next_block = Bid(next_ordinal.saturating_mul(4));
@@ -519,4 +528,11 @@ impl<'a> NdbWriter<'a> {
         self.space.flush_if_large()?;
         Ok(bref)
     }
+}
+
+/// The next number that a counter of a file gives out, where the highest that is in use is known. A counter that is far beyond it is damaged:
+/// the numbers would be valid, but there are readers that hold only as many of their bits as real files use.
+pub(crate) fn believed_counter(counter: u64, highest: u64) -> u64 {
+    let next = highest.saturating_add(1);
+    if counter.saturating_sub(next) >> 32 == 0 { counter.max(next) } else { next }
 }

@@ -11,7 +11,7 @@ use super::pc::{Node, SubNodes, VALUE_IN_HEAP};
 use super::props::{Data, Props};
 use super::rows::Rows;
 use super::tc::TableKind;
-use super::templates::{ASSOCIATED, CONTENTS, HIERARCHY, RECEIVE_FOLDER, SEARCH_CONTENTS, TEMPLATES, columns_for};
+use super::templates::{HIERARCHY, RECEIVE_FOLDER, SEARCH_CONTENTS, TEMPLATES, columns_for, template_columns};
 use super::tree::WrittenData;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{index, put32, wide};
@@ -378,8 +378,7 @@ impl<'a> PstWriter<'a> {
         {
             return Ok(*node);
         }
-        let columns = TEMPLATES.iter().find(|(nid, _)| *nid == template).map(|(_, c)| *c).unwrap_or_default();
-        let rows = Rows::new(columns_for(self.ndb.layout().is_ansi(), columns));
+        let rows = Rows::new(self.template_columns(template));
         let node = rows.write(&mut self.ndb, TableKind::of(template), &mut |_, _| ())?;
         self.shared.insert(template, node);
         Ok(node)
@@ -394,8 +393,7 @@ impl<'a> PstWriter<'a> {
             _ => Nid::ASSOC_CONTENTS_TABLE_TEMPLATE,
         };
         let kind = TableKind::of(folder.with_type(nid_type));
-        let columns = TEMPLATES.iter().find(|(nid, _)| *nid == template).map(|(_, c)| *c).unwrap_or_default();
-        if rows.len() == 0 && rows.columns() == columns_for(self.ndb.layout().is_ansi(), columns) {
+        if rows.len() == 0 && rows.columns() == self.template_columns(template) {
             return self.empty_table(template);
         }
         if !matches!(nid_type, NidType::CONTENTS_TABLE | NidType::HIERARCHY_TABLE) {
@@ -613,12 +611,17 @@ impl<'a> PstWriter<'a> {
         (self.ndb.block_count(), wide(self.folders.len()))
     }
 
+    /// Columns that every table modelled on a template has.
+    pub(super) fn template_columns(&self, template: Nid) -> Vec<PropTag> {
+        template_columns(template, self.ndb.layout().is_ansi(), self.options.ndb.kind)
+    }
+
     /// Columns of a folder's two contents tables, `more` behind those that every such table has.
     pub(super) fn contents_columns(&self, nid_type: NidType, more: &[PropTag]) -> Vec<PropTag> {
-        let ansi = self.ndb.layout().is_ansi();
-        let template = if nid_type == NidType::CONTENTS_TABLE { CONTENTS } else { ASSOCIATED };
-        let mut columns = columns_for(ansi, template);
-        for tag in columns_for(ansi, more) {
+        let is_contents = nid_type == NidType::CONTENTS_TABLE;
+        let mut columns =
+            self.template_columns(if is_contents { Nid::CONTENTS_TABLE_TEMPLATE } else { Nid::ASSOC_CONTENTS_TABLE_TEMPLATE });
+        for tag in columns_for(self.ndb.layout().is_ansi(), more) {
             let known = columns.contains(&tag) || tag.prop_type() == PropType::OBJECT;
             if !known && columns.len() < 253 {
                 columns.push(tag);

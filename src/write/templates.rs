@@ -3,6 +3,7 @@
 //! The order decides places and bits of cells ([`TcInfo::arrange`](crate::format::context::TcInfo::arrange)); row id and row version
 //! come first in each and are left out here.
 
+use crate::format::header::FileKind;
 use crate::format::ids::{Nid, PropTag, PropType};
 use crate::format::tags::*;
 
@@ -137,6 +138,20 @@ pub const TEMPLATES: &[(Nid, &[PropTag])] = &[
     (Nid::REPLICATION_TABLE_17, REPLICATION_17),
     (Nid::REPLICATION_TABLE_18, REPLICATION_18),
 ];
+
+/// Columns by which Outlook synchronises the messages of a PST; in an OST the server's ids do that, and contents tables lack them.
+const OF_PST_MESSAGES: [PropTag; 5] =
+    [REPL_ITEM_ID, REPL_CHANGE_NUMBER, REPL_VERSION_HISTORY, REPL_COPIED_FROM_ITEM_ID, REPL_COPIED_FROM_VERSION_HISTORY];
+
+/// Columns that every table modelled on this template has in such a file.
+pub(super) fn template_columns(template: Nid, ansi: bool, kind: FileKind) -> Vec<PropTag> {
+    let columns = TEMPLATES.iter().find(|(nid, _)| *nid == template).map(|(_, c)| *c).unwrap_or_default();
+    let mut columns = columns_for(ansi, columns);
+    if kind == FileKind::Ost && template == Nid::CONTENTS_TABLE_TEMPLATE {
+        columns.retain(|t| !OF_PST_MESSAGES.contains(t));
+    }
+    columns
+}
 
 /// Columns as a file has them: texts are of 8 bits in ANSI files.
 pub fn columns_for(ansi: bool, columns: &[PropTag]) -> Vec<PropTag> {

@@ -17,6 +17,7 @@ mod ltp;
 mod ndb;
 mod random_store;
 mod read;
+mod readers;
 mod recipes;
 mod recover;
 mod repair;

@@ -6,12 +6,13 @@ use crate::error::Result;
 use crate::finding::Ignore;
 use crate::format::bytes::low32;
 use crate::format::context::ObjectValue;
-use crate::format::ids::{Nid, NidType, PropTag};
+use crate::format::ids::{Nid, NidType, PropTag, PropType};
 use crate::format::tags;
+use crate::ltp::value::{latin1, utf16};
 use crate::ltp::{PropertyContext, TableContext};
 use crate::messaging::code_page::CodePage;
 use crate::ndb::Node;
-use crate::write::{Attachment, AttachmentData, Message, Props, Recipient, SubNodes};
+use crate::write::{Attachment, AttachmentData, Data, Message, Props, Recipient, SubNodes};
 
 /// Attachment methods: bytes, a message, an object of another program.
 const BY_VALUE: i32 = 1;
@@ -19,6 +20,32 @@ const EMBEDDED: i32 = 5;
 const OLE: i32 = 6;
 /// The type of a recipient in the To line.
 const TO: i32 = 1;
+
+/// Gives a damaged message what its row has: what it lacks, and, where nothing is wrong with the row, what differs. A row repeats what
+/// the message itself says; texts may end earlier in it.
+fn adopt_row(props: &mut Props, cells: &Props, is_row_whole: bool) {
+    for (tag, data) in without_row_only(cells.clone()).iter() {
+        let differs = match (props.get(tag.id()), data) {
+            (None, _) => true,
+            (Some((t, Data::Bytes(own))), Data::Bytes(cell)) => {
+                let may_be_damage = own.len() == cell.len() || tag.id() == tags::MESSAGE_CLASS.id();
+                is_row_whole && t == tag && may_be_damage && own != cell
+            }
+            _ => false,
+        };
+        if differs {
+            props.put(tag, data.clone());
+        }
+    }
+    // nor is a class in other letters than those of ASCII one that any reader knows: a message without one is a plain one
+    let class = props.get(tags::MESSAGE_CLASS.id()).map(|(t, d)| (t, d.clone()));
+    if let Some((t, Data::Bytes(bytes))) = class
+        && let text = if t.prop_type() == PropType::STRING8 { latin1(&bytes) } else { utf16(&bytes) }
+        && !text.chars().all(|c| matches!(c, ' '..='~'))
+    {
+        props.remove(tags::MESSAGE_CLASS.id());
+    }
+}
 
 /// A message that is being read: its attachments come one after the other, and those with a message in them wait for it.
 struct Frame<'s> {
@@ -34,19 +61,20 @@ struct Frame<'s> {
 
 impl<'s> Copier<'s, '_> {
     /// Copies a message of a folder. One whose properties are lost is made of its row.
-    pub(super) fn copy_message(&mut self, nid: Nid, folder: Nid, tables: &[Option<TableContext<'_>>; 2]) -> Result<()> {
+    pub(super) fn copy_message(&mut self, nid: Nid, folder: Nid, tables: &[Option<(TableContext<'_>, bool)>; 2]) -> Result<()> {
         let mut trouble = Trouble::default();
         let is_associated = nid.nid_type() == NidType::ASSOC_MESSAGE;
         let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
         counts.expected = counts.expected.saturating_add(1);
         let [contents, associated] = tables;
         let table = if is_associated { associated } else { contents };
-        let row = table.as_ref().and_then(|t| t.row_by_id(nid.0, &mut Vec::new()).ok().flatten());
         let mut row_trouble = Trouble::default();
+        let row = table.as_ref().and_then(|(t, _)| t.row_by_id(nid.0, &mut row_trouble.findings).ok().flatten());
         let cells = match (table, &row) {
-            (Some(table), Some(row)) => self.read_row(table, row, &mut row_trouble)?,
+            (Some((table, _)), Some(row)) => self.read_row(table, row, &mut row_trouble)?,
             _ => Props::new(),
         };
+        let is_row_whole = table.as_ref().is_some_and(|t| t.1) && row_trouble.findings.is_empty() && row_trouble.values == 0;
         let frame = match self.pst.ndb().node(nid) {
             Some(node) => self.open(node, &mut trouble)?,
             None => None,
@@ -54,13 +82,10 @@ impl<'s> Copier<'s, '_> {
         let readable = frame.as_ref().is_some_and(|f| f.readable);
         let mut message = match frame {
             Some(frame) => {
+                let is_lossy = trouble.is_lossy();
                 let mut message = self.read_whole(frame, &mut trouble)?;
-                if !readable {
-                    for (tag, data) in
-                        without_row_only(cells.clone()).iter().filter(|(t, _)| !message.props.has(t.id())).collect::<Vec<_>>()
-                    {
-                        message.props.put(tag, data.clone());
-                    }
+                if !readable || is_lossy {
+                    adopt_row(&mut message.props, &cells, is_row_whole);
                 }
                 message
             }
@@ -247,8 +272,8 @@ impl<'s> Copier<'s, '_> {
         let empty = inner.is_none() && matches!(attachment.data, AttachmentData::None);
         let has_bytes = attachment.props.has(tags::ATTACH_DATA_BINARY.id());
         if empty && wants {
-            // of the message or object in it nothing is left: an attachment without data
-            attachment.props.set_i32(tags::ATTACH_METHOD, 0);
+            // of the message or object in it nothing is left: an empty one, for readers do not know attachments without data
+            attachment.props.set_i32(tags::ATTACH_METHOD, BY_VALUE).set(tags::ATTACH_DATA_BINARY, Vec::new());
         } else if method == Some(BY_VALUE) && !has_bytes {
             // readers ask for the data of every attachment by value: one that has lost it is empty
             attachment.props.set(tags::ATTACH_DATA_BINARY, Vec::new());
@@ -259,9 +284,12 @@ impl<'s> Copier<'s, '_> {
             } else if !empty {
                 OLE
             } else {
-                i32::from(has_bytes)
+                BY_VALUE
             };
             attachment.props.set_i32(tags::ATTACH_METHOD, told);
+            if told == BY_VALUE && !has_bytes {
+                attachment.props.set(tags::ATTACH_DATA_BINARY, Vec::new());
+            }
         }
         attachment.subnodes = self.copy_unknown_subnodes(pc.node(), &named_by(&pc), &known, &mut own)?;
         Self::count(&mut self.report.attachments, true, &own);
@@ -291,7 +319,10 @@ impl<'s> Copier<'s, '_> {
         if inner.is_none() && !has_data && attachment.props.is_empty() {
             return Ok((None, None));
         }
-        attachment.props.set_i32(tags::ATTACH_METHOD, if inner.is_some() { EMBEDDED } else { i32::from(has_data) });
+        attachment.props.set_i32(tags::ATTACH_METHOD, if inner.is_some() { EMBEDDED } else { BY_VALUE });
+        if inner.is_none() && !has_data {
+            attachment.props.set(tags::ATTACH_DATA_BINARY, Vec::new());
+        }
         Ok((Some(attachment), inner))
     }
 

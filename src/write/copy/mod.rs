@@ -14,6 +14,7 @@ pub(crate) use self::some::copy_nodes;
 
 use self::object::named_by;
 use super::folder::{Folder, NewFolder};
+use super::names::can_be_seeded;
 use super::ndb::NdbOptions;
 use super::props::Props;
 use super::store::{IPM_SUBTREE, PstWriter, StoreOptions};
@@ -30,24 +31,25 @@ use crate::format::layout::Variant;
 use crate::format::tags;
 use crate::format::types::{FileTime, Guid};
 use crate::io::Storage;
-use crate::ltp::{NameKind, NameMap, PropertyContext, PropertyName, TableContext};
+use crate::ltp::{NAMED_FIRST, NameKind, NameMap, PropertyContext, PropertyName, TableContext};
 use crate::messaging::code_page::CodePage;
 use crate::messaging::{Properties, Pst};
 use crate::monitor::{Monitor, Phase, step};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Problems and dropped nodes that are listed one by one.
 const LISTED_MAX: usize = 1000;
-/// What a folder is called under which Outlook shows what is in a store, and what older versions and offline files call it.
+/// What the folder is called under which Outlook shows what is in a store.
 const TOP: &str = "Top of Outlook data file";
-const TOP_TOO: [&str; 3] = ["IPM_SUBTREE", "Top of Personal Folders", "Top of Information Store"];
 
-/// The folder under which an offline file has what is shown.
-const IPM_SUBTREE_OFFLINE: Nid = Nid(0x2142);
-/// The folder of deleted messages in stores of Outlook.
-const DELETED_ITEMS: Nid = Nid(0x8062);
-/// The folder of search folders in stores of Outlook.
-const SEARCH_ROOT: Nid = Nid(0x8042);
+/// The folders that a PST's entry ids name, in the order in which they are looked for: the store's property, what the folder is called,
+/// and the ids that Outlook gives it in every PST and every OST, whatever the language of its name. Another folder of an OST has the PST's
+/// id of the first, and a second one is called like it: that of the public folders.
+const SPECIAL: [(PropTag, &[&str], Nid, Nid); 3] = [
+    (tags::IPM_SUBTREE_ENTRY_ID, &[TOP, "IPM_SUBTREE", "Top of Personal Folders", "Top of Information Store"], IPM_SUBTREE, Nid(0x2142)),
+    (tags::IPM_WASTEBASKET_ENTRY_ID, &["Deleted Items"], Nid(0x8062), Nid(0x2162)),
+    (tags::FINDER_ENTRY_ID, &["Search Root", "Finder"], Nid(0x8042), Nid(0x20E2)),
+];
 
 /// What the copy is to be like.
 #[derive(Debug, Clone)]
@@ -179,6 +181,8 @@ pub(super) struct Copier<'s, 'w> {
     only: Option<&'s BTreeSet<Nid>>,
     /// Messages whose folder is not there.
     strayed: Vec<Nid>,
+    /// Where names of properties are lost: the ids that whole objects have from 0x8000 on, and their types.
+    unnamed: Option<BTreeMap<u16, BTreeSet<PropType>>>,
 }
 
 /// Copies a store.
@@ -258,16 +262,17 @@ fn copy_some(
         folder_names: options.folder_names.clone(),
         only,
         strayed: Vec::new(),
+        unnamed: None,
     };
+    let before = trouble.findings.len();
     let names = context(Nid::NAME_TO_ID_MAP, &mut trouble).and_then(|pc| NameMap::read(&pc, &mut trouble.findings).ok());
     // an empty map makes readers refuse the file
-    if let Some(names) = names.filter(|names| !names.is_empty()) {
-        copier.out.set_names(names);
-        if !copier.out.names().map().iter().any(|(_, n)| matches!(n.kind, NameKind::Name(_))) {
-            // nor do they read one without any text
-            copier.out.names().add(&PropertyName::name(Guid::PS_PUBLIC_STRINGS, "Keywords"))?;
-        }
+    let names = names.filter(|names| !names.is_empty());
+    if names.is_none() || trouble.findings.len() > before {
+        copier.unnamed = Some(BTreeMap::new());
     }
+    let has_names = names.is_some();
+    names.into_iter().for_each(|names| copier.out.set_names(names));
     copier.keep_counters();
     if let Some(store) = &store {
         copier.copy_store(store, &mut trouble)?;
@@ -279,6 +284,7 @@ fn copy_some(
     copier.copy_folders(monitor)?;
     copier.copy_messages(monitor)?;
     copier.copy_other_nodes(monitor)?;
+    copier.complete_names(has_names)?;
     copier.complete_store(options)?;
     let Copier { out, mut report, strayed, .. } = copier;
     report.texts_lossy = report.texts_lossy.saturating_add(out.characters_lost());
@@ -355,9 +361,15 @@ impl<'s> Copier<'s, '_> {
             let normal = || waiting.iter().filter(|n| n.nid_type() == NidType::NORMAL_FOLDER);
             // the highest of a branch; where each has its parent, they go round in a circle
             let top = normal().find(|n| !waiting.contains(&parent_of(n))).or_else(|| normal().next());
+            // before all others the one that Lost and Found will be in
+            let usual = self.usual_top();
+            if waiting.contains(&usual) {
+                pending.push((usual, Nid::ROOT_FOLDER));
+                continue;
+            }
             let Some(lost) = top.or_else(|| waiting.first()).copied() else { return Ok(()) };
             let parent = parent_of(&lost);
-            if parent == IPM_SUBTREE && self.kind == FileKind::Pst && self.pst.header().kind() != Some(FileKind::Ost) {
+            if parent == IPM_SUBTREE && self.kind == FileKind::Pst && !self.is_from_ost() {
                 // the folder that every store has under this id is made anew, and this one is where it was
                 let home = self.top_folder()?;
                 pending.push((lost, home));
@@ -371,20 +383,48 @@ impl<'s> Copier<'s, '_> {
 
     /// The folder under which Outlook shows what is in a store. Called when all folders that can be reached are there.
     fn top_folder(&mut self) -> Result<Nid> {
-        let told = self.out.store_props().bytes(tags::IPM_SUBTREE_ENTRY_ID).and_then(EntryId::decode).map(|id| id.nid);
-        let usual = if self.pst.header().kind() == Some(FileKind::Ost) { IPM_SUBTREE_OFFLINE } else { IPM_SUBTREE };
-        let there = |nid: &Nid| nid.nid_type() == NidType::NORMAL_FOLDER && self.out.folders.contains_key(nid);
-        let named = |f: &Folder| f.name(self.code_page).is_some_and(|n| n == TOP || TOP_TOO.contains(&n.as_str()));
-        let by_name = || self.out.folders.iter().find(|(nid, f)| there(nid) && named(f)).map(|(nid, _)| *nid);
-        if let Some(nid) = told.filter(there).or_else(|| Some(usual).filter(there)).or_else(by_name) {
+        if let Some(nid) = self.special_folder(0, None) {
             return Ok(nid);
         }
-        if self.kind != FileKind::Pst {
-            return Ok(Nid::ROOT_FOLDER);
-        }
-        let is_free = self.pst.ndb().index().node(IPM_SUBTREE).is_none() && !self.out.folders.contains_key(&IPM_SUBTREE);
-        let new = NewFolder { nid: Some(usual).filter(|nid| is_free && *nid == IPM_SUBTREE), ..NewFolder::default() };
-        self.out.add_folder_with(Nid::ROOT_FOLDER, TOP, new)
+        // in an OST that becomes a PST the usual id is another folder's
+        let name = if self.kind == FileKind::Pst { TOP } else { "IPM_SUBTREE" };
+        let is_usual = self.is_from_ost() == (self.kind != FileKind::Pst);
+        let usual = Some(self.usual_top()).filter(|nid| is_usual && !self.out.folders.contains_key(nid));
+        let usual = usual.filter(|nid| self.pst.ndb().index().node(*nid).is_none());
+        self.out.add_folder_with(Nid::ROOT_FOLDER, name, NewFolder { nid: usual, ..NewFolder::default() })
+    }
+
+    /// The id that Outlook gives the top folder in files like the source.
+    fn usual_top(&self) -> Nid {
+        let [(_, _, in_pst, in_ost), ..] = SPECIAL;
+        if self.is_from_ost() { in_ost } else { in_pst }
+    }
+
+    fn is_from_ost(&self) -> bool {
+        self.pst.header().kind() == Some(FileKind::Ost)
+    }
+
+    /// The folder that the store names, else the one that has the usual id in its usual place, else the one that is called like it;
+    /// `top` is the first of them, once that is known.
+    fn special_folder(&mut self, which: usize, top: Option<Nid>) -> Option<Nid> {
+        let (tag, names, in_pst, in_ost) = SPECIAL.get(which).copied()?;
+        let told = self.out.store_props().bytes(tag).and_then(EntryId::decode).map(|id| id.nid);
+        let folder = |nid: Nid| self.out.folders.get(&nid).filter(|f| f.nid.nid_type() == NidType::NORMAL_FOLDER);
+        let parent = |nid: Nid| folder(nid).map(|f| f.parent);
+        let fits = |f: &Folder| match (tag, top) {
+            (tags::IPM_WASTEBASKET_ENTRY_ID, Some(top)) => f.parent == top,
+            (_, Some(top)) => Some(f.parent) == parent(top),
+            // an OST has a folder of the mailbox above it
+            (_, None) => f.parent == Nid::ROOT_FOLDER || (self.is_from_ost() && parent(f.parent) == Some(Nid::ROOT_FOLDER)),
+        };
+        let usual = if self.is_from_ost() { in_ost } else { in_pst };
+        let named = |f: &&Folder| {
+            f.nid.nid_type() == NidType::NORMAL_FOLDER && f.name(self.code_page).is_some_and(|name| names.contains(&name.as_str()))
+        };
+        // of several, the one in the usual place and with most in it
+        let by_name = || self.out.folders.values().filter(named).max_by_key(|f| (fits(f), f.children.len(), std::cmp::Reverse(f.nid)));
+        let found = told.and_then(folder).or_else(|| folder(usual).filter(|f| fits(f))).or_else(by_name);
+        found.map(|f| f.nid)
     }
 
     /// The folder for what has lost its own.
@@ -499,11 +539,49 @@ impl<'s> Copier<'s, '_> {
         Ok(())
     }
 
-    /// The rows of a folder's two tables, where each can be looked up.
-    fn table_rows(&self, folder: Nid) -> Result<[Option<TableContext<'s>>; 2]> {
+    /// A folder's two tables, where each row can be looked up, and whether nothing is wrong with them.
+    fn table_rows(&self, folder: Nid) -> Result<[Option<(TableContext<'s>, bool)>; 2]> {
         let pst = self.pst;
-        let open = |t| pst.ndb().node(folder.with_type(t)).and_then(|n| TableContext::open(n, &mut Vec::new()).ok().flatten());
+        let open = |t| {
+            let mut problems = Vec::new();
+            let table = TableContext::open(pst.ndb().node(folder.with_type(t))?, &mut problems).ok().flatten()?;
+            Some((table, problems.is_empty()))
+        };
         Ok([open(NidType::CONTENTS_TABLE), open(NidType::ASSOC_CONTENTS_TABLE)])
+    }
+
+    /// Names that are lost are not made up: properties that have an id whose name is unknown keep it to themselves. Only where all are lost
+    /// and what is there agrees with the names that Outlook gives a new store, these come back.
+    fn complete_names(&mut self, has_names: bool) -> Result<()> {
+        if let Some(mut unnamed) = self.unnamed.take() {
+            if self.only.is_some() {
+                let all = self.pst.ndb().index().nodes().iter().filter(|n| n.nid.is_message() || n.nid.is_folder());
+                for n in all.filter(|n| !self.wants(n.nid)) {
+                    let mut problems = Vec::new();
+                    let node = self.pst.ndb().node(n.nid);
+                    let context = node.and_then(|node| PropertyContext::open(node, &mut problems).ok().flatten());
+                    for record in context.iter().filter(|_| problems.is_empty()).flat_map(|pc| pc.records()) {
+                        if record.tag.id() >= NAMED_FIRST {
+                            unnamed.entry(record.tag.id()).or_default().insert(record.tag.prop_type());
+                        }
+                    }
+                }
+            }
+            if !has_names && !can_be_seeded(&unnamed) {
+                self.out.set_names(NameMap::default());
+            }
+            if let Some((id, _)) = unnamed.last_key_value() {
+                self.out.names().keep_ids(*id);
+            }
+        }
+        // readers do not take a map that lacks any of the three streams
+        let map = self.out.names().map();
+        let has = |is: &dyn Fn(&PropertyName) -> bool| map.iter().any(|(_, n)| is(n));
+        let has_text = has(&|n| matches!(n.kind, NameKind::Name(_)));
+        if !has_text || !has(&|n| n.set != Guid::PS_MAPI && n.set != Guid::PS_PUBLIC_STRINGS) {
+            self.out.names().add(&PropertyName::name(Guid::PS_INTERNET_HEADERS, "content-class"))?;
+        }
+        Ok(())
     }
 
     /// What every store must have and this one lacks: folders that a PST's entry ids name.
@@ -511,31 +589,17 @@ impl<'s> Copier<'s, '_> {
         if options.ndb.kind != FileKind::Pst {
             return Ok(());
         }
-        let mut names: HashMap<String, Nid> = HashMap::new();
-        for (nid, f) in &self.out.folders {
-            if nid.nid_type() == NidType::NORMAL_FOLDER
-                && let Some(name) = f.name(self.code_page)
-            {
-                names.entry(name).or_insert(*nid);
-            }
-        }
         let mut top = None;
-        for (tag, usual, name, others) in [
-            (tags::IPM_SUBTREE_ENTRY_ID, IPM_SUBTREE, TOP, &TOP_TOO[..]),
-            (tags::IPM_WASTEBASKET_ENTRY_ID, DELETED_ITEMS, "Deleted Items", &[]),
-            (tags::FINDER_ENTRY_ID, SEARCH_ROOT, "Search Root", &["Finder"]),
-        ] {
+        for (which, (tag, names, _, _)) in SPECIAL.into_iter().enumerate() {
             let id = self.out.store_props().bytes(tag).and_then(EntryId::decode);
             let own = id.as_ref().is_some_and(|id| id.uid == self.out.record_key());
             let stored = id.map(|id| id.nid);
-            let found = stored.filter(|nid| self.out.folders.contains_key(nid));
-            let parent = if tag == tags::IPM_WASTEBASKET_ENTRY_ID { top.unwrap_or(Nid::ROOT_FOLDER) } else { Nid::ROOT_FOLDER };
-            // Outlook gives these folders the same ids in every store, whatever the language of their names
-            let found = found.or_else(|| self.out.folders.get(&usual).filter(|f| f.parent == parent).map(|_| usual));
-            let found = found.or_else(|| std::iter::once(&name).chain(others).find_map(|n| names.get(*n).copied()));
-            let nid = match found {
+            let nid = match self.special_folder(which, top) {
                 Some(nid) => nid,
-                None => self.out.add_folder_with(parent, name, NewFolder::default())?,
+                None => {
+                    let parent = top.filter(|_| tag == tags::IPM_WASTEBASKET_ENTRY_ID).unwrap_or(Nid::ROOT_FOLDER);
+                    self.out.add_folder_with(parent, names.first().copied().unwrap_or_default(), NewFolder::default())?
+                }
             };
             if stored != Some(nid) || !own {
                 let id = self.out.entry_id(nid);

@@ -11,7 +11,7 @@ use crate::ltp::{PropertyContext, TableContext};
 use crate::monitor::{Monitor, step};
 use crate::ndb::Node;
 use crate::write::store::OLD_SEARCH_FOLDER;
-use crate::write::templates::{TEMPLATES, columns_for};
+use crate::write::templates::TEMPLATES;
 use crate::write::{Cell, Data, Node as Written, Props, SubNodes, TableBuilder, TableKind};
 
 impl Copier<'_, '_> {
@@ -165,11 +165,9 @@ impl Copier<'_, '_> {
         let mut columns: Vec<_> = table.columns().to_vec();
         columns.sort_by_key(|c| c.bit);
         let mut created: Vec<_> = columns.iter().map(|c| self.fit_tag(c.tag)).collect();
-        let ansi = self.out.ndb().layout().is_ansi();
-        if let Some((_, required)) = TEMPLATES.iter().find(|(n, _)| *n == nid) {
-            let missing: Vec<_> = columns_for(ansi, required).into_iter().filter(|t| !created.contains(t)).collect();
-            created.extend(missing);
-        }
+        // a node that is no template has none
+        let missing: Vec<_> = self.out.template_columns(nid).into_iter().filter(|t| !created.contains(t)).collect();
+        created.extend(missing);
         let mut rows = self.read_table(&table, trouble)?;
         rows.sort_by_key(|(id, _)| *id);
         give_ids(&mut rows);

@@ -8,7 +8,7 @@ use crate::format::ids::{HnidKind, Nid, PropTag, PropType};
 use crate::format::tags;
 use crate::ltp::tc::Row;
 use crate::ltp::value::{PropValue, ValueSource, latin1, verify_value};
-use crate::ltp::{PropertyContext, TableContext};
+use crate::ltp::{NAMED_FIRST, PropertyContext, TableContext};
 use crate::messaging::code_page::CodePage;
 use crate::messaging::rtf;
 use crate::ndb::Node;
@@ -57,10 +57,13 @@ impl Copier<'_, '_> {
         let mut props = Props::new();
         for record in pc.records().iter().filter(|r| wanted(r.tag)) {
             let t = record.tag.prop_type();
-            if t == PropType::OBJECT {
+            // a record of zeros names nothing and holds nothing; there are readers that refuse the whole object for it
+            let is_empty = record.tag == PropTag(0) && record.value == 0;
+            if t == PropType::OBJECT || is_empty {
                 continue;
             }
-            if !t.is_known() && !trouble.findings.is_empty() {
+            let is_stored = t.is_known() && !matches!(t, PropType::UNSPECIFIED | PropType::NULL);
+            if !is_stored && !trouble.findings.is_empty() {
                 // bytes of something else, in a damaged heap
                 trouble.value();
                 continue;
@@ -78,6 +81,11 @@ impl Copier<'_, '_> {
                 Ok(None) => trouble.value(),
                 Err(e) if e.is_cancelled() => return Err(e),
                 Err(_) => trouble.value(),
+            }
+        }
+        if let Some(unnamed) = self.unnamed.as_mut().filter(|_| trouble.findings.is_empty()) {
+            for (tag, _) in props.iter().filter(|(t, _)| t.id() >= NAMED_FIRST) {
+                unnamed.entry(tag.id()).or_default().insert(tag.prop_type());
             }
         }
         self.fit_props(&mut props, page);

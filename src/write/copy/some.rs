@@ -51,13 +51,13 @@ impl Copier<'_, '_> {
     }
 
     /// Lists a message that stays where it is.
-    pub(super) fn copy_row(&mut self, nid: Nid, folder: Nid, tables: &[Option<TableContext<'_>>; 2]) -> Result<()> {
+    pub(super) fn copy_row(&mut self, nid: Nid, folder: Nid, tables: &[Option<(TableContext<'_>, bool)>; 2]) -> Result<()> {
         let mut trouble = Trouble::default();
         let [contents, associated] = tables;
         let table = if nid.nid_type() == NidType::ASSOC_MESSAGE { associated } else { contents };
-        let row = table.as_ref().and_then(|t| t.row_by_id(nid.0, &mut Ignore).ok().flatten());
+        let row = table.as_ref().and_then(|(t, _)| t.row_by_id(nid.0, &mut Ignore).ok().flatten());
         let cells = match (table, &row) {
-            (Some(table), Some(row)) => self.read_row(table, row, &mut trouble)?,
+            (Some((table, _)), Some(row)) => self.read_row(table, row, &mut trouble)?,
             _ => Props::new(),
         };
         let mut only = row_only(&cells);
