@@ -7,20 +7,28 @@ Each corpus file is damaged in every way of ../shared/damage/damage.py and of mo
     every message that truth.py calls intact must stand in OUT, by content_sha256 (as often as in the healthy file);
     how many of them stand in the folder they came from is reported, and so are those recovered in part;
     `pstkit check OUT` must say clean or minor; the peers must count in OUT what pstkit counts there
-    (a peer that already counts less in the healthy file may go on doing so).
+    (a peer that already counts less in the healthy file may go on doing so; kinds of messages that a peer never counts,
+    and what else it cannot do, stand in explained.toml under [[unwritten]] and [[recovery]], with reasons).
+
+`--how` chooses the command: repair (into a new file), in-place (and then `undo` must bring the damaged bytes back),
+recover, compact, unicode, ansi, ost4k (convert). The last four are for `--kinds healthy`.
 
 Prints a Markdown table for each file, and the totals. Exit status 1: something of this does not hold.
 The number of messages is that of type 4; associated messages (type 8) have a column of their own.
 
-usage: recovery.py [--bin PATH] [--kinds NAME,NAME] [--files GLOB,GLOB] [--seed N] [--peers NAME,NAME] [--json OUT]
+usage: recovery.py [--bin PATH] [--how HOW,HOW] [--kinds NAME,NAME] [--files GLOB,GLOB] [--seed N] [--peers NAME,NAME]
+                   [--json OUT] [--keep DIR]
 """
 
 import argparse
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -30,12 +38,16 @@ from pathlib import Path
 import more_damage
 from compare import CORPUS, corpus_files, expectations, name_of, number
 from ndb import ASSOCIATED, MESSAGE, NotHealthy
-from readers import SHARED, Reading, available, default_binary, pstkit, read_lines, run
+from readers import HERE, SHARED, Reading, available, default_binary, pstkit, read_lines, run
 from truth import INTACT, LOST, Segment, Truth
 
 CRASHES = {101: "panic", -6: "abort", -9: "killed", -11: "segmentation fault", "timeout": "timeout"}
 COULD_NOT = 8
 TIMEOUT = 300
+# Variants that a peer does not open.
+UNREAD = {"ansi": {"pst-extractor"}, "ost4k": {"outlook-pst"}}
+EXPLANATIONS = tomllib.loads((HERE / "explained.toml").read_text())
+NAME_MAP = 0x61
 
 
 @dataclass
@@ -61,6 +73,7 @@ class Outcome:
     peers: dict[str, int | str] = field(default_factory=dict)
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -70,6 +83,14 @@ class Healthy:
     truth: Truth
     items: dict[int, dict]
     peers: dict[str, Reading]
+    readings: dict[tuple[str, bytes], Reading] = field(default_factory=dict)  # of repaired files, by digest
+
+    def read(self, peer: str, file: Path) -> Reading:
+        """What a peer makes of a file; many damages are repaired into the same one."""
+        key = peer, hashlib.sha256(file.read_bytes()).digest()
+        if key not in self.readings:
+            self.readings[key] = available()[peer].read(file)
+        return self.readings[key]
 
 
 def weak_key(item: dict) -> tuple:
@@ -119,13 +140,27 @@ def compare(healthy: Healthy, states: dict[int, str], out: list[dict], outcome: 
             missing.append(nid)
     messages_out = sum(item["kind"] == "message" for item in out)
     outcome.extra = messages_out - outcome.recovered_full - outcome.recovered_beyond - outcome.recovered_partly
-    if missing:
+    # characters that an ANSI file cannot hold: told by the exit status
+    unfit = outcome.damage.endswith("(ansi)") and outcome.repair_exit in (64, 68)
+    if missing and not unfit:
         some = " ".join(f"{nid:#x}" for nid in missing[:6])
         outcome.failures.append(f"{len(missing)} intact items did not come back: {some}")
 
 
-def judge(binary: Path, healthy: Healthy, damage: str, note: str, data: bytes, segments: list[Segment] | None) -> Outcome:
-    outcome = Outcome(healthy.name, damage, note)
+def command(binary: Path, how: str, damaged: Path, out: Path) -> list:
+    if how == "in-place":
+        return [binary, "repair", "-y", "--allow-loss", "--in-place", out]
+    if how == "repair":
+        return [binary, "repair", "-y", "--allow-loss", damaged, "-o", out]
+    if how in ("recover", "compact"):
+        return [binary, how, damaged, "-o", out]
+    return [binary, "convert", damaged, "-o", out, "--to", how]
+
+
+def judge(
+    binary: Path, how: str, keep: Path | None, healthy: Healthy, damage: str, note: str, data: bytes, segments: list[Segment] | None
+) -> Outcome:
+    outcome = Outcome(healthy.name, damage if how == "repair" else f"{damage} ({how})", note)
     states = healthy.truth.states(data, segments)
     of_messages = [state for nid, state in states.items() if nid & 0x1F == MESSAGE]
     outcome.messages = len(of_messages)
@@ -140,34 +175,95 @@ def judge(binary: Path, healthy: Healthy, damage: str, note: str, data: bytes, s
         damaged = Path(scratch) / f"damaged{healthy.path.suffix}"
         out = Path(scratch) / f"out{healthy.path.suffix}"
         damaged.write_bytes(data)
-        repaired = read_lines("repair", [binary, "repair", "-y", "--allow-loss", damaged, "-o", out], TIMEOUT)
+        if how == "in-place":
+            out.write_bytes(data)
+        repaired = read_lines("repair", command(binary, how, damaged, out), TIMEOUT)
         outcome.repair_exit, outcome.seconds = repaired.exit, round(repaired.seconds, 2)
         if repaired.exit in CRASHES:
             outcome.failures.append(f"repair: {CRASHES[repaired.exit]}")
         if damaged.read_bytes() != data:
             outcome.failures.append("repair changed its source")
-        if not out.is_file():
+        if not out.is_file() or (how == "in-place" and repaired.exit == COULD_NOT):
             outcome.check = "-"
             if not nothing_there:
                 outcome.failures.append(f"no result: repair {repaired.errors[-1:] or repaired.exit}")
-            return outcome
-
-        result = pstkit(binary, out)
-        if result.exit != 0:
-            outcome.failures.append(f"items on the result: exit {result.exit}")
-        compare(healthy, states, [item for item in result.items if "content_sha256" in item], outcome)
-        outcome.check = verdict(binary, out)
-        if outcome.check not in ("clean", "minor"):
-            outcome.failures.append(f"check of the result: {outcome.check}")
-        ours = len(result.messages)
-        for name, before in healthy.peers.items():
-            reading = available()[name].read(out)
-            theirs = len(reading.messages)
-            outcome.peers[name] = theirs if reading.exit == 0 else f"{theirs} exit {reading.exit}"
-            usual = outcome.messages - len(before.messages)
-            if before.exit == 0 and (reading.exit != 0 or theirs > ours or ours - theirs > usual):
-                outcome.failures.append(f"{name} counts {outcome.peers[name]}, pstkit {ours}: {reading.errors[-1:]}")
+        else:
+            examine(binary, how, healthy, states, names_are_whole(healthy.truth, data, segments), out, outcome)
+        if how == "in-place":
+            undone(binary, out, data, outcome)
+        if keep and outcome.failures:
+            name = f"{healthy.name.replace('/', '__')}@{outcome.damage.replace(' ', '')}"
+            for file in (damaged, out):
+                if file.is_file():
+                    shutil.copy(file, keep / f"{name}.{file.name}")
+    for failure in outcome.failures:
+        print(f"{healthy.name}: {outcome.damage}: {failure}", file=sys.stderr, flush=True)
     return outcome
+
+
+def names_are_whole(truth: Truth, data: bytes, segments: list[Segment] | None) -> bool:
+    """Whether the map of named properties is what it was."""
+    node = truth.ndb.nodes.get(NAME_MAP)
+    return node is not None and truth.ndb.all_blocks(node) <= truth.whole_blocks(data, segments)
+
+
+def examine(
+    binary: Path, how: str, healthy: Healthy, states: dict[int, str], names: bool, out: Path, outcome: Outcome
+) -> None:
+    result = pstkit(binary, out)
+    if result.exit != 0:
+        outcome.failures.append(f"items on the result: exit {result.exit}")
+    compare(healthy, states, [item for item in result.items if "content_sha256" in item], outcome)
+    outcome.check = verdict(binary, out)
+    if outcome.check not in ("clean", "minor"):
+        outcome.failures.append(f"check of the result: {outcome.check}")
+    ours = len(result.messages)
+    for name, before in healthy.peers.items():
+        if name in UNREAD.get(how, ()):
+            continue
+        reading = healthy.read(name, out)
+        theirs = len(reading.messages)
+        outcome.peers[name] = theirs if reading.exit == 0 else f"{theirs} exit {reading.exit}"
+        messages = [item for nid, item in healthy.items.items() if nid & 0x1F == MESSAGE]
+        usual = max(0, outcome.messages - len(before.messages) - unwritten(name, messages, healthy, True))
+        usual += unwritten(name, result.messages, healthy, names)
+        if before.exit == 0 and (reading.exit != 0 or theirs > ours or ours - theirs > usual):
+            text = f"{name} counts {outcome.peers[name]}, pstkit {ours}: {reading.errors[-1:]}"
+            reason = explanation(name, healthy.name, outcome.damage)
+            (outcome.explained if reason else outcome.failures).append(f"{text}{f' ({reason})' if reason else ''}")
+
+
+def unwritten(peer: str, messages: list[dict], healthy: Healthy, names: bool) -> int:
+    """How many of the messages the peer never counts: because of their class, or because too little of them is left."""
+    whole = {item["content_sha256"] for item in healthy.items.values()}
+
+    def matches(item: dict, one: dict) -> bool:
+        damaged = not names or item.get("content_sha256") not in whole
+        fits = any(fnmatch(item.get("class") or "", pattern) for pattern in one["class"])
+        return one["peer"] == peer and fits and (damaged or not one.get("in_part"))
+
+    return sum(any(matches(item, one) for one in EXPLANATIONS["unwritten"]) for item in messages)
+
+
+def explanation(peer: str, file: str, damage: str) -> str | None:
+    for one in EXPLANATIONS.get("recovery", []):
+        if fnmatch(peer, one["peer"]) and fnmatch(file, one.get("file", "*")) and fnmatch(damage, one.get("damage", "*")):
+            return one["reason"]
+    return None
+
+
+def undone(binary: Path, file: Path, data: bytes, outcome: Outcome) -> None:
+    """After a repair in place the undo file brings the damaged bytes back."""
+    undo = Path(f"{file}.undo")
+    repaired = file.read_bytes()
+    if not undo.is_file():
+        if repaired != data:
+            outcome.failures.append("changed in place without an undo file")
+        return
+    status, _, err = run([binary, "undo", undo], TIMEOUT)
+    if status != 0 or file.read_bytes() != data:
+        outcome.failures.append(f"undo: exit {status}: {err.decode(errors='replace').strip()[-200:]}")
+    file.write_bytes(repaired)  # for --keep
 
 
 def verdict(binary: Path, file: Path) -> str:
@@ -272,12 +368,14 @@ def by_damage(outcomes: list[Outcome]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", type=Path, default=default_binary())
+    parser.add_argument("--how", default="repair", help="repair, in-place, recover, compact, unicode, ansi, ost4k; comma-separated")
     parser.add_argument("--kinds", help="globs of damage names, comma-separated")
     parser.add_argument("--files", help="globs over the paths below the corpus, or paths of healthy files, comma-separated")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--peers", default="pypff", help="comma-separated, or all, or none (default: pypff)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="write every outcome here")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep damaged and repaired files of failures here")
     args = parser.parse_args()
 
     if not args.bin.is_file():
@@ -297,6 +395,8 @@ def main() -> int:
     for name in sorted(set(chosen) - set(peers)):
         print(f"skipped: {name} is not installed (setup.sh)")
 
+    if args.keep:
+        args.keep.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
     skipped = 0
     for path in files:
@@ -307,12 +407,15 @@ def main() -> int:
             continue
         with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(args.jobs) as pool:
             copies = damaged_copies(healthy, args.seed, kinds, Path(scratch))
-            found = list(pool.map(lambda copy: judge(args.bin, healthy, *copy), copies))
+            ways = ((how, args.keep, healthy, *copy) for copy in copies for how in args.how.split(","))
+            found = list(pool.map(lambda way: judge(args.bin, *way), ways))
         outcomes += found
         print(f"**{healthy.name}** ({len(healthy.truth.needs)} messages and associated messages)\n\n{table(found, peers)}\n")
         for one in found:
             for failure in one.failures:
                 print(f"- {one.damage}{f' ({one.note})' if one.note else ''}: {failure}")
+            for text in one.explained:
+                print(f"- {one.damage}: explained: {text}")
         print(flush=True)
 
     print(f"**All files**\n\n{by_damage(outcomes)}\n\n{totals(outcomes)}\n")

@@ -54,7 +54,7 @@ class Truth:
 
     def states(self, damaged: bytes, segments: list[Segment] | None = None) -> dict[int, str]:
         """The state of each message, by NID; `segments` when bytes have moved."""
-        whole = self._whole_blocks(damaged, segments)
+        whole = self.whole_blocks(damaged, segments)
         return {
             nid: INTACT if full <= whole else PC if pc <= whole else LOST for nid, (pc, full) in self.needs.items()
         }
@@ -66,7 +66,7 @@ class Truth:
         there or the parent's table that lists it. That is an upper bound: a table without the NBT names rows whose
         objects have no names any more.
         """
-        whole = self._whole_blocks(damaged, segments)
+        whole = self.whole_blocks(damaged, segments)
         page = self.ndb.layout.page
         pages = {ib for ib in set(self.ndb.home.values()) if self._is_whole([(ib, ib + page)], damaged, segments)}
         known: dict[int, bool] = {ROOT_FOLDER: True}
@@ -90,7 +90,8 @@ class Truth:
 
         return {nid for nid, parent in self.parents.items() if is_known(parent) and step(nid)}
 
-    def _whole_blocks(self, damaged: bytes, segments: list[Segment] | None) -> set[int]:
+    def whole_blocks(self, damaged: bytes, segments: list[Segment] | None) -> set[int]:
+        """The blocks that are what they were, by id."""
         layout = self.ndb.layout
         return {
             bid
