@@ -61,6 +61,11 @@ pub struct Links {
 
 /// The least likeness that joins a row and an object: more than a class and an equal flag or two.
 const LIKE: i32 = 6;
+/// A value that more objects have tells nothing.
+const SHARED: usize = 256;
+/// So many of a row's values are looked up in any case, the rarest first, and all others until so many objects are to be compared.
+const RAREST: usize = 3;
+const COMPARED: usize = 32;
 
 /// Completes a salvage: its index gets the nodes that could be linked.
 ///
@@ -346,14 +351,18 @@ fn best_matches<'o>(s: &Salvage, rows: &[(Nid, &Values)], objects: &[&'o Object]
     }
     let mut scored: Vec<(bool, i32, Bid, Nid, usize)> = Vec::new();
     for (nid, row) in rows {
-        let mut near: HashSet<usize> = HashSet::new();
-        for (id, v) in row.iter() {
-            if let Some(found) = by_value.get(&(id, v))
-                && found.len() <= 256
-            {
-                near.extend(found);
+        // the object of a row has most of its values, so it is among those that have the rarest
+        let mut sharing: Vec<&Vec<usize>> = row.iter().filter_map(|(id, v)| by_value.get(&(id, v))).filter(|f| f.len() <= SHARED).collect();
+        sharing.sort_by_key(|found| found.len());
+        let mut near: Vec<usize> = Vec::new();
+        for (n, found) in sharing.into_iter().enumerate() {
+            if n >= RAREST && near.len() >= COMPARED {
+                break;
             }
+            near.extend(found);
         }
+        near.sort_unstable();
+        near.dedup();
         for i in near {
             if let Some(o) = objects.get(i)
                 && let Some(score) = likeness(row, &o.values)
