@@ -3,6 +3,7 @@
 use super::{ReadAt, Storage};
 use crate::error::{ErrorKind, Result};
 use crate::format::bytes::wide;
+use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -108,6 +109,10 @@ impl ReadAt for Behind {
             self.drain()?;
         }
         self.inner.read_exact_at(buf, offset)
+    }
+
+    fn file(&self) -> Option<&File> {
+        self.inner.file()
     }
 }
 

@@ -51,6 +51,29 @@ fn write_at(file: &File, mut buf: &[u8], mut offset: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Copies bytes from one file to the same place in another without bringing them here, and where the file system can, without copying
+/// at all. Answers how many it has copied: fewer than asked for where it cannot.
+#[cfg(target_os = "linux")]
+pub(crate) fn copy_in_system(from: &File, to: &File, offset: u64, len: u64) -> u64 {
+    let (mut read, mut written) = (offset, offset);
+    let end = offset.saturating_add(len);
+    while read < end {
+        let n = usize::try_from(end.saturating_sub(read)).unwrap_or(usize::MAX);
+        match rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), n) {
+            Ok(n) if n > 0 => {}
+            Err(rustix::io::Errno::INTR) => {}
+            _ => break,
+        }
+    }
+    read.saturating_sub(offset)
+}
+
+/// Copies nothing: no such service is known here.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn copy_in_system(_: &File, _: &File, _: u64, _: u64) -> u64 {
+    0
+}
+
 /// Takes the shared lock that readers hold. A platform without locks is no error.
 pub(crate) fn lock_shared(file: &File) -> Result<()> {
     match file.try_lock_shared() {
@@ -134,6 +157,10 @@ impl ReadAt for FileSource {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         read_at(&self.file, buf, offset)
     }
+
+    fn file(&self) -> Option<&File> {
+        Some(&self.file)
+    }
 }
 
 /// A file that is read and written by position.
@@ -166,6 +193,10 @@ impl ReadAt for FileStorage {
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         read_at(&self.file, buf, offset)
+    }
+
+    fn file(&self) -> Option<&File> {
+        Some(&self.file)
     }
 }
 

@@ -96,6 +96,10 @@ impl ReadAt for MapSource {
         }
     }
 
+    fn file(&self) -> Option<&File> {
+        self.file.file()
+    }
+
     #[inline]
     fn slice(&self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
         let start = index(offset);

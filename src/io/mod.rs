@@ -11,12 +11,14 @@ mod memory;
 mod overlay;
 
 pub(crate) use behind::Behind;
+pub(crate) use file::copy_in_system;
 pub use file::{AtomicFile, FileSource, FileStorage, is_local, lock_exclusive};
 #[cfg(feature = "mmap")]
 pub use map::MapSource;
 pub use memory::MemoryStorage;
 pub use overlay::Overlay;
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -42,6 +44,12 @@ pub trait ReadAt: Send + Sync {
     /// Errors of the medium: the range exists and cannot be read.
     fn slice(&self, _offset: u64, _len: usize) -> io::Result<Option<&[u8]>> {
         Ok(None)
+    }
+
+    /// The file whose bytes these are, all of them and each in its place, where they are a file's: the system can copy from one to another
+    /// by itself.
+    fn file(&self) -> Option<&File> {
+        None
     }
 }
 
@@ -87,6 +95,9 @@ macro_rules! forward {
                 }
                 fn slice(&self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
                     (**self).slice(offset, len)
+                }
+                fn file(&self) -> Option<&File> {
+                    (**self).file()
                 }
             }
             impl<T: Storage + ?Sized> Storage for $t {

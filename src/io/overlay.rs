@@ -53,6 +53,12 @@ impl Overlay {
             .collect()
     }
 
+    /// What is beneath, and how much of it shows where nothing was changed; behind that are zeros.
+    pub(crate) fn base(&self) -> (&dyn ReadAt, u64) {
+        let c = self.changes.read().unwrap_or_else(PoisonError::into_inner);
+        (self.base.as_ref(), c.base_end.min(c.len))
+    }
+
     fn base_chunk(&self, base_end: u64, chunk: u64) -> io::Result<Vec<u8>> {
         let at = chunk.saturating_mul(CHUNK);
         let mut bytes = vec![0; index(CHUNK)];

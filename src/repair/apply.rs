@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::rebuild::{Outcome, rebuild, untouched};
-use super::scratch::{Scratch, copy_bytes};
+use super::scratch::{Scratch, copy_bytes, copy_view};
 use super::undo::UndoRecord;
 use super::{inplace, partial};
 use crate::check::Verdict;
@@ -100,9 +100,12 @@ impl Plan {
         }
         if !search && partial::may_serve(self) {
             let planned = partial::plan(source, self, scratch, monitor)?;
-            let view: &dyn ReadAt = planned.as_ref().map_or(source.as_ref(), |p| p.view.as_ref());
             if planned.is_some() || self.is_partial() {
-                match copy_bytes(view, target.as_ref(), monitor) {
+                let copied = match &planned {
+                    Some(p) => copy_view(&p.view, target.as_ref(), monitor),
+                    None => copy_bytes(source.as_ref(), target.as_ref(), monitor),
+                };
+                match copied {
                     Ok(()) => return Ok(planned.map_or_else(|| untouched(self), |p| p.outcome(self))),
                     // of what cannot be read, nobody may have need
                     Err(e) if e.is_cancelled() || self.is_partial() => return Err(e),
