@@ -15,9 +15,11 @@ use crate::error::{ErrorKind, Result};
 use crate::finding::{Finding, Ignore, Location, Value};
 use crate::format::bytes::{low32, wide};
 use crate::format::header::{FileKind, Header, SENTINEL};
-use crate::format::ids::{Bid, Nid, NidType};
+use crate::format::ids::{Bid, Nid, NidType, PropTag};
 use crate::format::layout::Layout;
+use crate::format::tags;
 use crate::io::{Overlay, ReadAt};
+use crate::ltp::PropertyContext;
 use crate::messaging::Pst;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::refs::each_reference;
@@ -108,6 +110,14 @@ fn lacking(ndb: &Ndb, left: &BTreeSet<Nid>) -> Vec<Nid> {
     without.flat_map(|n| [n.nid, n.parent.with_type(NidType::HIERARCHY_TABLE)]).collect()
 }
 
+/// Whether a map of names has something in each of its streams: readers refuse one that has not.
+fn has_all_streams(ndb: &Ndb, nid: Nid) -> bool {
+    let context = ndb.node(nid).and_then(|node| PropertyContext::open(node, &mut Ignore).ok().flatten());
+    let has =
+        |tag: PropTag| context.as_ref().is_some_and(|pc| pc.binary(tag.id(), &mut Ignore).is_ok_and(|b| b.is_some_and(|b| !b.is_empty())));
+    has(tags::NAME_STREAM_GUID) && has(tags::NAME_STREAM_ENTRY) && has(tags::NAME_STREAM_STRING)
+}
+
 /// How many bytes the blocks of some nodes have.
 fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
     let (mut seen, mut bytes) = (HashSet::new(), 0u64);
@@ -139,8 +149,13 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
     let all_bytes = ndb.index().blocks().iter().fold(0u64, |sum, b| sum.saturating_add(b.size_on_disk(ndb.layout())));
     let mut account = None;
     let mut unique = unique_of(before);
-    if recovered.salvage.is_some() && !plan.is_partial() {
+    if let Some(salvage) = recovered.salvage.as_ref().filter(|_| !plan.is_partial()) {
         taken.extend(lacking(ndb, &left));
+        // an older generation of the map does not know all names
+        let names = Nid::NAME_TO_ID_MAP;
+        if !left.contains(&names) && (salvage.facts.filled.contains(&names) || !has_all_streams(ndb, names)) {
+            taken.insert(names);
+        }
     }
     let mut passes = 0;
     let (view, after) = loop {
@@ -191,7 +206,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
         };
         let had = taken.len();
         // what new trees have brought to light is wrong with objects, and what was taken over with what lists it
-        let go_on = copied.is_some() || (!plan.is_partial() && !after.is_healthy());
+        let go_on = copied.is_some() || (!plan.is_partial() && (!after.is_healthy() || after.count(Severity::Warning) > 0));
         if go_on && passes < plan.policy.passes {
             sort_out(ndb, &after, plan, &mut taken, &mut left)?;
         }

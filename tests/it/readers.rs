@@ -1,6 +1,8 @@
 //! What repaired files and copies are like, so that every reader takes them: whole maps of names, known classes, data in every attachment,
 //! the folders that a store names, numbers as real files have them.
 
+use crate::support::mutate::{Base, reseal};
+use pstkit::check::{CheckOptions, check};
 use pstkit::export::items::{Item, Items};
 use pstkit::finding::Ignore;
 use pstkit::format::bytes::{le64, put64};
@@ -12,9 +14,11 @@ use pstkit::format::layout::Variant;
 use pstkit::format::tags;
 use pstkit::format::types::Guid;
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
-use pstkit::ltp::{NameKind, PropertyContext, PropertyName, TableContext};
+use pstkit::ltp::{NameKind, NameMapBuilder, PropertyContext, PropertyName, TableContext};
 use pstkit::messaging::Pst;
 use pstkit::repair::{Policy, repair};
+use pstkit::rules::Severity;
+use pstkit::testkit::{VARIETIES, small};
 use pstkit::write::{Attachment, CopyOptions, Data, IPM_SUBTREE, Message, NdbOptions, NewFolder, PstWriter, StoreOptions, copy};
 use std::sync::Arc;
 
@@ -239,4 +243,52 @@ fn a_counter_of_the_header_that_has_jumped_is_not_followed() {
     let back = repaired(&bytes);
     assert!(back.header().bid_next_block.0 < counter + 4000, "{:#x}", back.header().bid_next_block.0);
     assert!(back.ndb().index().blocks().iter().all(|b| b.bid.0 < counter + 4000));
+}
+
+/// Overwrites all pages of the node B-tree but the leaves.
+fn without_root(bytes: &mut [u8]) {
+    let root = Pst::from_bytes(bytes.to_vec()).unwrap().header().root.nbt.ib.0 as usize;
+    bytes[root..root + 512].fill(0x20);
+}
+
+#[test]
+fn a_map_of_names_without_a_text_gets_one_where_the_trees_are_lost() {
+    let memory = MemoryStorage::default();
+    let mut pst = PstWriter::create(&memory, plain(FileKind::Pst)).unwrap();
+    let mut names = NameMapBuilder::new();
+    names.add(&PropertyName::number(Guid::PSETID_COMMON, 0x8503)).unwrap();
+    pst.set_names(names.map().clone());
+    let folder = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
+    let mut message = Message::note("subject", "text");
+    message.props.put(PropTag::new(0x8000, PropType::BOOLEAN), Data::Bytes(vec![1]));
+    message.props.put(PropTag::new(0x8001, PropType::BOOLEAN), Data::Bytes(vec![1]));
+    pst.add_message(folder, message).unwrap();
+    for i in 0..40 {
+        pst.add_message(folder, Message::note(&format!("subject {i}"), "text")).unwrap();
+    }
+    pst.finish().unwrap();
+    let mut bytes = memory.into_bytes();
+    without_root(&mut bytes);
+    let back = repaired(&bytes);
+    let names: Vec<_> = back.names().iter().map(|(id, n)| (id, n.set, matches!(n.kind, NameKind::Name(_)))).collect();
+    assert_eq!(names, [(0x8000, Guid::PSETID_COMMON, false), (0x8001, Guid::PS_MAPI, false), (0x8002, Guid::PS_INTERNET_HEADERS, true)]);
+}
+
+#[test]
+fn counts_that_only_new_trees_show_are_set_right_too() {
+    let mut base = Base::new(small(VARIETIES[1], 3).unwrap());
+    let pst = Pst::from_bytes(base.bytes.clone()).unwrap();
+    let inbox = pst.folders().find(|f| f.display_name() == "Inbox").unwrap();
+    let entry = pst.ndb().find_block(pst.ndb().node(inbox.nid()).unwrap().data).unwrap();
+    let region = *base.regions.iter().find(|r| r.start as u64 == entry.ib.0).unwrap();
+    let data = &mut base.bytes[region.start..region.start + usize::from(entry.cb)];
+    let at = data.windows(4).position(|w| w == [0x02, 0x36, 0x03, 0x00]).unwrap();
+    data[at + 4] -= 1;
+    reseal(base.layout, &mut base.bytes, &region);
+    without_root(&mut base.bytes);
+    let back = repaired(&base.bytes);
+    let report = check(back.ndb().source().clone(), &CheckOptions::default(), &()).unwrap();
+    assert_eq!(report.count(Severity::Warning), 0, "{report:?}");
+    let inbox = back.folder(inbox.nid()).unwrap();
+    assert_eq!(inbox.stated_count().unwrap(), Some(inbox.counts().0 as i32));
 }

@@ -185,7 +185,9 @@ def judge(
             outcome.failures.append("repair changed its source")
         if not out.is_file() or (how == "in-place" and repaired.exit == COULD_NOT):
             outcome.check = "-"
-            if not nothing_there:
+            # in place nothing can be done where all bytes have moved: that is said, and the file stays as it is
+            refused = how == "in-place" and segments is not None and out.read_bytes() == data
+            if not nothing_there and not refused:
                 outcome.failures.append(f"no result: repair {repaired.errors[-1:] or repaired.exit}")
         else:
             examine(binary, how, healthy, states, names_are_whole(healthy.truth, data, segments), out, outcome)

@@ -268,7 +268,7 @@ fn copy_some(
     let names = context(Nid::NAME_TO_ID_MAP, &mut trouble).and_then(|pc| NameMap::read(&pc, &mut trouble.findings).ok());
     // an empty map makes readers refuse the file
     let names = names.filter(|names| !names.is_empty());
-    if names.is_none() || trouble.findings.len() > before {
+    if names.is_none() || trouble.findings.len() > before || (only.is_some() && copier.wants(Nid::NAME_TO_ID_MAP)) {
         copier.unnamed = Some(BTreeMap::new());
     }
     let has_names = names.is_some();
