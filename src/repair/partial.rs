@@ -12,7 +12,7 @@ use super::rebuild::{Outcome, missing_bytes, open_to_copy, write_some};
 use super::scratch::Scratch;
 use crate::check::{CheckOptions, Level, Report, Verdict, check};
 use crate::error::{ErrorKind, Result};
-use crate::finding::{Finding, Ignore, Location, Value};
+use crate::finding::{Finding, Value};
 use crate::format::bytes::{low32, wide};
 use crate::format::header::{FileKind, Header, SENTINEL};
 use crate::format::ids::{Bid, Nid, NidType, PropTag};
@@ -22,8 +22,8 @@ use crate::io::{Overlay, ReadAt};
 use crate::ltp::PropertyContext;
 use crate::messaging::Pst;
 use crate::monitor::{Monitor, Phase, step};
+use crate::ndb::Ndb;
 use crate::ndb::refs::each_reference;
-use crate::ndb::{Ndb, SubnodeTree};
 use crate::recover;
 use crate::rules::{self, FixVerb, Layer, Severity};
 use crate::write::{NdbWriter, believed_counter};
@@ -123,7 +123,7 @@ fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
     let (mut seen, mut bytes) = (HashSet::new(), 0u64);
     for n in nodes.iter().filter_map(|nid| ndb.index().node(*nid)) {
         for root in [n.data, n.sub] {
-            each_reference(ndb, root, &mut seen, &mut |bid| {
+            each_reference(ndb, root, &mut seen, &mut |bid, _| {
                 bytes = bytes.saturating_add(ndb.find_block(bid).map_or(0, |b| b.size_on_disk(ndb.layout())));
             })?;
         }
@@ -278,7 +278,7 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, taken: &mut BTreeSet<Nid>, 
         for n in ndb.index().nodes() {
             let mut hit = None;
             for root in [n.data, n.sub] {
-                each_reference(ndb, root, &mut HashSet::new(), &mut |bid| {
+                each_reference(ndb, root, &mut HashSet::new(), &mut |bid, _| {
                     if let Some(selected) = blocks.get(&bid.masked()) {
                         hit = Some(hit.unwrap_or(true) & *selected);
                     }
@@ -340,18 +340,6 @@ fn write_over(ndb: &Ndb, unique: u32, target: &Overlay, taken: Option<Taken<'_>>
             continue;
         }
         writer.keep_node(ndb, node, &mut seen)?;
-        // ids of attachments and values are given out from the header's counters too
-        let mut pending = vec![node.sub];
-        let mut entered = HashSet::new();
-        while let Some(root) = pending.pop() {
-            if root.is_none() || !entered.insert(root) {
-                continue;
-            }
-            for e in SubnodeTree::load(ndb, root, Location::NONE, &mut Ignore)?.iter() {
-                writer.use_nid(e.nid);
-                pending.push(e.sub);
-            }
-        }
     }
     if let Some(taken) = taken {
         let mut done = HashMap::new();

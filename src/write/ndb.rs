@@ -194,7 +194,9 @@ impl<'a> NdbWriter<'a> {
     pub fn keep_below(&mut self, ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>) -> Result<()> {
         let mut at_root = true;
         let mut all = Ok(());
-        each_reference(ndb, root, seen, &mut |bid| {
+        each_reference(ndb, root, seen, &mut |bid, nid| {
+            // ids of attachments and values are given out from the header's counters too
+            self.use_nid(nid);
             let is_root = std::mem::take(&mut at_root);
             if !is_root && all.is_ok() && self.fact_of_old(bid).is_some() {
                 all = self.refer(bid);
