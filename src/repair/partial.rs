@@ -12,7 +12,7 @@ use super::rebuild::{Outcome, missing_bytes, open_to_copy, write_some};
 use super::scratch::Scratch;
 use crate::check::{CheckOptions, Level, Report, Verdict, check};
 use crate::error::{ErrorKind, Result};
-use crate::finding::{Finding, Value};
+use crate::finding::{Finding, Ignore, Value};
 use crate::format::bytes::{low32, wide};
 use crate::format::header::{FileKind, Header, SENTINEL};
 use crate::format::ids::{Bid, Nid, NidType, PropTag};
