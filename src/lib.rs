@@ -111,6 +111,7 @@ pub mod rules;
 #[cfg(any(test, feature = "testkit"))]
 #[doc(hidden)]
 pub mod testkit;
+mod work;
 pub mod write;
 
 pub use error::{Error, ErrorKind, Result};

@@ -21,7 +21,6 @@ mod pass_trees;
 pub mod report;
 #[cfg(feature = "serde")]
 mod serialize;
-mod work;
 
 pub use census::Census;
 pub use report::{CheckOptions, Format, ItemCount, Items, Level, PhaseCount, Report, RuleCount, SCHEMA, Source, Verdict};

@@ -6,7 +6,6 @@ use super::Check;
 use super::collect::{Collector, Context};
 use super::objects::{Objects, State, count_of, differ};
 use super::report::ItemCount;
-use super::work::in_order;
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
 use crate::format::bytes::wide;
@@ -16,6 +15,7 @@ use crate::format::tags;
 use crate::ltp::{PropertyContext, TableContext};
 use crate::monitor::step;
 use crate::rules::{self, Rule, Severity};
+use crate::work::in_order;
 
 /// MSGFLAG_READ.
 const READ: i32 = 1;

@@ -7,7 +7,6 @@ use super::Check;
 use super::collect::{Collector, Context};
 use super::objects::{Objects, State};
 use super::report::ItemCount;
-use super::work::in_order;
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
 use crate::format::bytes::{le16, wide};
@@ -18,6 +17,7 @@ use crate::ltp::{NameMap, PropertyContext, TableContext};
 use crate::monitor::step;
 use crate::ndb::{DataTree, Ndb, Node};
 use crate::rules::{self, Severity};
+use crate::work::in_order;
 use std::io::Read;
 
 /// MSGFLAG_HASATTACH.

@@ -7,7 +7,6 @@ use super::Check;
 use super::census::Counter;
 use super::collect::{Causes, Collector};
 use super::pass_refs::{Structures, look_inside};
-use super::work::in_order;
 use crate::error::Result;
 use crate::finding::{Finding, Location, Loss, Sink};
 use crate::format::block::{BlockFacts, verify_block};
@@ -17,6 +16,7 @@ use crate::format::page::BbtEntry;
 use crate::monitor::step;
 use crate::ndb::Ndb;
 use crate::rules;
+use crate::work::in_order;
 use std::borrow::Cow;
 
 /// Blocks that one piece of work covers.

@@ -12,11 +12,15 @@ use crate::format::ids::{Bid, Ib};
 use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, PageTrailer, PageType};
 use crate::monitor::{Monitor, Phase, step};
+use crate::work::in_order;
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// Bytes looked at in one go; blocks that begin before it and end in it are seen through an overlap.
 const WINDOW: u64 = 4 << 20;
+
+/// Blocks that are looked at in one go.
+const PIECE: usize = 2048;
 
 /// A page with a valid trailer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,19 +98,22 @@ pub fn search(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Scan> {
     let mut blocks: Vec<BbtEntry> = ndb.index().blocks().iter().filter(|b| b.ib.0.is_multiple_of(layout.slot)).copied().collect();
     blocks.sort_unstable_by_key(|b| b.ib);
     blocks.dedup_by_key(|b| b.ib);
-    let mut waiting = 0u64;
-    for b in blocks {
-        let size = b.size_on_disk(layout);
-        if let Ok(raw) = ndb.bytes(b.ib.0, index(size)) {
+    let pieces: Vec<&[BbtEntry]> = blocks.chunks(PIECE).collect();
+    let verify = |piece: &&[BbtEntry]| {
+        let mut valid = Vec::with_capacity(piece.len());
+        let mut bytes = 0u64;
+        for b in *piece {
+            let size = b.size_on_disk(layout);
+            bytes = bytes.saturating_add(size);
+            let Ok(raw) = ndb.bytes(b.ib.0, index(size)) else { continue };
             let found = block_before(layout, &raw, b.ib.0, b.ib.0.saturating_add(size));
-            out.blocks.extend(found.filter(|found| found.bid == b.bid && found.ib == b.ib));
+            valid.extend(found.filter(|found| found.bid == b.bid && found.ib == b.ib));
         }
-        waiting = waiting.saturating_add(size);
-        if waiting >= WINDOW {
-            step(monitor, std::mem::take(&mut waiting))?;
-        }
-    }
-    step(monitor, waiting)?;
+        step(monitor, bytes)?;
+        Ok(valid)
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    in_order(threads, &pieces, &verify, &mut |valid: Vec<BbtEntry>| out.blocks.extend(valid))?;
     let gaps = out.gaps(layout, ndb.len());
     scan_ranges(ndb, gaps.into_iter(), &mut out, monitor)?;
     out.pages.sort_unstable_by_key(|p| p.ib);

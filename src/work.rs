@@ -10,7 +10,7 @@ use std::sync::mpsc;
 ///
 /// # Errors
 /// The first error in that order; pieces that nobody has begun are then left.
-pub(super) fn in_order<P: Sync, R: Send>(
+pub(crate) fn in_order<P: Sync, R: Send>(
     threads: usize,
     pieces: &[P],
     run: &(dyn Fn(&P) -> Result<R> + Sync),
