@@ -97,7 +97,8 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
 
     // the store and its names: one each, the newest
     for (shape, nid) in [(Shape::Store, Nid::MESSAGE_STORE), (Shape::NameMap, Nid::NAME_TO_ID_MAP)] {
-        let older = nodes.get(&nid).filter(|n| s.filled.contains(&nid) && s.freed.contains(&n.data.masked())).map(|n| n.data);
+        // what no generation of the tree names and was written after the state that one of them names is newer
+        let older = nodes.get(&nid).filter(|_| s.filled.contains(&nid)).map(|n| n.data);
         if (!nodes.contains_key(&nid) || older.is_some())
             && s.is_lost_range(nid)
             && let Some(o) = orphans.objects.iter().filter(|o| o.shape == shape).max_by_key(|o| (!s.freed.contains(&o.data), o.data))

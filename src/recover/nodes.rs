@@ -130,7 +130,9 @@ pub(super) fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: &
                 }
                 continue;
             }
-            if in_lost_range && !covered.has(e.key()) && !nodes.contains_key(&e.nid) {
+            // the store and its names are in every generation: another state of them is better than the one whose blocks are gone
+            let is_wanted = !covered.has(e.key()) || matches!(e.nid, Nid::MESSAGE_STORE | Nid::NAME_TO_ID_MAP);
+            if in_lost_range && is_wanted && !nodes.contains_key(&e.nid) {
                 nodes.insert(e.nid, *e);
                 out.filled.insert(e.nid);
             } else {
