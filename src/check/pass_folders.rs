@@ -26,6 +26,7 @@ struct FolderFacts<'c> {
     folders: ItemCount,
     /// Messages that rows speak of and no node holds.
     lost_messages: u64,
+    lost_associated: u64,
     row_versions: Vec<u32>,
 }
 
@@ -61,6 +62,8 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
             items.folders = items.folders.plus(facts.folders);
             items.messages.expected = items.messages.expected.saturating_add(facts.lost_messages);
             items.messages.lost = items.messages.lost.saturating_add(facts.lost_messages);
+            items.associated.expected = items.associated.expected.saturating_add(facts.lost_associated);
+            items.associated.lost = items.associated.lost.saturating_add(facts.lost_associated);
             versions.extend(facts.row_versions);
         },
     )?;
@@ -77,7 +80,13 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
 }
 
 fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry) -> Result<FolderFacts<'a>> {
-    let mut facts = FolderFacts { out: objects.collector(), folders: ItemCount::default(), lost_messages: 0, row_versions: Vec::new() };
+    let mut facts = FolderFacts {
+        out: objects.collector(),
+        folders: ItemCount::default(),
+        lost_messages: 0,
+        lost_associated: 0,
+        row_versions: Vec::new(),
+    };
     let out = &mut facts.out;
     let at = Location::node(n.nid);
     out.watch(at);
@@ -114,6 +123,7 @@ fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry) -> Result<FolderFacts<'a>> {
     facts.folders.expected = facts.folders.expected.saturating_add(hierarchy.dangling);
     facts.folders.lost = facts.folders.lost.saturating_add(hierarchy.dangling);
     facts.lost_messages = contents.dangling.saturating_add(associated.dangling);
+    facts.lost_associated = associated.dangling;
     if let Some(pc) = &pc {
         out.watch(at);
         counters(pc, &hierarchy, &contents, out)?;

@@ -32,6 +32,7 @@ const PIECE: usize = 256;
 /// What a piece of work brings back.
 struct Facts<'c> {
     out: Collector<'c>,
+    is_associated: bool,
     messages: ItemCount,
     attachments: ItemCount,
 }
@@ -66,6 +67,9 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
         &mut |facts: Facts<'_>| {
             out.merge(facts.out, monitor);
             items.messages = items.messages.plus(facts.messages);
+            if facts.is_associated {
+                items.associated = items.associated.plus(facts.messages);
+            }
             items.attachments = items.attachments.plus(facts.attachments);
         },
     )
@@ -81,9 +85,11 @@ fn names(ndb: &Ndb) -> Result<Option<NameMap>> {
 }
 
 fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry]) -> Result<Facts<'a>> {
-    let mut facts = Facts { out: objects.collector(), messages: ItemCount::default(), attachments: ItemCount::default() };
+    let mut facts =
+        Facts { out: objects.collector(), is_associated: false, messages: ItemCount::default(), attachments: ItemCount::default() };
     let Some(first) = piece.first() else { return Ok(facts) };
     let associated = first.nid.nid_type() == NidType::ASSOC_MESSAGE;
+    facts.is_associated = associated;
     let kind = if associated { NidType::ASSOC_CONTENTS_TABLE } else { NidType::CONTENTS_TABLE };
     // The table itself is checked with its folder.
     let mut doubts = Vec::new();

@@ -213,6 +213,17 @@ pub struct ItemCount {
 }
 
 impl ItemCount {
+    /// One without the other.
+    #[must_use]
+    pub const fn less(self, other: Self) -> Self {
+        Self {
+            expected: self.expected.saturating_sub(other.expected),
+            ok: self.ok.saturating_sub(other.ok),
+            partial: self.partial.saturating_sub(other.partial),
+            lost: self.lost.saturating_sub(other.lost),
+        }
+    }
+
     /// Both together.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
@@ -233,6 +244,8 @@ pub struct Items {
     pub folders: ItemCount,
     /// Messages, associated ones included.
     pub messages: ItemCount,
+    /// Of these, the associated ones: settings and views.
+    pub associated: ItemCount,
     /// Attachments, those of embedded messages included.
     pub attachments: ItemCount,
     /// Whether the trees were whole: otherwise more may be lost than is expected here.

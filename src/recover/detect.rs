@@ -28,6 +28,9 @@ use std::sync::Arc;
 /// Blocks that are test-decoded to tell the encoding.
 const SAMPLE: usize = 20_000;
 
+/// How many times longer than it is a file is believed to have been.
+const MOST_CUT: u64 = 4096;
+
 /// Pages that are tried as the root of a tree.
 const ROOTS: usize = 4;
 
@@ -44,6 +47,8 @@ pub struct Detected {
     pub roots: bool,
     /// Whether the header says if it is a PST or an OST; else it is taken for what files of its layout mostly are.
     pub kind_is_told: bool,
+    /// How long the file was, as its own header has it; 0 where none does.
+    pub length: u64,
 }
 
 /// The first bytes of a file, as many as a header has.
@@ -182,12 +187,17 @@ fn settle(
         header.magic_client = kind.magic();
         header.version_client = kind.client_version();
     }
+    // another page of a tree where a root should be: the header is another file's, or another state's
+    let is_other = |t: PageType, root: Bref| found.pages.iter().any(|p| p.ib == root.ib && p.page_type == t && p.bid != root.bid);
+    let is_length_told = named == Some(layout) && !is_other(PageType::NBT, header.root.nbt) && !is_other(PageType::BBT, header.root.bbt);
+    let is_length_told = is_length_told && header.root.file_eof.0 <= ndb.len().saturating_mul(MOST_CUT);
+    let length = if is_length_told { header.root.file_eof.0 } else { 0 };
     raise_counters(&mut header, &found, ndb.len());
     header.root.nbt = settle_root::<NbtEntry>(&ndb, &found, header.root.nbt);
     header.root.bbt = settle_root::<BbtEntry>(&ndb, &found, header.root.bbt);
     let roots = root_pages(ndb.source(), &header) > 0;
     let ndb = Ndb::new(Arc::clone(ndb.source()), header, *ndb.limits());
-    Ok(Detected { ndb, scan: found, moved, roots, kind_is_told })
+    Ok(Detected { ndb, scan: found, moved, roots, kind_is_told, length })
 }
 
 /// The root of a tree: where the header says, if a page with the id that it says is there; else where it is found. Another page of the tree

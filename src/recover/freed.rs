@@ -106,15 +106,25 @@ impl FreeSpace {
 ///
 /// Where the map of a section is lost as well, what directly follows it counts up to the first thing that is left, if there is any.
 /// Tree pages are no content, so as many as the trees must have had are taken off.
-pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> u64 {
+///
+/// What is missing at the end is told apart: where the map of its section is there, only what it marks is.
+pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> Unexplained {
     let (ndb, layout) = (&detected.ndb, detected.ndb.layout());
     let facts = &s.ndb.index().facts;
     if s.lost_nodes.is_empty() {
-        return 0;
+        return Unexplained::default();
     }
+    let (nobodys, unlisted) = nobodys(s);
     let whole_bbt = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
-    if whole_bbt || ndb.header().root.amap_valid == 0 {
-        return nobodys(s);
+    // before the first piece that is left stood something, though the maps of it are gone
+    let start = detected.moved.as_ref().and_then(|p| p.iter().map(|p| p.at).min()).unwrap_or(0).saturating_sub(layout.amap_first);
+    if whole_bbt {
+        return Unexplained { inside: nobodys, missing: 0 };
+    }
+    let eof = detected.length;
+    let cut = eof.saturating_sub(ndb.len());
+    if ndb.header().root.amap_valid == 0 {
+        return Unexplained { inside: nobodys, missing: cut.saturating_add(start) };
     }
     let space = FreeSpace::read(ndb, &detected.scan);
     let mut explained = SpaceMap::new(layout, ndb.len());
@@ -125,7 +135,7 @@ pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> u64 {
         explained.mark(ib.0, layout.page());
     }
     let blocks = s.ndb.index().blocks().iter().chain(&s.others).chain(&s.lost_blocks);
-    for b in blocks.filter(|b| b.ib.0 >= layout.amap_first && b.ib.0 < ndb.len()) {
+    for b in blocks.filter(|b| b.ib.0 >= layout.amap_first && b.ib.0 < ndb.len() && !unlisted.contains(&b.bid)) {
         explained.mark(b.ib.0, b.size_on_disk(layout));
     }
     // the pages that trees of so many entries had at most, a quarter full, less those that are there
@@ -154,7 +164,8 @@ pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> u64 {
                 let start = at.saturating_sub(run);
                 let aligned = start.next_multiple_of(layout.page());
                 let whole = at.saturating_sub(aligned).checked_div(layout.page()).unwrap_or(0).saturating_mul(layout.page());
-                if has_map || at < last {
+                // without a map a short stretch may have been free
+                if has_map || (at < last && run >= UNTOLD) {
                     pages = pages.saturating_add(whole);
                     bytes = bytes.saturating_add(run.saturating_sub(whole));
                 }
@@ -166,19 +177,48 @@ pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> u64 {
             at = at.saturating_add(layout.slot);
         }
     }
-    bytes.saturating_add(pages.saturating_sub(budget)).saturating_add(nobodys(s))
+    let inside = bytes.saturating_add(pages.saturating_sub(budget)).saturating_add(nobodys);
+    // the section that the end is in may still tell; of those behind nothing is left
+    let j = layout.amap_of(end).unwrap_or(0);
+    let behind = layout.amap_at(j.saturating_add(1)).min(eof).max(end);
+    let missing = match space.sections.get(index(j)).filter(|_| cut > 0) {
+        Some(Some(_)) => {
+            let slots = behind.saturating_sub(end).checked_div(layout.slot).unwrap_or(0);
+            let marked = (0..slots).filter(|n| space.marks(end.saturating_add(n.saturating_mul(layout.slot)), layout.slot) == Some(true));
+            wide(marked.count()).saturating_mul(layout.slot).saturating_add(eof.saturating_sub(behind))
+        }
+        _ => cut,
+    };
+    Unexplained { inside, missing: missing.saturating_add(start) }
 }
 
-/// Bytes of damaged and lost blocks that nothing refers to, where the nodes are not whole: they were somebody's.
-fn nobodys(s: &Salvage) -> u64 {
+/// Bytes that nothing says anything of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Unexplained {
+    /// In the file, where something was in use.
+    pub(super) inside: u64,
+    /// Behind its end or before its beginning.
+    pub(super) missing: u64,
+}
+
+/// Bytes that hold nothing and count though no map says that they were in use.
+const UNTOLD: u64 = 4096;
+
+/// Bytes of damaged and lost blocks of the current tree that nothing refers to, where the nodes are not whole: they were somebody's. And
+/// blocks that nothing refers to of which only an older leaf tells: what was there may have been freed and given to something else since.
+fn nobodys(s: &Salvage) -> (u64, HashSet<Bid>) {
     let ndb = &s.ndb;
-    let older = s.older.iter().map(|o| &o.entry);
-    let mut referred: HashSet<Bid> = ndb.index().nodes().iter().chain(older).flat_map(|n| [n.data.masked(), n.sub.masked()]).collect();
+    // an entry that is older says nothing of a block that the current tree has: whose it is now is lost with a newer one
+    let mut referred: HashSet<Bid> = ndb.index().nodes().iter().flat_map(|n| [n.data.masked(), n.sub.masked()]).collect();
     for b in ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
         for_each_reference(ndb, b, &mut |bid| {
             referred.insert(bid.masked());
         });
     }
-    let damaged = s.damaged.iter().filter_map(|bid| ndb.find_block(*bid)).chain(&s.lost_blocks);
-    damaged.filter(|b| !referred.contains(&b.bid.masked()) && !s.freed.contains(&b.bid)).map(|b| u64::from(b.cb)).sum()
+    let is_nobodys = |b: &&BbtEntry| !referred.contains(&b.bid.masked()) && !s.freed.contains(&b.bid);
+    let damaged = s.damaged.iter().filter_map(|bid| ndb.find_block(*bid));
+    let (listed, unlisted): (Vec<&BbtEntry>, Vec<_>) = damaged.filter(is_nobodys).partition(|b| s.listed.contains(&b.bid));
+    let bytes = listed.into_iter().chain(s.lost_blocks.iter().filter(is_nobodys)).map(|b| u64::from(b.cb)).sum();
+    let older: HashSet<Bid> = s.older.iter().flat_map(|o| [o.entry.data.masked(), o.entry.sub.masked()]).collect();
+    (bytes, unlisted.into_iter().map(|b| b.bid).filter(|bid| !older.contains(&bid.masked())).collect())
 }

@@ -122,7 +122,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     let mut given = best_matches(s, &wanted, &objects, &used);
     used.extend(given.values().map(|o| o.data));
     // numbers change, and a row may have old ones: a name that one row and one folder alone have
-    for (nid, o) in by_only_name(s, &wanted, &objects, &given, &used) {
+    for (nid, o) in by_only_value(s, 0x3001, &wanted, &objects, &given, &used) {
         used.insert(o.data);
         given.insert(nid, o);
     }
@@ -198,20 +198,21 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     Ok(out)
 }
 
-/// Rows without an object and objects in use without a row that alone have their name.
-fn by_only_name<'o>(
+/// Rows without an object and objects in use without a row that alone have a value, such as their name.
+fn by_only_value<'o>(
     s: &Salvage,
+    id: u16,
     rows: &[(Nid, &Values)],
     objects: &[&'o Object],
     given: &HashMap<Nid, &Object>,
     used: &HashSet<Bid>,
 ) -> Vec<(Nid, &'o Object)> {
     let mut by_name: HashMap<&[u8], (Vec<Nid>, Vec<&'o Object>)> = HashMap::new();
-    for (nid, name) in rows.iter().filter(|r| !given.contains_key(&r.0)).filter_map(|(nid, v)| Some((*nid, v.get(0x3001)?))) {
+    for (nid, name) in rows.iter().filter(|r| !given.contains_key(&r.0)).filter_map(|(nid, v)| Some((*nid, v.get(id)?))) {
         by_name.entry(name).or_default().0.push(nid);
     }
     for o in objects.iter().filter(|o| !used.contains(&o.data) && !s.freed.contains(&o.data)) {
-        if let Some(slot) = o.values.get(0x3001).and_then(|name| by_name.get_mut(name)) {
+        if let Some(slot) = o.values.get(id).and_then(|name| by_name.get_mut(name)) {
             slot.1.push(o);
         }
     }
@@ -473,7 +474,12 @@ fn link_messages(
                 nodes.insert(n.nid, e);
             }
         }
-        let given = best_matches(s, &rows, &candidates, used);
+        let mut given = best_matches(s, &rows, &candidates, used);
+        if kind == Kind::Associated {
+            // little of a setting stands in its row; but often there is only one of a class
+            let taken: HashSet<Bid> = used.iter().copied().chain(given.values().map(|o| o.data)).collect();
+            given.extend(by_only_value(s, 0x001A, &rows, &candidates, &given, &taken));
+        }
         for (nid, row) in rows {
             let folder = wanted.get(&nid).and_then(|w| w.0).unwrap_or(Nid::NONE);
             if let Some(o) = given.get(&nid) {

@@ -101,6 +101,8 @@ pub struct Salvaged {
     pub roots: bool,
     /// Bytes that were in use and hold nothing recognisable: something was in them, and nothing says what.
     pub unexplained: u64,
+    /// Bytes that were in use and are missing at the end of the file or before its beginning, where the trees are not whole either.
+    pub missing: u64,
 }
 
 /// Opens a file: plainly where its header and both trees are whole, else by salvage.
@@ -123,9 +125,9 @@ pub fn open(source: Arc<dyn ReadAt>, options: &Options, monitor: &dyn Monitor) -
         header.version_client = FileKind::Ost.client_version();
         facts.ndb = facts.ndb.with_header(header);
     }
-    let unexplained = freed::unexplained(&detected, &facts);
+    let freed::Unexplained { inside: unexplained, missing } = freed::unexplained(&detected, &facts);
     let ndb = facts.ndb.share();
-    let salvage = Some(Box::new(Salvaged { facts, links, moved: detected.moved, roots: detected.roots, unexplained }));
+    let salvage = Some(Box::new(Salvaged { facts, links, moved: detected.moved, roots: detected.roots, unexplained, missing }));
     Ok(Recovered { ndb, problems: problems.out, salvage })
 }
 

@@ -133,6 +133,8 @@ pub(super) fn likeness(row: &Values, object: &Values) -> Option<i32> {
             _ => 1,
         };
         let equal = a == b || (a.iter().chain(b).all(|c| *c == 0));
+        // equal times say more than different ones: a row may be old
+        let weight = if equal && id == 0x3008 && a.iter().any(|c| *c != 0) { 5 } else { weight };
         if !equal && matches!(id, 0x001A | 0x300B | 0x3001) {
             return None;
         }

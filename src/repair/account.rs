@@ -52,7 +52,8 @@ pub struct Account {
     pub lost: Vec<LostMessage>,
     /// Messages that are there in part, by node id; the first thousand.
     pub partial: Vec<u32>,
-    /// Bytes that the file has lost at its end, where the trees are not whole either: nothing says what was in them.
+    /// Bytes in use that the file has lost at its end or its beginning, where the trees are not whole either: nothing says what was in
+    /// them.
     pub missing_bytes: u64,
     /// Bytes that were in use and hold nothing recognisable, where the trees are not whole either: nothing says what was in them.
     pub unexplained_bytes: u64,

@@ -8,7 +8,7 @@
 use super::Account;
 use super::account::Count;
 use super::plan::Plan;
-use super::rebuild::{Outcome, missing_bytes, open_to_copy, write_some};
+use super::rebuild::{Outcome, open_to_copy, write_some};
 use super::scratch::Scratch;
 use crate::check::{CheckOptions, Level, Report, Verdict, check};
 use crate::error::{ErrorKind, Result};
@@ -40,6 +40,7 @@ pub(super) struct Planned {
     pub(super) after: Report,
     account: Option<Account>,
     unexplained: u64,
+    missing: u64,
     passes: u32,
 }
 
@@ -48,7 +49,7 @@ impl Planned {
         let unchanged = unchanged(&self.after);
         let account = match self.account {
             Some(copied) => joined(unchanged, copied),
-            None => Account { missing_bytes: missing_bytes(&plan.before), unexplained_bytes: self.unexplained, ..unchanged },
+            None => Account { missing_bytes: self.missing, unexplained_bytes: self.unexplained, ..unchanged },
         };
         let before = plan.before.as_ref().clone();
         Outcome { before, plan: plan.clone(), after: self.after, account, passes: self.passes, changed: true }
@@ -58,7 +59,13 @@ impl Planned {
 /// The account of a file whose objects all stay.
 pub(super) fn unchanged(report: &Report) -> Account {
     let items = &report.items;
-    Account { folders: items.folders.into(), messages: items.messages.into(), attachments: items.attachments.into(), ..Account::default() }
+    Account {
+        folders: items.folders.into(),
+        messages: items.messages.less(items.associated).into(),
+        associated: items.associated.into(),
+        attachments: items.attachments.into(),
+        ..Account::default()
+    }
 }
 
 /// Nodes taken over from a file that was written whole.
@@ -220,9 +227,9 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
     let worth = |r: &Report| (r.verdict, r.count(Severity::Fatal), r.count(Severity::Error), r.count(Severity::Warning));
     let gain = if plan.policy.notices { after.findings.len() < before.findings.len() } else { false };
     let better = (worth(&after) < worth(before) || gain) && after.items.messages.ok >= before.items.messages.ok;
-    let unexplained = recovered.salvage.as_ref().map_or(0, |s| s.unexplained);
+    let (missing, unexplained) = recovered.salvage.as_ref().map_or((0, 0), |s| (s.missing, s.unexplained));
     let serves = better && (plan.is_partial() || after.is_healthy());
-    Ok(serves.then(|| Planned { view, layout: ndb.layout(), after, account, unexplained, passes }))
+    Ok(serves.then(|| Planned { view, layout: ndb.layout(), after, account, unexplained, missing, passes }))
 }
 
 /// The report on a file of which header and maps were wrong and nothing else: all blocks and objects are where they were when they were

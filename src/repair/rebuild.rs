@@ -7,7 +7,7 @@ use super::plan::{Plan, Policy};
 use super::scratch::Scratch;
 use crate::check::{Report, check};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Ignore, Location, Strict, Value};
+use crate::finding::{Finding, Ignore, Location, Strict};
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::page::NbtEntry;
 use crate::io::{ReadAt, Storage};
@@ -17,7 +17,7 @@ use crate::messaging::Pst;
 use crate::monitor::Monitor;
 use crate::ndb::{Index, Ndb, Node};
 use crate::recover::{self, Recovered};
-use crate::rules::{self, Layer, Severity};
+use crate::rules::{Layer, Severity};
 use crate::write::{CopyOptions, CopyReport, copy, copy_nodes};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -82,10 +82,7 @@ struct Copying {
 
 impl Copying {
     fn prepare(recovered: &Recovered, plan: &Plan) -> Self {
-        let unexplained_bytes = recovered.salvage.as_ref().map_or(0, |s| s.unexplained);
-        // a header that was not believed tells nothing of the length, and what is missing in the middle is not missing at the end
-        let cut = recovered.ndb.header().root.file_eof.0.saturating_sub(recovered.ndb.len());
-        let missing_bytes = missing_bytes(&plan.before).min(cut);
+        let (missing_bytes, unexplained_bytes) = recovered.salvage.as_ref().map_or((0, 0), |s| (s.missing, s.unexplained));
         let mut account = Account { missing_bytes, unexplained_bytes, ..Account::default() };
         let consent = plan.actions.iter().any(|a| a.needs_consent && a.selected);
         let Readable { pst, unnamed, folder_names } = readable(recovered, consent, &mut account);
@@ -163,16 +160,6 @@ pub(super) fn rebuild(
         }
     }
     Ok(Outcome { before: plan.before.as_ref().clone(), plan: plan.clone(), after, account, passes, changed: true })
-}
-
-/// Bytes that are missing at the end of a file whose trees are not whole: what was in them cannot be told.
-pub(super) fn missing_bytes(before: &Report) -> u64 {
-    let cut = |f: &Finding| match (&f.actual, &f.expected) {
-        (Value::Number(a) | Value::Hex(a), Value::Number(b) | Value::Hex(b)) => a.saturating_sub(*b),
-        _ => 0,
-    };
-    let at_end = before.findings.iter().find(|f| std::ptr::eq(f.rule, &rules::EOF_MISMATCH)).map_or(0, cut);
-    if before.items.complete { 0 } else { at_end }
 }
 
 /// The outcome where nothing is done.

@@ -6,6 +6,8 @@ Each corpus file is damaged in every way of ../shared/damage/damage.py and of mo
 
     every message that truth.py calls intact must stand in OUT, by content_sha256 (as often as in the healthy file);
     how many of them stand in the folder they came from is reported, and so are those recovered in part;
+    where anything did not come back whole, the exit status must say so (64) and the account must count or name it; where
+    nothing of any item or folder is damaged, neither may speak of a loss;
     `pstkit check OUT` must say clean or minor; the peers must count in OUT what pstkit counts there
     (a peer that already counts less in the healthy file may go on doing so; kinds of messages that a peer never counts,
     and what else it cannot do, stand in explained.toml under [[unwritten]] and [[recovery]], with reasons).
@@ -28,6 +30,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -72,6 +75,7 @@ class Outcome:
     check: str = ""
     peers: dict[str, int | str] = field(default_factory=dict)
     seconds: float = 0.0
+    false_alarm: bool = False  # a loss is told of, and everything is there
     failures: list[str] = field(default_factory=list)
     explained: list[str] = field(default_factory=list)
 
@@ -102,8 +106,8 @@ def same_folder(item: dict) -> str:
     return (item.get("folder") or "").strip("/")
 
 
-def compare(healthy: Healthy, states: dict[int, str], out: list[dict], outcome: Outcome) -> None:
-    """Counts what came back; every item of OUT stands for one message at most."""
+def compare(healthy: Healthy, states: dict[int, str], out: list[dict], outcome: Outcome) -> int:
+    """Counts what came back; every item of OUT stands for one message at most. Answers how many are not there whole."""
     left = Counter((item["content_sha256"], same_folder(item)) for item in out)
     anywhere = Counter(item["content_sha256"] for item in out)
     matched: dict[int, bool] = {}
@@ -145,13 +149,26 @@ def compare(healthy: Healthy, states: dict[int, str], out: list[dict], outcome: 
     if missing and not unfit:
         some = " ".join(f"{nid:#x}" for nid in missing[:6])
         outcome.failures.append(f"{len(missing)} intact items did not come back: {some}")
+    return len(healthy.items) - len(matched)
+
+
+def answer_for_loss(account: dict, missing: int, untouched: bool, outcome: Outcome) -> None:
+    """Silence about a loss is a failure; a loss that is none is counted."""
+    told = sum(account[kind][how] for kind in ("messages", "associated", "attachments") for how in ("lost", "partial"))
+    unnamed, status = account["missing_bytes"] + account["unexplained_bytes"], outcome.repair_exit
+    says_so = isinstance(status, int) and bool(status & 64)
+    if missing and not says_so:
+        outcome.failures.append(f"{missing} items are not there whole, and the exit status is {status}")
+    elif missing > told and not unnamed:
+        outcome.failures.append(f"{missing} items are not there whole, and the account tells of {told}")
+    outcome.false_alarm = bool(untouched and not missing and (says_so or told or unnamed))
 
 
 def command(binary: Path, how: str, damaged: Path, out: Path) -> list:
     if how == "in-place":
-        return [binary, "repair", "-y", "--allow-loss", "--in-place", out]
+        return [binary, "repair", "-y", "--allow-loss", "--json", "--in-place", out]
     if how == "repair":
-        return [binary, "repair", "-y", "--allow-loss", damaged, "-o", out]
+        return [binary, "repair", "-y", "--allow-loss", "--json", damaged, "-o", out]
     if how in ("recover", "compact"):
         return [binary, how, damaged, "-o", out]
     return [binary, "convert", damaged, "-o", out, "--to", how]
@@ -177,20 +194,24 @@ def judge(
         damaged.write_bytes(data)
         if how == "in-place":
             out.write_bytes(data)
-        repaired = read_lines("repair", command(binary, how, damaged, out), TIMEOUT)
-        outcome.repair_exit, outcome.seconds = repaired.exit, round(repaired.seconds, 2)
-        if repaired.exit in CRASHES:
-            outcome.failures.append(f"repair: {CRASHES[repaired.exit]}")
+        started = time.monotonic()
+        outcome.repair_exit, report, errors = run(command(binary, how, damaged, out), TIMEOUT)
+        outcome.seconds = round(time.monotonic() - started, 2)
+        if outcome.repair_exit in CRASHES:
+            outcome.failures.append(f"repair: {CRASHES[outcome.repair_exit]}")
         if damaged.read_bytes() != data:
             outcome.failures.append("repair changed its source")
-        if not out.is_file() or (how == "in-place" and repaired.exit == COULD_NOT):
+        if not out.is_file() or (how == "in-place" and outcome.repair_exit == COULD_NOT):
             outcome.check = "-"
             # in place nothing can be done where all bytes have moved: that is said, and the file stays as it is
             refused = how == "in-place" and segments is not None and out.read_bytes() == data
             if not nothing_there and not refused:
-                outcome.failures.append(f"no result: repair {repaired.errors[-1:] or repaired.exit}")
+                outcome.failures.append(f"no result: repair {errors[-200:] or outcome.repair_exit}")
         else:
-            examine(binary, how, healthy, states, names_are_whole(healthy.truth, data, segments), out, outcome)
+            missing = examine(binary, how, healthy, states, names_are_whole(healthy.truth, data, segments), out, outcome)
+            if how in ("repair", "in-place") and outcome.repair_exit not in CRASHES:
+                untouched = set(states.values()) <= {INTACT} and healthy.truth.folders_whole(data, segments)
+                answer_for_loss(json.loads(report)["account"], missing, untouched, outcome)
         if how == "in-place":
             undone(binary, out, data, outcome)
         if keep and outcome.failures:
@@ -211,11 +232,12 @@ def names_are_whole(truth: Truth, data: bytes, segments: list[Segment] | None) -
 
 def examine(
     binary: Path, how: str, healthy: Healthy, states: dict[int, str], names: bool, out: Path, outcome: Outcome
-) -> None:
+) -> int:
+    """Answers how many items are not there whole."""
     result = pstkit(binary, out)
     if result.exit != 0:
         outcome.failures.append(f"items on the result: exit {result.exit}")
-    compare(healthy, states, [item for item in result.items if "content_sha256" in item], outcome)
+    missing = compare(healthy, states, [item for item in result.items if "content_sha256" in item], outcome)
     outcome.check = verdict(binary, out)
     if outcome.check not in ("clean", "minor"):
         outcome.failures.append(f"check of the result: {outcome.check}")
@@ -233,6 +255,7 @@ def examine(
             text = f"{name} counts {outcome.peers[name]}, pstkit {ours}: {reading.errors[-1:]}"
             reason = explanation(name, healthy.name, outcome.damage)
             (outcome.explained if reason else outcome.failures).append(f"{text}{f' ({reason})' if reason else ''}")
+    return missing
 
 
 def unwritten(peer: str, messages: list[dict], healthy: Healthy, names: bool) -> int:
@@ -350,6 +373,7 @@ def totals(outcomes: list[Outcome]) -> str:
         f"recovery efficiency, intact associated messages: {percent(total('associated_full'), total('associated_ceiling'))}",
         f"messages with a property context, whole or in part: {percent(came_back + total('recovered_partly'), total('ceiling_pc'))}",
         f"whole although a block is damaged: {total('recovered_beyond')}, in part: {total('recovered_partly')}, extra: {total('extra')}",
+        f"a loss is told of though nothing is lost: {sum(one.false_alarm for one in outcomes)} of {len(outcomes)}",
         f"in the folder they came from: {percent(total('right_folder'), came_back)}",
         f"in their folder, of the intact ones whose folder can still be known: {percent(total('right_folder'), total('folder_ceiling'))}",
     ]

@@ -59,6 +59,11 @@ class Truth:
             nid: INTACT if full <= whole else PC if pc <= whole else LOST for nid, (pc, full) in self.needs.items()
         }
 
+    def folders_whole(self, damaged: bytes, segments: list[Segment] | None = None) -> bool:
+        """Whether every folder has all of its blocks."""
+        whole = self.whole_blocks(damaged, segments)
+        return all(self.ndb.all_blocks(node) <= whole for node in self.ndb.nodes.values() if node.kind in (2, 3))
+
     def placed(self, damaged: bytes, segments: list[Segment] | None = None) -> set[int]:
         """The messages whose folder can still be known.
 

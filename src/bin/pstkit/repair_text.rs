@@ -180,7 +180,10 @@ pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
     render::table(&mut ctx.out, 2, &[1, 2, 3, 4, 5], &rows)?;
     if a.missing_bytes > 0 {
         let n = render::size(a.missing_bytes);
-        writeln!(ctx.out, "  The last {n} of the file are missing, and the trees with them: nothing says what else was there.")?;
+        writeln!(
+            ctx.out,
+            "  {n} that were in use are missing at the end or the beginning of the file, and the trees are damaged: nothing says what was there."
+        )?;
     }
     if a.unexplained_bytes > 0 {
         let n = render::size(a.unexplained_bytes);
