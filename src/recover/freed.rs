@@ -104,7 +104,7 @@ impl FreeSpace {
 /// Bytes that were in use and hold nothing recognisable, in a file whose nodes are not all there: nothing says what was in them. Where
 /// the block B-tree is whole, it tells; else the allocation maps do.
 ///
-/// Where the map of a section is lost as well, what directly follows it counts up to the first thing that is left, if there is any.
+/// Where the map of a section is lost as well, long stretches count that something follows that is left.
 /// Tree pages are no content, so as many as the trees must have had are taken off.
 ///
 /// What is missing at the end is told apart: where the map of its section is there, only what it marks is.
@@ -170,9 +170,6 @@ pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> Unexplained {
                     bytes = bytes.saturating_add(run.saturating_sub(whole));
                 }
                 run = 0;
-            }
-            if !is_lost && !has_map {
-                break;
             }
             at = at.saturating_add(layout.slot);
         }

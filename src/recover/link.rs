@@ -19,11 +19,12 @@ use crate::error::Result;
 use crate::finding::{Ignore, Location};
 use crate::format::bytes::{array_at, low32};
 use crate::format::ids::{Bid, Nid, NidType};
-use crate::format::page::NbtEntry;
+use crate::format::page::{BbtEntry, NbtEntry};
 use crate::ltp::PropertyContext;
 use crate::ltp::value::{latin1, utf16};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, step};
 use crate::ndb::Index;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 /// A message that a table lists and that is not in the file any more.
@@ -75,10 +76,13 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     let mut out = Links::default();
     if s.lost_nodes.is_empty() {
         let mut nodes: HashMap<Nid, NbtEntry> = s.ndb.index().nodes().iter().map(|n| (n.nid, *n)).collect();
-        if settle_parents(&s.ndb, &mut nodes, monitor)? > 0 {
+        let settled = settle_parents(&s.ndb, &mut nodes, monitor)?;
+        if settled.changed > 0 {
             replace_nodes(s, nodes);
         }
-        return Ok(out);
+        if !misses_entries(s, &settled.dangling, monitor)? {
+            return Ok(out);
+        }
     }
     let mut tables = current(s, monitor)?;
     let mut nodes: HashMap<Nid, NbtEntry> = s.ndb.index().nodes().iter().map(|n| (n.nid, *n)).collect();
@@ -261,6 +265,44 @@ fn new_folders<'o>(
         }
     }
     out
+}
+
+/// Whether a tree that is whole lacks entries all the same, because its pages do not say all that they said: tables list messages that
+/// have none, or blocks of the current tree were referred to and are no more. What an older leaf says of such a block is current again.
+fn misses_entries(s: &mut Salvage, dangling: &[Nid], monitor: &dyn Monitor) -> Result<bool> {
+    let mut referred: HashSet<Bid> = s.ndb.index().nodes().iter().flat_map(|n| [n.data.masked(), n.sub.masked()]).collect();
+    for b in s.ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
+        step(monitor, 0)?;
+        super::blocks::for_each_reference(&s.ndb, b, &mut |bid| {
+            referred.insert(bid.masked());
+        });
+    }
+    // the tree's own entry is one reference
+    let is_lost = |b: &&BbtEntry| b.refs > 1 && s.listed.contains(&b.bid) && !referred.contains(&b.bid.masked());
+    let is_object = |b: &&BbtEntry| {
+        let shape = object(&s.ndb, b.bid, Location::block(b.ib, b.bid)).map(|o| o.shape);
+        matches!(shape, Some(Shape::Message | Shape::Associated | Shape::Folder))
+    };
+    let lost: HashSet<Bid> = s.ndb.index().blocks().iter().filter(is_lost).filter(is_object).map(|b| b.bid.masked()).collect();
+    if lost.is_empty() && dangling.is_empty() {
+        return Ok(false);
+    }
+    let mut nodes: HashMap<Nid, NbtEntry> = s.ndb.index().nodes().iter().map(|n| (n.nid, *n)).collect();
+    let mut back: HashSet<Nid> = HashSet::new();
+    for o in s.older.iter().filter(|o| lost.contains(&o.entry.data.masked())) {
+        if let Entry::Vacant(slot) = nodes.entry(o.entry.nid) {
+            slot.insert(o.entry);
+            back.insert(o.entry.nid);
+        }
+    }
+    s.older.retain(|o| !back.contains(&o.entry.nid));
+    for o in s.older.iter_mut().filter(|o| dangling.contains(&o.entry.nid)) {
+        o.in_lost_range = true;
+    }
+    s.filled.extend(back);
+    replace_nodes(s, nodes);
+    s.lost_nodes.push((0, None));
+    Ok(true)
 }
 
 fn replace_nodes(s: &mut Salvage, nodes: HashMap<Nid, NbtEntry>) {

@@ -14,16 +14,26 @@ use crate::monitor::{Monitor, step};
 use crate::ndb::{Ndb, Node};
 use std::collections::{HashMap, HashSet};
 
-/// Corrects the parents of nodes; tells how many were wrong.
+/// What tables and entries say of one another.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// How many nodes had a wrong parent.
+    pub(super) changed: usize,
+    /// Messages that tables of folders list and that have no entry.
+    pub(super) dangling: Vec<Nid>,
+}
+
+/// Corrects the parents of nodes.
 ///
 /// # Errors
 /// Cancellation.
-pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, monitor: &dyn Monitor) -> Result<usize> {
+pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, monitor: &dyn Monitor) -> Result<Settled> {
     let mut tables: Vec<NbtEntry> = nodes.values().filter(|n| Kind::of(n.nid.nid_type()).is_some()).copied().collect();
     tables.sort_by_key(|n| n.nid);
     let mut listed: HashMap<Nid, Nid> = HashMap::new();
     let mut settled: HashSet<Nid> = HashSet::new();
     let mut whole: HashSet<Nid> = HashSet::new();
+    let mut dangling = Vec::new();
     for t in tables {
         step(monitor, 0)?;
         let owner = t.nid.with_type(NidType::NORMAL_FOLDER);
@@ -44,6 +54,7 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
                 Some(_) if listed.insert(id, owner).is_some() => {
                     settled.insert(id);
                 }
+                None if id.is_message() => dangling.push(id),
                 _ => {}
             }
         }
@@ -78,7 +89,9 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
             changed = changed.saturating_sub(1);
         }
     }
-    Ok(changed)
+    dangling.sort_unstable();
+    dangling.dedup();
+    Ok(Settled { changed, dangling })
 }
 
 /// Whether a folder hangs from the root folder. Each folder on the way is looked at once for all calls: `known` has the answers.

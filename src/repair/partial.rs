@@ -164,6 +164,14 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
             taken.insert(names);
         }
     }
+    let unlisted = |found: &Ndb, left: &BTreeSet<Nid>| -> Vec<Nid> {
+        let more = found.index().nodes().iter().map(|n| n.nid).filter(|nid| ndb.index().node(*nid).is_none());
+        more.filter(|nid| !left.contains(nid)).collect()
+    };
+    // what nothing refers to may be what the trees do not list any more
+    if recovered.salvage.is_none() && new && before.findings.iter().any(|f| std::ptr::eq(f.rule, &rules::ORPHAN_BLOCK)) {
+        taken.extend(unlisted(&open_to_copy(source, plan, monitor)?.ndb, &left));
+    }
     let mut passes = 0;
     let (view, after) = loop {
         passes = u32::saturating_add(passes, 1);
@@ -175,6 +183,10 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
             }
             // a search has found what there is
             let searched = if recovered.salvage.is_some() { None } else { Some(open_to_copy(source, plan, monitor)?) };
+            if let Some(found) = searched.as_ref().filter(|_| new) {
+                // what the trees do not list, and tables do
+                taken.extend(unlisted(&found.ndb, &left));
+            }
             let from = searched.as_ref().unwrap_or(&recovered);
             let room = scratch.room(bytes.saturating_mul(2))?;
             let (counts, strayed) = write_some(from, room.as_ref(), plan, &taken, monitor)?;

@@ -4,12 +4,13 @@ use crate::support::mutate::{Base, Kind, Region, reseal};
 use pstkit::Pst;
 use pstkit::export::items::Items;
 use pstkit::format::bytes::{le32, put32};
-use pstkit::format::ids::{Nid, NidType};
-use pstkit::format::page::{BtPage, NbtEntry, PageType};
+use pstkit::format::ids::{Nid, NidType, PropTag};
+use pstkit::format::page::{BbtEntry, BtPage, NbtEntry, PageType};
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::recover::{Options, Origin, deleted, open};
 use pstkit::repair::{Outcome, Policy, repair};
 use pstkit::testkit::{VARIETIES, Variety, small};
+use pstkit::write::{IPM_SUBTREE, Message, PstWriter, StoreOptions};
 use std::sync::Arc;
 
 /// One of each variant.
@@ -72,34 +73,140 @@ fn messages_whose_entries_name_a_wrong_folder_are_where_the_tables_say() {
     }
 }
 
+/// Takes a message's entry out of the node B-tree, and says what it was.
+fn take_out_a_message(base: &Base, bytes: &mut [u8]) -> NbtEntry {
+    let layout = base.layout;
+    for leaf in leaves(base, PageType::NBT) {
+        let ib = pstkit::format::ids::Ib(leaf.start as u64);
+        let page = base.bytes[leaf.start..leaf.start + leaf.len].to_vec();
+        let page = BtPage::decode(layout, &page, ib, PageType::NBT, &mut Vec::new()).unwrap().unwrap();
+        let all: Vec<_> = page.leaf::<NbtEntry>().collect();
+        // not the first, whose key stands in the page above
+        if let Some(n) = (1..all.len()).find(|n| all[*n].nid.nid_type() == NidType::NORMAL_MESSAGE) {
+            let (from, end) = (leaf.start + n * layout.nbt_entry, leaf.start + all.len() * layout.nbt_entry);
+            bytes.copy_within(from + layout.nbt_entry..end, from);
+            bytes[leaf.start + layout.bt_meta] -= 1;
+            reseal(layout, bytes, &leaf);
+            return all[n];
+        }
+    }
+    panic!("no leaf has a message that is not its first");
+}
+
 #[test]
 fn a_message_that_the_tree_lists_no_more_is_found_and_told_apart() {
     for variety in varieties() {
         let base = Base::new(small(variety, 8).unwrap());
         let (layout, mut bytes) = (base.layout, base.bytes.clone());
-        let mut gone = None;
-        for leaf in leaves(&base, PageType::NBT) {
+        let gone = take_out_a_message(&base, &mut bytes);
+        // deleted: nobody is counted as referring to its blocks, and no table lists it
+        for leaf in leaves(&base, PageType::BBT) {
             let ib = pstkit::format::ids::Ib(leaf.start as u64);
             let page = base.bytes[leaf.start..leaf.start + leaf.len].to_vec();
-            let page = BtPage::decode(layout, &page, ib, PageType::NBT, &mut Vec::new()).unwrap().unwrap();
-            let all: Vec<_> = page.leaf::<NbtEntry>().collect();
-            // not the first, whose key stands in the page above
-            if let Some(n) = (1..all.len()).find(|n| all[*n].nid.nid_type() == NidType::NORMAL_MESSAGE) {
-                let (from, end) = (leaf.start + n * layout.nbt_entry, leaf.start + all.len() * layout.nbt_entry);
-                bytes.copy_within(from + layout.nbt_entry..end, from);
-                bytes[leaf.start + layout.bt_meta] -= 1;
-                reseal(layout, &mut bytes, &leaf);
-                gone = Some(all[n]);
-                break;
+            let page = BtPage::decode(layout, &page, ib, PageType::BBT, &mut Vec::new()).unwrap().unwrap();
+            for (n, e) in page.leaf::<BbtEntry>().enumerate() {
+                if e.bid.masked() == gone.data.masked() || e.bid.masked() == gone.sub.masked() {
+                    let refs = leaf.start + n * layout.bbt_entry + 2 * layout.id_width + if layout.compresses() { 4 } else { 2 };
+                    bytes[refs..refs + 2].copy_from_slice(&1u16.to_le_bytes());
+                    reseal(layout, &mut bytes, &leaf);
+                }
             }
         }
-        let gone = gone.unwrap();
+        let healthy = Pst::from_bytes(base.bytes.clone()).unwrap();
+        let table = healthy.ndb().node(gone.parent.with_type(NidType::CONTENTS_TABLE)).unwrap();
+        let block = healthy.ndb().find_block(table.data).unwrap();
+        bytes[block.ib.0 as usize..][..usize::from(block.cb)].fill(0);
         let recovered = open(Arc::new(bytes), &Options { thorough: true, ..Options::default() }, &()).unwrap();
         assert!(recovered.ndb.index().node(gone.nid).is_none(), "{}", variety.name());
         let found = deleted(&recovered, &()).unwrap().unwrap().found;
         let found: Vec<_> = found.iter().map(|f| (f.origin, f.block)).collect();
         assert_eq!(found, [(Origin::Carved, gone.data.0)], "{}", variety.name());
     }
+}
+
+#[test]
+fn an_entry_that_a_page_does_not_say_any_more_is_not_a_deletion() {
+    // the page's count was lowered and its checksum is right; blocks and tables still say that the message is there
+    for variety in varieties() {
+        let base = Base::new(small(variety, 8).unwrap());
+        let mut bytes = base.bytes.clone();
+        let gone = take_out_a_message(&base, &mut bytes);
+        let was = items(&base.bytes);
+        assert_eq!(items(&bytes).len() + 1, was.len(), "{}", variety.name());
+        let (out, outcome) = repaired(&bytes);
+        assert_eq!(items(&out), was, "{}", variety.name());
+        assert!(Pst::from_bytes(out).unwrap().ndb().node(gone.nid).is_some(), "{}: under its own id", variety.name());
+        assert_eq!(outcome.exit_status(), 1, "{}: {:?}", variety.name(), outcome.account);
+        // and where its blocks are gone too, it is named
+        let healthy = Pst::from_bytes(base.bytes.clone()).unwrap();
+        let block = healthy.ndb().find_block(gone.data).unwrap();
+        bytes[block.ib.0 as usize..][..usize::from(block.cb)].fill(0);
+        let (_, outcome) = repaired(&bytes);
+        assert_eq!(outcome.exit_status() & 64, 64, "{}: {:?}", variety.name(), outcome.account);
+        assert!(outcome.account.lost.iter().any(|l| l.nid == gone.nid.0), "{}: {:?}", variety.name(), outcome.account.lost);
+    }
+}
+
+/// A store with three folders and one message in each, which bears the name of a folder; whether synchronisation has brought it.
+fn named(names: [&str; 3], offline: bool) -> Vec<u8> {
+    let memory = MemoryStorage::default();
+    let mut pst = PstWriter::create(&memory, StoreOptions::default()).unwrap();
+    let folders = ["First", "Second", "Third"].map(|name| pst.add_folder(IPM_SUBTREE, name).unwrap());
+    for (folder, name) in folders.into_iter().zip(names) {
+        let message = Message::note(&format!("of {name}"), "text").set(|p| {
+            p.set_str(PropTag(0x0E05_001F), name);
+            if offline {
+                p.set(PropTag(0x67F4_0014), 7u64.to_le_bytes());
+            }
+        });
+        pst.add_message(folder, message).unwrap();
+    }
+    pst.finish().unwrap();
+    memory.into_bytes()
+}
+
+/// Wipes the node B-tree, and the tables that list messages.
+fn without_places(bytes: &[u8]) -> Vec<u8> {
+    let base = Base::new(bytes.to_vec());
+    let pst = Pst::from_bytes(bytes.to_vec()).unwrap();
+    let mut bytes = bytes.to_vec();
+    for n in pst.ndb().index().nodes().iter().filter(|n| n.nid.nid_type() == NidType::CONTENTS_TABLE && n.nid.index() > 0x400) {
+        let block = pst.ndb().find_block(n.data).unwrap();
+        bytes[block.ib.0 as usize..][..usize::from(block.cb)].fill(0);
+    }
+    for r in base.regions.iter().filter(|r| r.kind == Kind::Page && base.bytes[r.start + base.layout.page_body()] == PageType::NBT.0) {
+        bytes[r.start..r.start + r.len].fill(0);
+    }
+    bytes
+}
+
+#[test]
+fn a_message_that_was_synchronised_names_its_folder() {
+    // nothing else is left that says it; what a moved message names in a PST is where it once was
+    let bytes = named(["First", "Second", "Third"], true);
+    let (out, _) = repaired(&without_places(&bytes));
+    assert_eq!(items(&out), items(&bytes));
+    let (out, _) = repaired(&without_places(&named(["Elsewhere"; 3], true)));
+    assert!(items(&out).iter().all(|(folder, _)| folder.ends_with("Lost and Found/Elsewhere")), "{:?}", items(&out));
+    let (out, _) = repaired(&without_places(&named(["Elsewhere"; 3], false)));
+    assert!(items(&out).iter().all(|(folder, _)| !folder.contains("Elsewhere")), "{:?}", items(&out));
+}
+
+#[test]
+fn a_damaged_name_gives_way_to_the_row() {
+    let mut bytes = named(["First", "Second", "Third"], false);
+    let was = items(&bytes);
+    let pst = Pst::from_bytes(bytes.clone()).unwrap();
+    let folder = pst.folder_paths().into_iter().find(|(_, path)| path.ends_with("/Second")).unwrap().0;
+    let node = pst.ndb().node(folder).unwrap();
+    let block = pst.ndb().find_block(node.data).unwrap();
+    let data = pst.ndb().block_at(block, &mut Vec::new()).unwrap().unwrap().into_owned();
+    let name: Vec<u8> = "Second".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let at = data.windows(name.len()).position(|w| w == name).unwrap();
+    bytes[block.ib.0 as usize + at] ^= 0x5A;
+    assert_ne!(items(&bytes), was);
+    let (out, _) = repaired(&bytes);
+    assert_eq!(items(&out), was);
 }
 
 #[test]

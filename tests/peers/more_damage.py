@@ -622,6 +622,126 @@ def header_and_leaf(ndb: Ndb, rng: random.Random) -> Damaged:
     return done(bytearray(564) + bytearray(made.data[564:]), made.note)
 
 
+# --- what transfers, file systems and interrupted programs do ---------------------------------------------------------
+
+
+@kind("seven_bits")
+def seven_bits(ndb: Ndb, rng: random.Random) -> Damaged:
+    """A stretch lost the high bit of every byte."""
+    data, start = copy(ndb), middle_of(ndb)
+    end = min(start + 16384, used(ndb)[1])
+    data[start:end] = bytes(byte & 0x7F for byte in data[start:end])
+    return done(data, f"{start:#x}..{end:#x}")
+
+
+@kind("bytes_swapped")
+def bytes_swapped(ndb: Ndb, rng: random.Random) -> Damaged:
+    """The two bytes of every word of a stretch changed places."""
+    data, start = copy(ndb), middle_of(ndb)
+    end = min(start + 8192, used(ndb)[1] // 2 * 2)
+    data[start:end:2], data[start + 1 : end : 2] = data[start + 1 : end : 2], data[start:end:2]
+    return done(data, f"{start:#x}..{end:#x}")
+
+
+@kind("stride_zero")
+def stride_zero(ndb: Ndb, rng: random.Random) -> Damaged:
+    """Every 40th sector, as of a striped set of which one disk has bad places."""
+    data, (_, last) = copy(ndb), used(ndb)
+    places = range(rng.randrange(40) * 512, last, 40 * 512)
+    for at in places:
+        data[at : at + 512] = bytes(len(data[at : at + 512]))
+    return done(data, f"{len(places)} sectors")
+
+
+@kind("clusters_swapped")
+def clusters_swapped(ndb: Ndb, rng: random.Random) -> Damaged:
+    """Two clusters of 4 KiB stand in one another's place."""
+    data, (first, last) = copy(ndb), used(ndb)
+    a, b = rng.sample(range(first // 4096 * 4096, max(last - 4096, first // 4096 * 4096 + 8192), 4096), 2)
+    data[a : a + 4096], data[b : b + 4096] = data[b : b + 4096], data[a : a + 4096]
+    return done(data[: len(ndb.bytes)], f"{a:#x} and {b:#x}")
+
+
+@kind("cross_linked")
+def cross_linked(ndb: Ndb, rng: random.Random) -> Damaged:
+    """A chain of clusters that another file's goes through as well."""
+    data, other, (first, last) = copy(ndb), another(ndb, rng), used(ndb)
+    for at in range(first // 4096 * 4096 + 4096 * rng.randrange(4), last - 4096, 4096 * 12):
+        data[at : at + 4096] = other[at : at + 4096].ljust(4096, b"\0")
+    return done(data)
+
+
+@kind("tail_of_another")
+def tail_of_another(ndb: Ndb, rng: random.Random) -> Damaged:
+    data, other, (first, last) = copy(ndb), another(ndb, rng), used(ndb)
+    at = (first + (last - first) * 3 // 4) // 512 * 512
+    return done(data[:at] + other[at : len(data)].ljust(len(data) - at, b"\0"), f"from {at:#x}")
+
+
+@kind("holes")
+def holes(ndb: Ndb, rng: random.Random) -> Damaged:
+    """A sparse copy in which a few stretches of 16 KiB were never written."""
+    data, (first, last) = copy(ndb), used(ndb)
+    for at in rng.sample(range(first // 4096 * 4096, last, 4096), min(2, -(-(last - first) // 4096))):
+        data[at : at + 16384] = bytes(len(data[at : at + 16384]))
+    return done(data)
+
+
+@kind("page_over_another", tree=NBT)
+@kind("bbt_page_over_another", tree=BBT)
+def page_over_another(ndb: Ndb, rng: random.Random, tree: str) -> Damaged:
+    """One leaf stands twice, once where another should."""
+    data, size, some = copy(ndb), ndb.layout.page, leaves(ndb, tree)
+    if len(some) > 1:
+        a, b = rng.sample(some, 2)
+        data[b : b + size] = data[a : a + size]
+    return done(data)
+
+
+@kind("amaps_zero_and_header")
+def amaps_zero_and_header(ndb: Ndb, rng: random.Random) -> Damaged:
+    made = wipe_pages(ndb, map_pages(ndb, 0x84), bytes)
+    data = bytearray(made.data)
+    data[4] ^= 0x5A
+    return done(data, made.note)
+
+
+@kind("half_of_each_sector")
+def half_sectors(ndb: Ndb, rng: random.Random) -> Damaged:
+    """A transfer lost the second half of some sectors."""
+    data, (_, last) = copy(ndb), used(ndb)
+    for at in rng.sample(range(0, last, 512), max(1, last // 512 // 100)):
+        data[at + 256 : at + 512] = bytes(len(data[at + 256 : at + 512]))
+    return done(data)
+
+
+@kind("nbt_counts_lie")
+def nbt_counts(ndb: Ndb, rng: random.Random) -> Damaged:
+    """A leaf says that it has one entry."""
+    data, ib = copy(ndb), rng.choice(leaves(ndb, NBT))
+    struct.pack_into("<H" if ndb.layout is UNICODE4K else "<B", data, ib + ndb.layout.meta, 1)
+    seal_page(data, ndb, ib)
+    return done(data, f"leaf {ib:#x}")
+
+
+@kind("ff_tail")
+def ff_tail(ndb: Ndb, rng: random.Random) -> Damaged:
+    """The last fifth is flash memory that was erased."""
+    data, (first, last) = copy(ndb), used(ndb)
+    at = (first + (last - first) * 4 // 5) // 512 * 512
+    data[at:] = b"\xff" * (len(data) - at)
+    return done(data, f"from {at:#x}")
+
+
+@kind("text_over_the_start")
+def text_over_start(ndb: Ndb, rng: random.Random) -> Damaged:
+    """A program wrote its log into the file."""
+    data = copy(ndb)
+    text = b"".join(f"2024-05-{day:02} 12:00:00 [INFO] started\r\n".encode() for day in range(1, 32)) * 8
+    data[: len(text)] = text
+    return done(data[: len(ndb.bytes)], f"{len(text)} bytes")
+
+
 def damages(ndb: Ndb, seed: int, kinds: list[str] | None = None) -> Iterator[Damaged]:
     for name, make in KINDS.items():
         if kinds is None or name in kinds:

@@ -7,7 +7,7 @@ Each corpus file is damaged in every way of ../shared/damage/damage.py and of mo
     every message that truth.py calls intact must stand in OUT, by content_sha256 (as often as in the healthy file);
     how many of them stand in the folder they came from is reported, and so are those recovered in part;
     where anything did not come back whole, the exit status must say so (64) and the account must count or name it; where
-    nothing of any item or folder is damaged, neither may speak of a loss;
+    nothing of any item or folder is damaged, a loss that is told of is counted as a false alarm;
     `pstkit check OUT` must say clean or minor; the peers must count in OUT what pstkit counts there
     (a peer that already counts less in the healthy file may go on doing so; kinds of messages that a peer never counts,
     and what else it cannot do, stand in explained.toml under [[unwritten]] and [[recovery]], with reasons).
@@ -41,7 +41,7 @@ from pathlib import Path
 import more_damage
 from compare import CORPUS, corpus_files, expectations, name_of, number
 from ndb import ASSOCIATED, MESSAGE, NotHealthy
-from readers import HERE, SHARED, Reading, available, default_binary, pstkit, read_lines, run
+from readers import HERE, SHARED, Reading, available, default_binary, pstkit, run
 from truth import INTACT, LOST, Segment, Truth
 
 CRASHES = {101: "panic", -6: "abort", -9: "killed", -11: "segmentation fault", "timeout": "timeout"}
