@@ -291,7 +291,8 @@ fn folder_parents(s: &Salvage, nodes: &mut HashMap<Nid, NbtEntry>, tables: &[Tab
     let mut open: Vec<Nid> = nodes.keys().copied().filter(|nid| is_folder(*nid) && !told.contains(nid) && has_folders(*nid)).collect();
     let homeless: Vec<Nid> = nodes.values().filter(|n| is_folder(n.nid) && !is_folder(n.parent)).map(|n| n.nid).collect();
     open.retain(|nid| !homeless.contains(nid));
-    let only = open.first().copied().filter(|_| open.len() == 1);
+    // beside the store's top folder nobody would see them
+    let only = open.first().copied().filter(|nid| open.len() == 1 && *nid != Nid::ROOT_FOLDER);
     for nid in homeless {
         let parent = of_gone.get(&nid).copied().or(only);
         if let (Some(parent), Some(slot)) = (parent.filter(|p| *p != nid), nodes.get_mut(&nid)) {
