@@ -5,7 +5,7 @@
 
 use super::Ndb;
 use crate::error::Result;
-use crate::finding::{Ignore, Location};
+use crate::finding::{Ignore, Location, Sink};
 use crate::format::block::{SubnodeBlock, XBlock};
 use crate::format::ids::{Bid, Nid};
 use std::collections::HashSet;
@@ -15,8 +15,8 @@ use std::collections::HashSet;
 /// Missing and damaged blocks hold no references.
 ///
 /// # Errors
-/// What reading answers; damage is none.
-pub fn each_reference(ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>, tell: &mut dyn FnMut(Bid, Nid)) -> Result<()> {
+/// What the sink answers.
+pub fn each_reference(ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>, sink: &mut dyn Sink, tell: &mut dyn FnMut(Bid, Nid)) -> Result<()> {
     let root = root.masked();
     if root.is_none() {
         return Ok(());
@@ -28,7 +28,7 @@ pub fn each_reference(ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>, tell: &mut 
         if !bid.is_internal() || !seen.insert(bid) {
             continue;
         }
-        let Some(block) = ndb.block(bid, &mut Ignore)? else { continue };
+        let Some(block) = ndb.block(bid, sink)? else { continue };
         let at = Location::NONE;
         if block.first() == Some(&crate::format::block::BTYPE_DATA) {
             if let Some(x) = XBlock::decode(ndb.layout(), &block, at, &mut Ignore)? {

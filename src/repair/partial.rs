@@ -11,8 +11,8 @@ use super::plan::Plan;
 use super::rebuild::{Outcome, open_to_copy, write_some};
 use super::scratch::Scratch;
 use crate::check::{CheckOptions, Level, Report, Verdict, check};
-use crate::error::{ErrorKind, Result};
-use crate::finding::{Finding, Ignore, Value};
+use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Ignore, Sink, Value};
 use crate::format::bytes::{low32, wide};
 use crate::format::header::{FileKind, Header, SENTINEL};
 use crate::format::ids::{Bid, Nid, NidType, PropTag};
@@ -130,7 +130,7 @@ fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
     let (mut seen, mut bytes) = (HashSet::new(), 0u64);
     for n in nodes.iter().filter_map(|nid| ndb.index().node(*nid)) {
         for root in [n.data, n.sub] {
-            each_reference(ndb, root, &mut seen, &mut |bid, _| {
+            each_reference(ndb, root, &mut seen, &mut Ignore, &mut |bid, _| {
                 bytes = bytes.saturating_add(ndb.find_block(bid).map_or(0, |b| b.size_on_disk(ndb.layout())));
             })?;
         }
@@ -212,9 +212,10 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
         }
         let view = Arc::new(Overlay::new(Arc::clone(source)));
         let with = copied.as_ref().map(|from| Taken { from, nodes: &taken, new });
-        match write_over(ndb, unique, &view, with, monitor) {
+        match write_over(ndb, before, unique, &view, with, monitor) {
             Ok(()) => {}
-            Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_)) => return Ok(None),
+            // what could be read before and cannot now would be given up without a word
+            Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_) | ErrorKind::Damaged(_)) => return Ok(None),
             Err(e) => return Err(e),
         }
         let whole_view: Arc<dyn ReadAt> = Arc::clone(&view) as Arc<dyn ReadAt>;
@@ -297,7 +298,7 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, taken: &mut BTreeSet<Nid>, 
         for n in ndb.index().nodes() {
             let mut hit = None;
             for root in [n.data, n.sub] {
-                each_reference(ndb, root, &mut HashSet::new(), &mut |bid, _| {
+                each_reference(ndb, root, &mut HashSet::new(), &mut Ignore, &mut |bid, _| {
                     if let Some(selected) = blocks.get(&bid.masked()) {
                         hit = Some(hit.unwrap_or(true) & *selected);
                     }
@@ -328,10 +329,20 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, taken: &mut BTreeSet<Nid>, 
 /// # Errors
 /// [`ErrorKind::TooLarge`] where the file cannot grow; errors of the media; cancellation.
 pub fn restructure(ndb: &Ndb, report: &Report, target: &Overlay, monitor: &dyn Monitor) -> Result<()> {
-    write_over(ndb, unique_of(report), target, None, monitor)
+    write_over(ndb, report, unique_of(report), target, None, monitor)
 }
 
-fn write_over(ndb: &Ndb, unique: u32, target: &Overlay, taken: Option<Taken<'_>>, monitor: &dyn Monitor) -> Result<()> {
+/// Lets pass what a report knows; not that something cannot be read that could be when the report was made.
+struct Known<'r>(&'r Report);
+
+impl Sink for Known<'_> {
+    fn report(&mut self, finding: Finding) -> Result<()> {
+        let is_new = std::ptr::eq(finding.rule, &rules::UNREADABLE) && self.0.rule(&rules::UNREADABLE).is_none();
+        if is_new { Err(Error::damaged(finding)) } else { Ok(()) }
+    }
+}
+
+fn write_over(ndb: &Ndb, report: &Report, unique: u32, target: &Overlay, taken: Option<Taken<'_>>, monitor: &dyn Monitor) -> Result<()> {
     let mut header: Header = ndb.header().clone();
     let kind = header.kind().unwrap_or(FileKind::Pst);
     header.magic_client = kind.magic();
@@ -358,7 +369,7 @@ fn write_over(ndb: &Ndb, unique: u32, target: &Overlay, taken: Option<Taken<'_>>
         if taken.is_some_and(|t| t.nodes.contains(&node.nid)) {
             continue;
         }
-        writer.keep_node(ndb, node, &mut seen)?;
+        writer.keep_node(ndb, node, &mut seen, &mut Known(report))?;
     }
     if let Some(taken) = taken {
         let mut done = HashMap::new();

@@ -9,6 +9,7 @@
 
 use super::space::Space;
 use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Sink;
 use crate::format::block::{SiEntry, SlEntry, SubnodeBlock, deflate, seal_block};
 use crate::format::bytes::{index, low16, wide};
 use crate::format::crypt::CryptMethod;
@@ -174,10 +175,11 @@ impl<'a> NdbWriter<'a> {
     /// Keeps a node of the file that is added to, with all blocks that its trees refer to; `seen` is one set for all nodes of the file.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] where a block gets more references than can be counted.
-    pub fn keep_node(&mut self, ndb: &Ndb, node: &NbtEntry, seen: &mut HashSet<Bid>) -> Result<()> {
+    /// [`ErrorKind::TooLarge`] where a block gets more references than can be counted; what the sink answers to what is wrong with blocks
+    /// that refer to others.
+    pub fn keep_node(&mut self, ndb: &Ndb, node: &NbtEntry, seen: &mut HashSet<Bid>, sink: &mut dyn Sink) -> Result<()> {
         for root in [node.data, node.sub] {
-            self.keep_below(ndb, root, seen)?;
+            self.keep_below(ndb, root, seen, sink)?;
             if self.fact_of_old(root.masked()).is_some() {
                 self.refer(root.masked())?;
             }
@@ -191,10 +193,10 @@ impl<'a> NdbWriter<'a> {
     ///
     /// # Errors
     /// As [`keep_node`](Self::keep_node).
-    pub fn keep_below(&mut self, ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>) -> Result<()> {
+    pub fn keep_below(&mut self, ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>, sink: &mut dyn Sink) -> Result<()> {
         let mut at_root = true;
         let mut all = Ok(());
-        each_reference(ndb, root, seen, &mut |bid, nid| {
+        each_reference(ndb, root, seen, sink, &mut |bid, nid| {
             // ids of attachments and values are given out from the header's counters too
             self.use_nid(nid);
             let is_root = std::mem::take(&mut at_root);

@@ -18,7 +18,7 @@ fn a_file_that_is_added_to_keeps_all_that_it_had() {
         let mut writer = NdbWriter::append(&storage, pst.header().clone(), pst.ndb().crypt(), index.blocks().to_vec()).unwrap();
         let mut seen = HashSet::new();
         for n in index.nodes() {
-            writer.keep_node(pst.ndb(), n, &mut seen).unwrap();
+            writer.keep_node(pst.ndb(), n, &mut seen, &mut pstkit::finding::Strict).unwrap();
         }
         let data = writer.write_block(b"new").unwrap();
         writer.add_node(Nid(0x1FFF_FFE1), data, Bid::NONE, Nid::NONE).unwrap();
