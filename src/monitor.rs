@@ -83,6 +83,15 @@ pub trait Monitor: Sync {
 
 impl Monitor for () {}
 
+/// A monitor that is asked for cancellation only.
+pub(crate) struct Quiet<'a>(pub(crate) &'a dyn Monitor);
+
+impl Monitor for Quiet<'_> {
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
 /// Advances, and turns a cancellation into the error.
 #[allow(dead_code, reason = "the passes use it")]
 pub(crate) fn step(monitor: &dyn Monitor, by: u64) -> Result<()> {

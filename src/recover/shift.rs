@@ -18,7 +18,7 @@ use crate::format::ids::{Bid, Ib};
 use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, BtPage, PageTrailer, PageType, TreeEntry};
 use crate::io::ReadAt;
-use crate::monitor::{Monitor, Phase, step};
+use crate::monitor::{Monitor, Phase, Quiet, step};
 use crate::ndb::Ndb;
 use crate::ndb::scan::{Scan, scan_ranges};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -235,15 +235,6 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
         }
     }
     Ok(pieces_of(seen.into_values(), ndb.len()))
-}
-
-/// A monitor that is asked for cancellation only.
-struct Quiet<'a>(&'a dyn Monitor);
-
-impl Monitor for Quiet<'_> {
-    fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
 }
 
 fn overlaps(seen: &BTreeMap<u64, Seen>, at: u64, size: u64) -> bool {

@@ -1,15 +1,16 @@
 //! Carrying out a plan: into a new file, or in place.
 
+use super::partial::Planned;
 use super::plan::Plan;
 use super::rebuild::{Outcome, rebuild, untouched};
-use super::scratch::{Scratch, copy_bytes, copy_view};
+use super::scratch::{Scratch, begin_copy, copy_bytes, copy_view, finish_copy};
 use super::undo::UndoRecord;
 use super::{inplace, partial};
 use crate::check::Verdict;
 use crate::check::report::Source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{AtomicFile, Behind, ReadAt, Storage};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Quiet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,11 +100,14 @@ impl Plan {
             return Ok(untouched(self));
         }
         if !search && partial::may_serve(self) {
-            let planned = partial::plan(source, self, scratch, monitor)?;
+            let (planned, begun) = self.plan_and_copy(source, target, scratch, monitor);
+            let planned = planned?;
             if planned.is_some() || self.is_partial() {
-                let copied = match &planned {
-                    Some(p) => copy_view(&p.view, target.as_ref(), monitor),
-                    None => copy_bytes(source.as_ref(), target.as_ref(), monitor),
+                let view = planned.as_ref().map(|p| p.view.as_ref());
+                let copied = match (begun, view) {
+                    (Some(begun), _) => begun.and_then(|()| finish_copy(source.as_ref(), view, target.as_ref(), monitor)),
+                    (None, Some(view)) => copy_view(view, target.as_ref(), monitor),
+                    (None, None) => copy_bytes(source.as_ref(), target.as_ref(), monitor),
                 };
                 match copied {
                     Ok(()) => return Ok(planned.map_or_else(|| untouched(self), |p| p.outcome(self))),
@@ -114,6 +118,26 @@ impl Plan {
             }
         }
         rebuild(source, target, self, scratch, monitor)
+    }
+
+    /// Finds out what the changes are; where the system copies, it does so meanwhile, and what came of that is answered too.
+    #[allow(clippy::type_complexity)]
+    fn plan_and_copy(
+        &self,
+        source: &Arc<dyn ReadAt>,
+        target: &Arc<dyn Storage>,
+        scratch: &mut Scratch,
+        monitor: &dyn Monitor,
+    ) -> (Result<Option<Planned>>, Option<Result<()>>) {
+        if source.file().is_none() || target.file().is_none() {
+            return (partial::plan(source, self, scratch, monitor), None);
+        }
+        std::thread::scope(|scope| {
+            let copying = scope.spawn(|| begin_copy(source.as_ref(), target.as_ref(), &Quiet(monitor)));
+            let planned = partial::plan(source, self, scratch, monitor);
+            let begun = copying.join().unwrap_or_else(|_| Err(ErrorKind::Io(std::io::Error::other("the thread ended early")).into()));
+            (planned, Some(begun))
+        })
     }
 
     /// Whether a source is the file that the plan was made for, and as it was then.

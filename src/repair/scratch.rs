@@ -85,34 +85,53 @@ fn copy_range(source: &dyn ReadAt, target: &dyn Storage, from: u64, to: u64, mon
     Ok(())
 }
 
+/// So many bytes come last: without them nobody takes a target for a data file.
+const HEAD: u64 = 4096;
+
 /// Copies all bytes; the first of them, without which nobody takes the target for a data file, last.
 pub(super) fn copy_bytes(source: &dyn ReadAt, target: &dyn Storage, monitor: &dyn Monitor) -> Result<()> {
-    copy_changed((source, source.len()), None, target, monitor)
+    begin_copy(source, target, monitor)?;
+    finish_copy(source, None, target, monitor)
 }
 
 /// The same of a file with changes over it.
 pub(super) fn copy_view(view: &Overlay, target: &dyn Storage, monitor: &dyn Monitor) -> Result<()> {
-    copy_changed(view.base(), Some(view), target, monitor)
+    let (base, _) = view.base();
+    begin_copy(base, target, monitor)?;
+    finish_copy(base, Some(view), target, monitor)
 }
 
-fn copy_changed((base, shown): (&dyn ReadAt, u64), changes: Option<&Overlay>, target: &dyn Storage, monitor: &dyn Monitor) -> Result<()> {
-    let sync = || target.sync().map_err(|e| Error::new(ErrorKind::Io(e)));
-    let len = changes.map_or(shown, ReadAt::len);
+/// Copies everything but the first bytes, and sets about bringing it to the medium.
+pub(super) fn begin_copy(source: &dyn ReadAt, target: &dyn Storage, monitor: &dyn Monitor) -> Result<()> {
+    let len = source.len();
     monitor.phase(Phase::Write, Some(len));
     target.set_len(0).map_err(ErrorKind::Io)?;
     target.set_len(len).map_err(ErrorKind::Io)?;
-    let head = wide(4096).min(len);
-    copy_range(base, target, head.min(shown), shown, monitor)?;
-    for (at, bytes) in changes.iter().flat_map(|c| c.changed()) {
-        let skip = index(head.saturating_sub(at)).min(bytes.len());
+    copy_range(source, target, HEAD.min(len), len, monitor)?;
+    target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))
+}
+
+/// Completes a copy with what was changed, and with the first bytes.
+pub(super) fn finish_copy(source: &dyn ReadAt, changes: Option<&Overlay>, target: &dyn Storage, monitor: &dyn Monitor) -> Result<()> {
+    let sync = || target.sync().map_err(|e| Error::new(ErrorKind::Io(e)));
+    let Some(view) = changes else {
+        copy_range(source, target, 0, HEAD.min(source.len()), monitor)?;
+        return sync();
+    };
+    let (_, shown) = view.base();
+    if shown < source.len() {
+        target.set_len(shown).map_err(ErrorKind::Io)?;
+    }
+    target.set_len(view.len()).map_err(ErrorKind::Io)?;
+    for (at, bytes) in view.changed() {
+        let skip = index(HEAD.saturating_sub(at)).min(bytes.len());
         let (at, bytes) = (at.saturating_add(wide(skip)), bytes.get(skip..).unwrap_or_default());
-        target.write_all_at(bytes, at).map_err(|e| Error::io_at(e, at))?;
+        if !bytes.is_empty() {
+            target.write_all_at(bytes, at).map_err(|e| Error::io_at(e, at))?;
+        }
     }
     sync()?;
-    match changes {
-        Some(view) => copy_range(view, target, 0, head, monitor)?,
-        None => copy_range(base, target, 0, head, monitor)?,
-    }
+    copy_range(view, target, 0, HEAD.min(view.len()), monitor)?;
     sync()
 }
 

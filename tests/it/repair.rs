@@ -174,3 +174,24 @@ fn a_lost_header_does_not_make_row_versions_come_twice() {
         assert!(outcome.after.is_healthy(), "{}", variety.name());
     }
 }
+
+/// From file to file the system copies while the changes are made: the result is the one that is made in memory.
+#[test]
+fn from_file_to_file_comes_what_comes_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    for variety in VARIETIES {
+        let (_, damaged, _) = with_one_damaged_message(variety);
+        let mut headless = damaged.clone();
+        headless[..512].fill(0);
+        for bytes in [damaged, headless] {
+            let (want, outcome) = repaired(&bytes).unwrap();
+            let (path, out) = (dir.path().join("damaged.pst"), dir.path().join("out.pst"));
+            std::fs::write(&path, &bytes).unwrap();
+            let source = pstkit::OpenOptions::new().source(&path).unwrap();
+            let plan = pstkit::check::check(source.clone(), &Default::default(), &()).unwrap().plan(&Policy::default());
+            let done = plan.apply(pstkit::repair::Target::Path { source, out: &out, replace: true }, &()).unwrap();
+            assert!(std::fs::read(&out).unwrap() == want, "{}", variety.name());
+            assert_eq!(done.account, outcome.account, "{}", variety.name());
+        }
+    }
+}
