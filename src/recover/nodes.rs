@@ -11,7 +11,7 @@ use super::freed::FreeSpace;
 use crate::error::Result;
 use crate::finding::{Ignore, Location};
 use crate::format::bytes::byte;
-use crate::format::ids::{Bid, Nid, NidType};
+use crate::format::ids::{Bid, Ib, Nid, NidType};
 use crate::format::page::{NbtEntry, PageType, TreeEntry};
 use crate::monitor::{Monitor, step};
 use crate::ndb::scan::Scan;
@@ -116,16 +116,27 @@ pub(super) fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: &
         }
     }
     let mut known: HashSet<(Nid, Bid, Bid)> = nodes.values().map(|e| (e.nid, e.data.masked(), e.sub.masked())).collect();
-    for (ib, page, _) in leaves.valid.iter().filter(|(_, _, live)| !live) {
+    // where the block tree is whole, a leaf of this file names blocks that are here: one that does not speaks for nothing, and last
+    let whole_bbt = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
+    let older: Vec<(Ib, Bid)> = leaves.valid.iter().filter(|(_, _, live)| !live).map(|(ib, page, _)| (*ib, *page)).collect();
+    let (foreign, own): (Vec<_>, Vec<_>) =
+        older.into_iter().partition(|(ib, _)| whole_bbt && is_foreign(ndb, &leaf_entries::<NbtEntry>(ndb, *ib)));
+    for ((ib, page), is_foreign) in own.into_iter().map(|p| (p, false)).chain(foreign.into_iter().map(|p| (p, true))) {
         step(monitor, 0)?;
-        let entries = leaf_entries::<NbtEntry>(ndb, *ib);
+        let entries = leaf_entries::<NbtEntry>(ndb, ib);
         for e in &entries {
             if !known.insert((e.nid, e.data.masked(), e.sub.masked())) {
                 continue;
             }
             let in_lost_range = in_ranges(&out.lost, e.key());
             if !is_plausible(ndb, e) {
-                if in_lost_range && !covered.has(e.key()) && !nodes.contains_key(&e.nid) && head_of(e.nid).is_some() && e.key_high == 0 {
+                if !is_foreign
+                    && in_lost_range
+                    && !covered.has(e.key())
+                    && !nodes.contains_key(&e.nid)
+                    && head_of(e.nid).is_some()
+                    && e.key_high == 0
+                {
                     out.gone.push(*e);
                 }
                 continue;
@@ -136,14 +147,25 @@ pub(super) fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: &
                 nodes.insert(e.nid, *e);
                 out.filled.insert(e.nid);
             } else {
-                out.older.push(OlderNode { entry: *e, page: *page, in_lost_range: in_lost_range && !nodes.contains_key(&e.nid) });
+                out.older.push(OlderNode { entry: *e, page, in_lost_range: in_lost_range && !nodes.contains_key(&e.nid) });
             }
         }
-        cover(&mut covered, &entries);
+        if !is_foreign {
+            cover(&mut covered, &entries);
+        }
     }
     out.entries = nodes.into_values().collect();
     out.entries.sort_by_key(|n| n.nid);
     Ok(out)
+}
+
+/// Whether a leaf is another file's: most of the blocks that it names are nowhere here.
+fn is_foreign(ndb: &Ndb, entries: &[NbtEntry]) -> bool {
+    let named = entries.iter().filter(|e| !e.data.is_none());
+    let (all, missing) = named.fold((0usize, 0usize), |(all, missing), e| {
+        (all.saturating_add(1), missing.saturating_add(usize::from(ndb.find_block(e.data).is_none())))
+    });
+    missing.saturating_mul(2) > all
 }
 
 /// The ranges in which entries of a leaf lie whose ids can be none.
