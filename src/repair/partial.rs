@@ -17,6 +17,7 @@ use crate::format::bytes::{low32, wide};
 use crate::format::header::{FileKind, Header, SENTINEL};
 use crate::format::ids::{Bid, Nid, NidType, PropTag};
 use crate::format::layout::Layout;
+use crate::format::page::NbtEntry;
 use crate::format::tags;
 use crate::io::{Overlay, ReadAt};
 use crate::ltp::PropertyContext;
@@ -158,6 +159,10 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
     let mut unique = unique_of(before);
     if let Some(salvage) = recovered.salvage.as_ref().filter(|_| !plan.is_partial()) {
         taken.extend(lacking(ndb, &left));
+        // a message whose sub-nodes were not found gets what readers look for there
+        let bare = |n: &&NbtEntry| n.nid.is_message() && n.sub.is_none() && !left.contains(&n.nid);
+        let found = recovered.salvage.iter().flat_map(|s| s.links.origins.keys()).filter_map(|nid| ndb.index().node(*nid));
+        taken.extend(found.filter(bare).map(|n| n.nid));
         // an older generation of the map does not know all names
         let names = Nid::NAME_TO_ID_MAP;
         if !left.contains(&names) && (salvage.facts.filled.contains(&names) || !has_all_streams(ndb, names)) {

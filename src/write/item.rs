@@ -66,7 +66,7 @@ impl PstWriter<'_> {
             let table = self.write_recipients(recipients, verbatim)?;
             subnodes.add(Nid::RECIPIENT_TABLE, table);
         }
-        if verbatim && place == Place::Folder && !has_attachments && subnodes.is_empty() {
+        if verbatim && place != Place::Attachment && !has_attachments && subnodes.is_empty() {
             // one whose sub-nodes are lost: some readers pass over a message that has none
             let table = self.empty_table(Nid::RECIPIENT_TABLE)?;
             subnodes.add(Nid::RECIPIENT_TABLE, table);
