@@ -3,7 +3,7 @@
 use super::partial::Planned;
 use super::plan::Plan;
 use super::rebuild::{Outcome, rebuild, untouched};
-use super::scratch::{Scratch, begin_copy, copy_bytes, copy_view, finish_copy};
+use super::scratch::{Scratch, begin_copy, copy_bytes, finish_copy};
 use super::undo::UndoRecord;
 use super::{inplace, partial};
 use crate::check::Verdict;
@@ -104,12 +104,8 @@ impl Plan {
             let planned = planned?;
             if planned.is_some() || self.is_partial() {
                 let view = planned.as_ref().map(|p| p.view.as_ref());
-                let copied = match (begun, view) {
-                    (Some(begun), _) => begun.and_then(|()| finish_copy(source.as_ref(), view, target.as_ref(), monitor)),
-                    (None, Some(view)) => copy_view(view, target.as_ref(), monitor),
-                    (None, None) => copy_bytes(source.as_ref(), target.as_ref(), monitor),
-                };
-                match copied {
+                let begun = begun.unwrap_or_else(|| begin_copy(source.as_ref(), target.as_ref(), monitor));
+                match begun.and_then(|()| finish_copy(source.as_ref(), view, target.as_ref(), monitor)) {
                     Ok(()) => return Ok(planned.map_or_else(|| untouched(self), |p| p.outcome(self))),
                     // of what cannot be read, nobody may have need
                     Err(e) if e.is_cancelled() || self.is_partial() => return Err(e),

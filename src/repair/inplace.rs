@@ -91,14 +91,14 @@ pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &m
 /// [`repair`](super::repair). The file is then as it was.
 pub fn repair_in_place(path: &Path, undo: &Path, policy: &Policy, monitor: &dyn Monitor) -> Result<Outcome> {
     take_back_interrupted(path, undo)?;
-    let held = Held::open(path)?;
+    let held = Held::open(path, policy)?;
     let before = check(Arc::clone(&held.source), &policy.checking(), monitor)?;
     run(&before.plan(policy), &held, undo, monitor)
 }
 
 /// Carries out a plan in place.
 pub(super) fn apply(plan: &Plan, path: &Path, undo: &Path, monitor: &dyn Monitor) -> Result<Outcome> {
-    let held = Held::open(path)?;
+    let held = Held::open(path, &plan.policy)?;
     plan.fits(held.source.as_ref())?;
     run(plan, &held, undo, monitor)
 }
@@ -137,13 +137,10 @@ struct Held {
 }
 
 impl Held {
-    fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path, policy: &Policy) -> Result<Self> {
         let path = path.canonicalize().map_err(ErrorKind::Io)?;
         let storage = Arc::new(FileStorage::open_exclusive(&path)?);
-        let source: Arc<dyn ReadAt> = match storage.settled().map_err(ErrorKind::Io)? {
-            Some(settled) => settled,
-            None => Arc::clone(&storage) as Arc<dyn ReadAt>,
-        };
+        let source = policy.reading(Arc::clone(&storage) as Arc<dyn Storage>)?;
         Ok(Self { path, storage, source })
     }
 }

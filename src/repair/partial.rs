@@ -196,10 +196,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
             let room = scratch.room(bytes.saturating_mul(2))?;
             let (counts, strayed) = write_some(from, room.as_ref(), plan, &taken, monitor)?;
             account = Some(counts);
-            let written: Arc<dyn ReadAt> = match room.settled().map_err(ErrorKind::Io)? {
-                Some(settled) => settled,
-                None => room,
-            };
+            let written = plan.policy.reading(room)?;
             let pst = Pst::from_source(written, &crate::messaging::OpenOptions::new())?;
             if !std::ptr::eq(pst.layout(), ndb.layout()) {
                 return Ok(None);

@@ -29,7 +29,9 @@
 //! every action selected, a new file is written whole.
 
 use crate::check::{CheckOptions, Report, Verdict};
+use crate::error::{ErrorKind, Result};
 use crate::finding::{Finding, Fix, Location, Loss};
+use crate::io::{ReadAt, Storage};
 use crate::rules::{self, FixVerb, Severity};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +54,9 @@ pub struct Policy {
     /// Threads that check the result; 0 is one for each processor. What comes out does not depend on it.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub threads: usize,
+    /// Whether files may be mapped, the one that is changed in place and the result; otherwise they are read by position.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub map: bool,
 }
 
 impl Policy {
@@ -59,11 +64,17 @@ impl Policy {
     pub(super) fn checking(&self) -> CheckOptions {
         CheckOptions::default().threads(self.threads)
     }
+
+    /// What stands in a storage that nobody writes to meanwhile, to be read.
+    pub(super) fn reading(&self, storage: Arc<dyn Storage>) -> Result<Arc<dyn ReadAt>> {
+        let settled = if self.map { storage.settled().map_err(ErrorKind::Io)? } else { None };
+        Ok(settled.unwrap_or(storage))
+    }
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { lossy: true, allow_loss: false, notices: false, passes: 3, threads: 0 }
+        Self { lossy: true, allow_loss: false, notices: false, passes: 3, threads: 0, map: true }
     }
 }
 

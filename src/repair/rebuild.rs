@@ -139,10 +139,7 @@ pub(super) fn rebuild(
 ) -> Result<Outcome> {
     let policy = &plan.policy;
     let account = write_whole(source, target.as_ref(), plan, monitor)?;
-    let check_written = || -> Result<Report> {
-        let written = target.settled().map_err(|e| Error::new(ErrorKind::Io(e)))?;
-        check(written.unwrap_or_else(|| Arc::clone(target) as Arc<dyn ReadAt>), &policy.checking(), monitor)
-    };
+    let check_written = || check(policy.reading(Arc::clone(target))?, &policy.checking(), monitor);
     let mut after = check_written()?;
     let mut passes = 1;
     while !after.is_healthy() && passes < policy.passes {

@@ -94,13 +94,6 @@ pub(super) fn copy_bytes(source: &dyn ReadAt, target: &dyn Storage, monitor: &dy
     finish_copy(source, None, target, monitor)
 }
 
-/// The same of a file with changes over it.
-pub(super) fn copy_view(view: &Overlay, target: &dyn Storage, monitor: &dyn Monitor) -> Result<()> {
-    let (base, _) = view.base();
-    begin_copy(base, target, monitor)?;
-    finish_copy(base, Some(view), target, monitor)
-}
-
 /// Copies everything but the first bytes, and sets about bringing it to the medium.
 pub(super) fn begin_copy(source: &dyn ReadAt, target: &dyn Storage, monitor: &dyn Monitor) -> Result<()> {
     let len = source.len();
@@ -166,7 +159,8 @@ mod tests {
                     target.read_exact_at(&mut all, 0).unwrap();
                     all
                 };
-                copy_view(&view, target, &()).unwrap();
+                begin_copy(source.as_ref(), target, &()).unwrap();
+                finish_copy(source.as_ref(), Some(&view), target, &()).unwrap();
                 assert!(read(target) == changed);
                 copy_bytes(source.as_ref(), target, &()).unwrap();
                 assert!(read(target) == bytes);

@@ -1,6 +1,6 @@
 //! `pstkit repair`: the plan, or carrying it out.
 
-use crate::args::RepairArgs;
+use crate::args::{Global, RepairArgs};
 use crate::status::{Failure, Outcome, Status};
 use crate::{Context, open, render, repair_text};
 use pstkit::check::{CheckOptions, Report, Verdict, check};
@@ -73,8 +73,9 @@ pub(crate) struct Told<'a> {
 }
 
 /// How much is to be done.
-fn policy(args: &RepairArgs, threads: usize) -> Policy {
-    Policy { lossy: !args.lossless, allow_loss: args.allow_loss, notices: args.notices, passes: args.max_passes, threads }
+fn policy(args: &RepairArgs, global: &Global) -> Policy {
+    let (threads, map) = (global.threads, !global.no_mmap);
+    Policy { lossy: !args.lossless, allow_loss: args.allow_loss, notices: args.notices, passes: args.max_passes, threads, map }
 }
 
 /// The undo file of a repair in place.
@@ -119,8 +120,8 @@ fn local_only(ctx: &Context, path: &Path, source: &Arc<dyn ReadAt>, before: &Rep
 }
 
 /// The plan that the command line asks for.
-fn planned(args: &RepairArgs, threads: usize, before: &Report) -> Result<Plan, Failure> {
-    let mut plan = before.plan(&policy(args, threads));
+fn planned(args: &RepairArgs, global: &Global, before: &Report) -> Result<Plan, Failure> {
+    let mut plan = before.plan(&policy(args, global));
     let unknown = |word: &str, plan: &Plan| {
         let ids: Vec<&str> = plan.actions.iter().map(|a| a.id.as_str()).collect();
         let known = if FixVerb::from_word(word).is_some() { "is not in the plan for this file" } else { "is no action" };
@@ -229,7 +230,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         Verdict::Unsupported => return Err(Failure::Said(Status::FAILED, format!("{}: its contents are encrypted", clean(path)))),
         _ => {}
     }
-    let plan = planned(args, ctx.global.threads, &before)?;
+    let plan = planned(args, &ctx.global, &before)?;
     // What only this file has is told before anything is done.
     let local = local_only(ctx, path, &source, &before);
     if let Some(local) = &local
@@ -271,7 +272,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         mode,
         out: args.out.as_ref().map(|p| p.display().to_string()),
         undo_file: undo,
-        policy: policy(args, ctx.global.threads),
+        policy: policy(args, &ctx.global),
         sha256,
         local_only: local,
         before: &outcome.before,
@@ -310,7 +311,7 @@ fn show_plan(
         mode: "plan",
         out: None,
         undo_file: None,
-        policy: policy(args, ctx.global.threads),
+        policy: policy(args, &ctx.global),
         sha256,
         local_only,
         before,
