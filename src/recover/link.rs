@@ -84,6 +84,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
             return Ok(out);
         }
     }
+    drop_misfits(s);
     let mut tables = current(s, monitor)?;
     let mut nodes: HashMap<Nid, NbtEntry> = s.ndb.index().nodes().iter().map(|n| (n.nid, *n)).collect();
     settle_filled(s, &tables, &mut nodes);
@@ -200,6 +201,26 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     places::settle(s, &mut nodes, &tables, &orphans.objects, &doubtful, &out.lost, &mut out.folders);
     replace_nodes(s, nodes);
     Ok(out)
+}
+
+/// Takes out entries of folders that lead to a message, and entries of an older generation of messages that lead to a folder: a leaf of
+/// another file, or of a time when the block's id was another's, speaks of other blocks. What is there is found by what it is.
+fn drop_misfits(s: &mut Salvage) {
+    let misfits = |n: &NbtEntry| {
+        let is_asked = n.nid.is_folder() || (n.nid.is_message() && s.filled.contains(&n.nid));
+        let found = if is_asked { object(&s.ndb, n.data, Location::node(n.nid)) } else { None };
+        found.is_some_and(|o| match o.shape {
+            Shape::Message | Shape::Associated => n.nid.is_folder() && !o.values.has(0x3602),
+            Shape::Folder | Shape::Store | Shape::NameMap => n.nid.is_message(),
+            Shape::Other => false,
+        })
+    };
+    let gone: HashSet<Nid> = s.ndb.index().nodes().iter().filter(|n| misfits(n)).map(|n| n.nid).collect();
+    if !gone.is_empty() {
+        s.filled.retain(|nid| !gone.contains(nid));
+        let kept = s.ndb.index().nodes().iter().filter(|n| !gone.contains(&n.nid)).map(|n| (n.nid, *n)).collect();
+        replace_nodes(s, kept);
+    }
 }
 
 /// Rows without an object and objects in use without a row that alone have a value, such as their name.

@@ -1,7 +1,7 @@
 //! The names that a new store begins with ([MS-PST] 2.4.7): those of Outlook's own, in its order, so that they have the same ids.
 
 use crate::error::Result;
-use crate::format::ids::PropType;
+use crate::format::ids::{PropTag, PropType};
 use crate::format::types::Guid;
 use crate::ltp::{NAMED_FIRST, NameMapBuilder, PropertyName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,15 +63,48 @@ const TYPES: [(u16, PropType); 26] = [
     (34, PropType::INTEGER32),
 ];
 
+/// Ids from 0x8000 up of properties that are there, with their types.
+#[derive(Debug, Default)]
+pub(super) struct SeenTypes {
+    sure: BTreeMap<u16, BTreeSet<PropType>>,
+    /// In damaged objects, and how often.
+    doubtful: BTreeMap<(u16, PropType), u32>,
+}
+
+impl SeenTypes {
+    /// What more than one damaged object has is there too: bytes of something else do not agree with one another.
+    const AGREE: u32 = 2;
+
+    pub(super) fn see(&mut self, tag: PropTag, is_sure: bool) {
+        if is_sure {
+            self.sure.entry(tag.id()).or_default().insert(tag.prop_type());
+        } else {
+            let n = self.doubtful.entry((tag.id(), tag.prop_type())).or_default();
+            *n = n.saturating_add(1);
+        }
+    }
+
+    /// The highest id.
+    pub(super) fn last(&self) -> Option<u16> {
+        let doubtful = self.doubtful.iter().filter(|(_, n)| **n >= Self::AGREE).map(|((id, _), _)| *id);
+        self.sure.keys().copied().chain(doubtful).max()
+    }
+
+    fn has_only(&self, id: u16, is_it: impl Fn(PropType) -> bool) -> bool {
+        self.sure.get(&id).is_none_or(|types| types.iter().all(|t| is_it(*t)))
+            && self.doubtful.iter().all(|((i, t), n)| *i != id || *n < Self::AGREE || is_it(*t))
+    }
+}
+
 /// Whether a store whose map is lost can have begun with these names, by the types of its properties: no other writer than Outlook 2007
 /// and later gives the ids to them, and not in an OST.
-pub(super) fn can_be_seeded(seen: &BTreeMap<u16, BTreeSet<PropType>>) -> bool {
-    let wide = |t: &PropType| match *t {
+pub(super) fn can_be_seeded(seen: &SeenTypes) -> bool {
+    let wide = |t: PropType| match t {
         PropType::STRING8 => PropType::STRING,
         PropType::MULTI_STRING8 => PropType::MULTI_STRING,
         t => t,
     };
-    TYPES.iter().all(|(place, t)| seen.get(&(NAMED_FIRST | place)).is_none_or(|types| types.iter().all(|found| wide(found) == *t)))
+    TYPES.iter().all(|(place, t)| seen.has_only(NAMED_FIRST | place, |found| wide(found) == *t))
 }
 
 #[cfg(test)]
@@ -88,5 +121,22 @@ mod tests {
         assert_eq!(properties[1].1.len(), 6 * 16);
         let buckets: Vec<u16> = properties.iter().map(|(t, _)| t.id()).filter(|id| *id >= 0x1000).collect();
         assert_eq!((buckets.len(), buckets.first(), buckets.last()), (34, Some(&0x1000), Some(&0x10E7)));
+    }
+
+    #[test]
+    fn types_of_another_store_speak_against_the_seeds() {
+        let mut seen = SeenTypes::default();
+        seen.see(PropTag(0x8000_0003), true);
+        assert!(can_be_seeded(&seen), "the type that the first has");
+        // of one damaged object it may be noise, of two it is not
+        seen.see(PropTag(0x8003_0003), false);
+        assert!(can_be_seeded(&seen));
+        assert_eq!(seen.last(), Some(0x8000));
+        seen.see(PropTag(0x8003_0003), false);
+        assert!(!can_be_seeded(&seen));
+        assert_eq!(seen.last(), Some(0x8003));
+        let mut seen = SeenTypes::default();
+        seen.see(PropTag(0x8003_0003), true);
+        assert!(!can_be_seeded(&seen));
     }
 }

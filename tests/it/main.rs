@@ -15,6 +15,7 @@ mod hostile;
 mod invariants;
 mod ltp;
 mod ndb;
+mod places;
 mod random_store;
 mod read;
 mod readers;

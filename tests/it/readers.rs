@@ -87,6 +87,33 @@ fn names_that_are_lost_are_not_made_up() {
 }
 
 #[test]
+fn names_of_an_offline_file_are_not_those_of_a_new_store() {
+    // nothing that is there speaks against them
+    let mut bytes = offline();
+    let pst = Pst::from_bytes(bytes.clone()).unwrap();
+    block(&mut bytes, pst.ndb().node(Nid::NAME_TO_ID_MAP).unwrap().data).fill(0x20);
+    let back = repaired(&bytes);
+    assert_eq!(back.names().number(Guid::PSETID_APPOINTMENT, 0x8216), None);
+    assert!(!back.names().is_empty());
+}
+
+#[test]
+fn a_damaged_message_has_nothing_of_a_folder() {
+    // there are readers that take what has a count of contents for a folder
+    let (mut bytes, nid) = with_props(&[(tags::CONTENT_COUNT, vec![7, 0, 0, 0])]);
+    let has_count = |pst: &Pst| {
+        let pc = PropertyContext::open(pst.ndb().node(nid).unwrap(), &mut Ignore).unwrap().unwrap();
+        pc.has(tags::CONTENT_COUNT.id())
+    };
+    let whole = Pst::from_bytes(bytes.clone()).unwrap();
+    let memory = MemoryStorage::default();
+    copy(&whole, &memory, &CopyOptions::same(&whole), &()).unwrap();
+    assert!(has_count(&Pst::from_bytes(memory.into_bytes()).unwrap()), "of a whole one it stays");
+    assert_eq!(spoil(&mut bytes, whole.ndb().node(nid).unwrap().data, "text"), 1);
+    assert!(!has_count(&repaired(&bytes)));
+}
+
+#[test]
 fn names_come_back_where_the_store_began_with_outlooks_own() {
     let (mut bytes, _) = with_props(&[
         (PropTag::new(0x8003, PropType::BINARY), vec![1; 9]),

@@ -195,3 +195,43 @@ fn from_file_to_file_comes_what_comes_in_memory() {
         }
     }
 }
+
+/// Whether files are mapped or read by position, what comes out is the same, byte for byte, in a new file and in place.
+#[test]
+fn without_maps_comes_what_comes_with_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, out, undo) = (dir.path().join("damaged.pst"), dir.path().join("out.pst"), dir.path().join("damaged.pst.undo"));
+    for variety in VARIETIES {
+        let (healthy, one_message, _) = with_one_damaged_message(variety);
+        let pst = Pst::from_bytes(healthy.clone()).unwrap();
+        let (root, page) = (pst.header().root.clone(), pst.layout().page_size);
+        let without = |places: &[u64]| {
+            let mut bytes = healthy.clone();
+            places.iter().for_each(|at| bytes[*at as usize..*at as usize + page].fill(0));
+            bytes
+        };
+        let (nbt, bbt, map) = (root.nbt.ib.0, root.bbt.ib.0, pst.layout().amap_at(0));
+        let damages = [one_message, without(&[0]), without(&[nbt]), without(&[nbt, bbt]), without(&[map])];
+        for (n, bytes) in damages.iter().enumerate() {
+            let of = |map: bool| {
+                let policy = Policy { map, allow_loss: true, ..Policy::default() };
+                std::fs::write(&path, bytes).unwrap();
+                let source = pstkit::OpenOptions::new().map(map).source(&path).unwrap();
+                let plan = pstkit::check::check(source.clone(), &Default::default(), &()).unwrap().plan(&policy);
+                let done = plan.apply(pstkit::repair::Target::Path { source, out: &out, replace: true }, &()).unwrap();
+                assert!(done.changed, "{} {n}", variety.name());
+                let placed = pstkit::repair::repair_in_place(&path, &undo, &policy, &()).unwrap();
+                let in_place = std::fs::read(&path).unwrap();
+                assert!(placed.changed && in_place != *bytes, "{} {n}", variety.name());
+                pstkit::repair::undo(&undo, &path, true).unwrap();
+                assert!(std::fs::read(&path).unwrap() == *bytes, "{} {n}: undo", variety.name());
+                let _ = std::fs::remove_file(&undo);
+                (std::fs::read(&out).unwrap(), in_place, done.account, placed.account)
+            };
+            let (mapped, read) = (of(true), of(false));
+            assert!(mapped.0 == read.0, "{} {n}: new file", variety.name());
+            assert!(mapped.1 == read.1, "{} {n}: in place", variety.name());
+            assert_eq!((mapped.2, mapped.3), (read.2, read.3), "{} {n}", variety.name());
+        }
+    }
+}

@@ -5,7 +5,7 @@ use pstkit::Pst;
 use pstkit::export::items::Items;
 use pstkit::format::bytes::{le32, put32};
 use pstkit::format::ids::{Nid, NidType, PropTag};
-use pstkit::format::page::{BbtEntry, BtPage, NbtEntry, PageType};
+use pstkit::format::page::{BbtEntry, BtPage, NbtEntry, PageType, TreeEntry};
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::recover::{Options, Origin, deleted, open};
 use pstkit::repair::{Outcome, Policy, repair};
@@ -144,6 +144,31 @@ fn an_entry_that_a_page_does_not_say_any_more_is_not_a_deletion() {
         let (_, outcome) = repaired(&bytes);
         assert_eq!(outcome.exit_status() & 64, 64, "{}: {:?}", variety.name(), outcome.account);
         assert!(outcome.account.lost.iter().any(|l| l.nid == gone.nid.0), "{}: {:?}", variety.name(), outcome.account.lost);
+    }
+}
+
+#[test]
+fn an_entry_of_a_folder_that_leads_to_a_message_is_of_another_time() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 8).unwrap());
+        let mut bytes = base.bytes.clone();
+        let gone = take_out_a_message(&base, &mut bytes);
+        let folder = Pst::from_bytes(base.bytes.clone()).unwrap().ndb().node(gone.parent).unwrap().nid;
+        let layout = base.layout;
+        for leaf in leaves(&base, PageType::NBT) {
+            let ib = pstkit::format::ids::Ib(leaf.start as u64);
+            let page = bytes[leaf.start..leaf.start + leaf.len].to_vec();
+            let page = BtPage::decode(layout, &page, ib, PageType::NBT, &mut Vec::new()).unwrap().unwrap();
+            for (n, e) in page.leaf::<NbtEntry>().enumerate().filter(|(_, e)| e.nid == folder) {
+                let entry = leaf.start + n * layout.nbt_entry;
+                let node = NbtEntry { data: gone.data, ..e };
+                node.encode(layout, &mut bytes[entry..entry + layout.nbt_entry]).unwrap();
+                reseal(layout, &mut bytes, &leaf);
+            }
+        }
+        assert_ne!(items(&bytes), items(&base.bytes), "{}", variety.name());
+        let (out, outcome) = repaired(&bytes);
+        assert_eq!(items(&out), items(&base.bytes), "{}: {:?}", variety.name(), outcome.account);
     }
 }
 

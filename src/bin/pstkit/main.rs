@@ -28,15 +28,15 @@ mod view;
 
 use args::{Cli, Command};
 use clap::Parser;
-use progress::Progress;
+use progress::{Progress, Shown};
 use status::{Failure, Outcome, Status};
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 /// What every command gets: the global options, standard output, and the watcher of long work.
 pub(crate) struct Context {
     pub(crate) global: args::Global,
-    pub(crate) out: BufWriter<StdoutLock<'static>>,
+    pub(crate) out: BufWriter<Shown>,
     pub(crate) progress: Progress,
 }
 
@@ -70,7 +70,8 @@ impl Context {
 
 fn run(cli: Cli) -> (Outcome, Context) {
     let progress = Progress::new(&cli.global);
-    let mut ctx = Context { global: cli.global, out: BufWriter::with_capacity(64 << 10, io::stdout().lock()), progress };
+    let out = BufWriter::with_capacity(64 << 10, progress.beside(io::stdout().lock()));
+    let mut ctx = Context { global: cli.global, out, progress };
     let outcome = match cli.command {
         Command::Info(a) => info::run(&mut ctx, &a),
         Command::Ls(a) => ls::run(&mut ctx, &a),

@@ -1,9 +1,10 @@
 //! Progress and Ctrl-C.
 
 use crate::args::{Global, ProgressMode};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use pstkit::monitor::{Monitor, Phase};
-use std::io::{self, IsTerminal, Write};
+use std::fmt;
+use std::io::{self, IsTerminal, StdoutLock, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
@@ -49,8 +50,20 @@ impl Progress {
     }
 
     fn style(known: bool) -> ProgressStyle {
-        let form = if known { "{msg:32} [{bar:32}] {percent:>3} % {eta:>5}" } else { "{msg:32} {spinner} {elapsed}" };
-        ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+        let form = if known { "{msg:24} [{wide_bar}] {percent:>3} % {left:>5}" } else { "{msg:24} {spinner} {elapsed}" };
+        let left = |state: &ProgressState, text: &mut dyn fmt::Write| {
+            // what a phase takes cannot be told from its first moments
+            if state.fraction() >= 0.05 {
+                let _ = write!(text, "{:#}", HumanDuration(state.eta()));
+            }
+        };
+        let style = ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
+        style.with_key("left", left).progress_chars("=> ")
+    }
+
+    /// Standard output, with the bar out of its way while something is written: both may be one terminal.
+    pub(crate) fn beside(&self, out: StdoutLock<'static>) -> Shown {
+        Shown { bar: self.bar.clone().filter(|_| out.is_terminal()), out }
     }
 
     /// Runs something that writes to standard error, with the bar out of its way.
@@ -70,6 +83,30 @@ impl Progress {
 
     fn say(value: &serde_json::Value) {
         let _ = writeln!(io::stderr(), "{value}");
+    }
+}
+
+/// Standard output beside a bar.
+pub(crate) struct Shown {
+    out: StdoutLock<'static>,
+    bar: Option<ProgressBar>,
+}
+
+impl Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Self { out, bar } = self;
+        match bar {
+            Some(bar) => bar.suspend(|| {
+                let n = out.write(bytes)?;
+                out.flush()?;
+                Ok(n)
+            }),
+            None => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -47,6 +47,13 @@ fn adopt_row(props: &mut Props, cells: &Props, is_row_whole: bool) {
     }
 }
 
+/// Takes out of a damaged message what only stores and folders have: there are readers that take it for one of those then.
+fn without_containers(props: &mut Props) -> bool {
+    let strange: Vec<u16> = props.iter().map(|(t, _)| t.id()).filter(|id| matches!(id, 0x35DF..=0x36FF)).collect();
+    strange.iter().for_each(|id| _ = props.remove(*id));
+    !strange.is_empty()
+}
+
 /// A message that is being read: its attachments come one after the other, and those with a message in them wait for it.
 struct Frame<'s> {
     node: Node<'s>,
@@ -86,6 +93,9 @@ impl<'s> Copier<'s, '_> {
                 let mut message = self.read_whole(frame, &mut trouble)?;
                 if !readable || is_lossy {
                     adopt_row(&mut message.props, &cells, is_row_whole);
+                    if without_containers(&mut message.props) {
+                        trouble.value();
+                    }
                 }
                 message
             }
@@ -98,7 +108,11 @@ impl<'s> Copier<'s, '_> {
                 self.settle(trouble);
                 return Ok(());
             }
-            None => Message { props: without_row_only(cells.clone()), verbatim: true, ..Message::default() },
+            None => {
+                let mut props = without_row_only(cells.clone());
+                without_containers(&mut props);
+                Message { props, verbatim: true, ..Message::default() }
+            }
         };
         message.nid = Some(nid);
         message.row_only = row_only(&cells);

@@ -14,7 +14,7 @@ pub(crate) use self::some::copy_nodes;
 
 use self::object::named_by;
 use super::folder::{Folder, NewFolder};
-use super::names::can_be_seeded;
+use super::names::{SeenTypes, can_be_seeded};
 use super::ndb::NdbOptions;
 use super::props::Props;
 use super::store::{IPM_SUBTREE, PstWriter, StoreOptions};
@@ -182,7 +182,7 @@ pub(super) struct Copier<'s, 'w> {
     /// Messages whose folder is not there.
     strayed: Vec<Nid>,
     /// Where names of properties are lost: the ids that whole objects have from 0x8000 on, and their types.
-    unnamed: Option<BTreeMap<u16, BTreeSet<PropType>>>,
+    unnamed: Option<SeenTypes>,
 }
 
 /// Copies a store.
@@ -269,7 +269,7 @@ fn copy_some(
     // an empty map makes readers refuse the file
     let names = names.filter(|names| !names.is_empty());
     if names.is_none() || trouble.findings.len() > before || (only.is_some() && copier.wants(Nid::NAME_TO_ID_MAP)) {
-        copier.unnamed = Some(BTreeMap::new());
+        copier.unnamed = Some(SeenTypes::default());
     }
     let has_names = names.is_some();
     names.into_iter().for_each(|names| copier.out.set_names(names));
@@ -560,18 +560,19 @@ impl<'s> Copier<'s, '_> {
                     let mut problems = Vec::new();
                     let node = self.pst.ndb().node(n.nid);
                     let context = node.and_then(|node| PropertyContext::open(node, &mut problems).ok().flatten());
-                    for record in context.iter().filter(|_| problems.is_empty()).flat_map(|pc| pc.records()) {
+                    for record in context.iter().flat_map(|pc| pc.records()) {
                         if record.tag.id() >= NAMED_FIRST {
-                            unnamed.entry(record.tag.id()).or_default().insert(record.tag.prop_type());
+                            unnamed.see(record.tag, problems.is_empty());
                         }
                     }
                 }
             }
-            if !has_names && !can_be_seeded(&unnamed) {
+            // an OST's ids are given out in the order in which a server's messages came
+            if !has_names && (self.is_from_ost() || !can_be_seeded(&unnamed)) {
                 self.out.set_names(NameMap::default());
             }
-            if let Some((id, _)) = unnamed.last_key_value() {
-                self.out.names().keep_ids(*id);
+            if let Some(id) = unnamed.last() {
+                self.out.names().keep_ids(id);
             }
         }
         // readers do not take a map that lacks any of the three streams

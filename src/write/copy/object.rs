@@ -83,9 +83,9 @@ impl Copier<'_, '_> {
                 Err(_) => trouble.value(),
             }
         }
-        if let Some(unnamed) = self.unnamed.as_mut().filter(|_| trouble.findings.is_empty()) {
+        if let Some(unnamed) = self.unnamed.as_mut() {
             for (tag, _) in props.iter().filter(|(t, _)| t.id() >= NAMED_FIRST) {
-                unnamed.entry(tag.id()).or_default().insert(tag.prop_type());
+                unnamed.see(tag, trouble.findings.is_empty());
             }
         }
         self.fit_props(&mut props, page);
