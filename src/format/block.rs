@@ -221,13 +221,12 @@ impl XBlock {
         if count == 0 || count != fits || XBLOCK_HEAD.saturating_add(count.saturating_mul(layout.id_width)) != b.len() {
             sink.report(Finding::new(&rules::XBLOCK_HEAD, at).numbers(wide(count), wide(fits)))?;
         }
-        let children = b
-            .get(XBLOCK_HEAD..)
-            .unwrap_or_default()
-            .chunks_exact(layout.id_width)
-            .take(count)
-            .map(|e| Bid(layout.id(e, 0)).masked())
-            .collect();
+        // the block's size says how many there are, too, and what is named is there whatever the count says
+        let mut children: Vec<Bid> =
+            b.get(XBLOCK_HEAD..).unwrap_or_default().chunks_exact(layout.id_width).map(|e| Bid(layout.id(e, 0)).masked()).collect();
+        while children.len() > count && children.last().is_some_and(|c| c.is_none()) {
+            children.pop();
+        }
         Ok(Some(Self { level, total: le32(b, 4), children }))
     }
 
@@ -296,7 +295,9 @@ impl SubnodeBlock {
             sink.report(Finding::new(&rules::SUBNODE_HEAD, at).numbers(wide(count), wide(fits)))?;
         }
         let w = layout.id_width;
-        let entries = body.chunks_exact(size).take(count);
+        // the block's size says how many there are, too
+        let is_named = |e: &[u8]| layout.id(e, 0) != 0 && layout.id(e, w) != 0;
+        let entries = body.chunks_exact(size).enumerate().filter(|(n, e)| *n < count || is_named(e)).map(|(_, e)| e);
         Ok(Some(if level == 0 {
             Self::Leaf(
                 entries

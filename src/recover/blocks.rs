@@ -15,7 +15,7 @@ use crate::finding::Ignore;
 use crate::format::block::{BlockTrailer, SubnodeBlock, XBlock};
 use crate::format::bytes::{byte, index, le16, round_up, wide};
 use crate::format::ids::{Bid, Ib};
-use crate::format::layout::signature;
+use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, BtPage, PageType, TreeEntry};
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::scan::Scan;
@@ -118,6 +118,7 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
     let mut pages: Vec<_> = pages.collect();
     pages.sort_by_key(|(_, live, _)| !live);
     let whole = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
+    let claims = Claims::of(pages.iter().filter(|(_, live, torn)| *live && !torn).flat_map(|(ib, ..)| leaf_entries::<BbtEntry>(ndb, *ib)));
     for (ib, live, is_torn) in pages {
         step(monitor, 0)?;
         for mut e in leaf_entries::<BbtEntry>(ndb, ib) {
@@ -126,20 +127,27 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
                 continue;
             }
             let first = valid.partition_point(|b| b.bid < e.bid);
-            let all = valid.get_mut(first..).unwrap_or_default();
+            let all = valid.get(first..).unwrap_or_default();
             let n = all.iter().take_while(|b| b.bid == e.bid).count();
             if let Some(slot) = chosen.get_mut(first).filter(|_| n > 0) {
-                if slot.is_none() {
-                    let at = all.iter().take(n).position(|b| b.ib == e.ib).unwrap_or(n.saturating_sub(1));
-                    if let Some(b) = all.get_mut(at) {
+                if slot.is_some() {
+                    continue;
+                }
+                let all = all.get(..n).unwrap_or_default();
+                let here = all.iter().position(|b| b.ib == e.ib).or_else(|| all.iter().rposition(|b| b.cb == e.cb));
+                let is_ours = |b: &BbtEntry| !live || is_torn || !is_possible(ndb, &e) || claims.is_free_of(b, layout);
+                if let Some(at) = here.or_else(|| all.iter().rposition(is_ours)) {
+                    *slot = u32::try_from(at).ok();
+                    if let Some(b) = valid.get_mut(first.saturating_add(at)) {
                         b.refs = e.refs;
                     }
-                    *slot = u32::try_from(at).ok();
                     if live {
                         out.listed.insert(e.bid);
                     }
+                    continue;
                 }
-                continue;
+                // another file's block with the same id
+                *slot = Some(NONE_OF_THEM);
             }
             if !live && whole {
                 // freed since, and overwritten
@@ -169,6 +177,30 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
     out.entries.extend(invalid.into_values());
     out.entries.sort_by_key(|b| b.bid);
     Ok(out)
+}
+
+/// In place of a number: none of the valid blocks with an id is the one that the tree names.
+const NONE_OF_THEM: u32 = u32::MAX;
+
+/// The places that the current tree gives to blocks.
+#[derive(Debug)]
+struct Claims(Vec<BbtEntry>);
+
+impl Claims {
+    fn of(entries: impl Iterator<Item = BbtEntry>) -> Self {
+        let mut all: Vec<BbtEntry> = entries.collect();
+        all.sort_unstable_by_key(|e| e.ib);
+        Self(all)
+    }
+
+    /// Whether a block stands where the tree has no other: one that is in another's place, with another size than its entry says, has
+    /// come there with bytes of another file.
+    fn is_free_of(&self, block: &BbtEntry, layout: &Layout) -> bool {
+        let end = block.ib.0.saturating_add(block.size_on_disk(layout));
+        let before = self.0.partition_point(|e| e.ib.0 < end);
+        let near = self.0.get(before.saturating_sub(8)..before).unwrap_or_default();
+        near.iter().all(|e| e.bid.masked() == block.bid || e.ib.0.saturating_add(e.size_on_disk(layout)) <= block.ib.0)
+    }
 }
 
 /// Whether an entry can be true of a block: aligned, inside the file, of a size that blocks have.

@@ -128,14 +128,21 @@ pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> Unexplained {
     }
     let space = FreeSpace::read(ndb, &detected.scan);
     let mut explained = SpaceMap::new(layout, ndb.len());
-    let pages = detected.scan.pages.iter().map(|p| p.ib);
+    let mut valid = SpaceMap::new(layout, ndb.len());
+    let is_inside = |ib: Ib| ib.0 >= layout.amap_first && ib.0 < ndb.len();
+    for ib in detected.scan.pages.iter().map(|p| p.ib).filter(|ib| is_inside(*ib)) {
+        explained.mark(ib.0, layout.page());
+        valid.mark(ib.0, layout.page());
+    }
     let lost = facts.nbt_lost.iter().chain(&facts.bbt_lost).map(|l| l.bref.ib);
-    let reached = facts.pages.iter().map(|p| p.bref.ib);
-    for ib in pages.chain(lost).chain(reached).filter(|ib| ib.0 >= layout.amap_first && ib.0 < ndb.len()) {
+    for ib in lost.chain(facts.pages.iter().map(|p| p.bref.ib)).filter(|ib| is_inside(*ib)) {
         explained.mark(ib.0, layout.page());
     }
-    let blocks = s.ndb.index().blocks().iter().chain(&s.others).chain(&s.lost_blocks);
-    for b in blocks.filter(|b| b.ib.0 >= layout.amap_first && b.ib.0 < ndb.len() && !unlisted.contains(&b.bid)) {
+    for b in s.ndb.index().blocks().iter().chain(&s.others).filter(|b| is_inside(b.ib) && !unlisted.contains(&b.bid)) {
+        explained.mark(b.ib.0, b.size_on_disk(layout));
+        valid.mark(b.ib.0, b.size_on_disk(layout));
+    }
+    for b in s.lost_blocks.iter().filter(|b| is_inside(b.ib) && !unlisted.contains(&b.bid)) {
         explained.mark(b.ib.0, b.size_on_disk(layout));
     }
     // the pages that trees of so many entries had at most, a quarter full, less those that are there
@@ -153,10 +160,14 @@ pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> Unexplained {
         let last = layout.amap_at(j.saturating_add(1)).min(end);
         let has_map = space.sections.get(index(j)).is_some_and(Option::is_some);
         let mut at = first;
+        // a stretch in which nothing valid stands, and what of it nothing explains
+        let mut stretch = 0u64;
         let mut run = 0u64;
+        let mut lost = (0u64, 0u64);
         while at <= last {
-            let is_lost =
-                at < last && !explained.any(at, layout.slot) && (if has_map { space.marks(at, layout.slot) == Some(true) } else { true });
+            let within = at < last;
+            let is_void = within && !valid.any(at, layout.slot);
+            let is_lost = is_void && !explained.any(at, layout.slot) && (!has_map || space.marks(at, layout.slot) == Some(true));
             if is_lost {
                 run = run.saturating_add(layout.slot);
             } else if run > 0 {
@@ -164,12 +175,20 @@ pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> Unexplained {
                 let start = at.saturating_sub(run);
                 let aligned = start.next_multiple_of(layout.page());
                 let whole = at.saturating_sub(aligned).checked_div(layout.page()).unwrap_or(0).saturating_mul(layout.page());
-                // without a map a short stretch may have been free
-                if has_map || (at < last && run >= UNTOLD) {
-                    pages = pages.saturating_add(whole);
-                    bytes = bytes.saturating_add(run.saturating_sub(whole));
-                }
+                lost = (lost.0.saturating_add(run.saturating_sub(whole)), lost.1.saturating_add(whole));
                 run = 0;
+            }
+            if is_void {
+                stretch = stretch.saturating_add(layout.slot);
+            }
+            if within && !is_lost && (has_map || stretch >= UNTOLD) || (!within && has_map) {
+                // something follows; without a map a short stretch may have been free
+                bytes = bytes.saturating_add(lost.0);
+                pages = pages.saturating_add(lost.1);
+                lost = (0, 0);
+            }
+            if !is_void {
+                (stretch, lost) = (0, (0, 0));
             }
             at = at.saturating_add(layout.slot);
         }

@@ -12,6 +12,7 @@ use super::evidence::{Kind, Table, current, find_associated_owners, find_owners,
 use super::orphans::{Object, Shape, find, object, pair};
 use super::parents::settle_parents;
 use super::places::{self, match_folders};
+use super::revive;
 use super::salvage::Salvage;
 use super::values::{Values, likeness, number};
 use super::{OlderNode, Origin};
@@ -61,7 +62,7 @@ pub struct Links {
 }
 
 /// The least likeness that joins a row and an object: more than a class and an equal flag or two.
-const LIKE: i32 = 6;
+pub(super) const LIKE: i32 = 6;
 /// A value that more objects have tells nothing.
 const SHARED: usize = 256;
 /// So many of a row's values are looked up in any case, the rarest first, and all others until so many objects are to be compared.
@@ -94,6 +95,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     let old_tables = tables.len();
     tables.extend(more);
     tables.extend(searched(s, &orphans.tables));
+    revive::revive(s, &tables, &mut nodes);
 
     let mut used: HashSet<Bid> = HashSet::new();
     let pairs = pair(s, &orphans.objects.iter().collect::<Vec<_>>(), &orphans.subnodes);
@@ -163,6 +165,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
         nodes.insert(*nid, entry(*nid, o, parent.unwrap_or(Nid::NONE)));
         out.origins.insert(*nid, Origin::Orphan);
     }
+    revive::revive_folders(s, &tables, &mut nodes);
     let mut unnamed: Vec<_> = rows.iter().filter(|(nid, _)| !nodes.contains_key(nid) && nid.nid_type() == NidType::NORMAL_FOLDER).collect();
     unnamed.sort_by_key(|r| r.0);
     for (nid, (parent, row)) in unnamed {
@@ -548,6 +551,9 @@ fn link_messages(
             if let Some(o) = given.get(&nid) {
                 used.insert(o.data);
                 nodes.insert(nid, entry(nid, o, folder));
+                out.origins.insert(nid, Origin::Orphan);
+            } else if let Some(e) = revive::older_state(s, nid, row) {
+                nodes.insert(nid, NbtEntry { parent: if folder.is_none() { e.parent } else { folder }, ..e });
                 out.origins.insert(nid, Origin::Orphan);
             } else if !folder.is_none() || s.is_lost_range(nid) {
                 out.lost.push(LostItem { nid, folder, subject: text_of(s, row, 0x0037) });

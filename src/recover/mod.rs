@@ -14,6 +14,7 @@ pub mod nodes;
 mod orphans;
 mod parents;
 pub(crate) mod places;
+mod revive;
 pub mod salvage;
 pub mod shift;
 mod values;

@@ -8,9 +8,11 @@
 use super::blocks::{Leaves, leaf_entries};
 use super::detect::is_heap_head;
 use super::freed::FreeSpace;
+use super::orphans::{Shape, shape};
 use crate::error::Result;
 use crate::finding::{Ignore, Location};
 use crate::format::bytes::byte;
+use crate::format::heap::ClientSig;
 use crate::format::ids::{Bid, Ib, Nid, NidType};
 use crate::format::page::{NbtEntry, PageType, TreeEntry};
 use crate::monitor::{Monitor, step};
@@ -80,11 +82,19 @@ impl Covered {
     }
 }
 
-/// Merges the tree with its older generations. `ndb` must have an index with the salvaged blocks; its nodes don't count.
+/// Merges the tree with its older generations. `ndb` must have an index with the salvaged blocks; its nodes don't count. `listed` are the
+/// blocks that the current block B-tree names.
 ///
 /// # Errors
 /// Cancellation.
-pub(super) fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: &FreeSpace, monitor: &dyn Monitor) -> Result<Nodes> {
+pub(super) fn salvage_nodes(
+    ndb: &Ndb,
+    facts: &TreeFacts,
+    found: &Scan,
+    space: &FreeSpace,
+    listed: &HashSet<Bid>,
+    monitor: &dyn Monitor,
+) -> Result<Nodes> {
     let mut out = Nodes { lost: facts.nbt_lost.iter().map(|l| (l.first, l.end)).collect(), ..Nodes::default() };
     if !facts.pages.iter().any(|p| p.page_type == PageType::NBT) && out.lost.is_empty() {
         out.lost.push((0, None));
@@ -94,6 +104,10 @@ pub(super) fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: &
     let mut covered = Covered::default();
     for (ib, _, _) in leaves.valid.iter().filter(|(_, _, live)| *live) {
         let mut entries = leaf_entries::<NbtEntry>(ndb, *ib);
+        // another page than the one that its parent names
+        if facts.nbt_lost.iter().any(|l| l.bref.ib == *ib) && is_contradicted(ndb, &entries, listed) {
+            continue;
+        }
         // an id that can be none is damaged: what it was lies between its neighbours, and what it names is linked by what it is
         out.lost.extend(unknown_ids(&entries));
         out.nameless.extend(entries.iter().filter(|e| !e.nid.nid_type().is_top_level()));
@@ -119,8 +133,10 @@ pub(super) fn salvage_nodes(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: &
     // where the block tree is whole, a leaf of this file names blocks that are here: one that does not speaks for nothing, and last
     let whole_bbt = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
     let older: Vec<(Ib, Bid)> = leaves.valid.iter().filter(|(_, _, live)| !live).map(|(ib, page, _)| (*ib, *page)).collect();
-    let (foreign, own): (Vec<_>, Vec<_>) =
-        older.into_iter().partition(|(ib, _)| whole_bbt && is_foreign(ndb, &leaf_entries::<NbtEntry>(ndb, *ib)));
+    let (foreign, own): (Vec<_>, Vec<_>) = older
+        .into_iter()
+        .filter(|(ib, _)| !is_contradicted(ndb, &leaf_entries::<NbtEntry>(ndb, *ib), listed))
+        .partition(|(ib, _)| whole_bbt && is_foreign(ndb, &leaf_entries::<NbtEntry>(ndb, *ib)));
     for ((ib, page), is_foreign) in own.into_iter().map(|p| (p, false)).chain(foreign.into_iter().map(|p| (p, true))) {
         step(monitor, 0)?;
         let entries = leaf_entries::<NbtEntry>(ndb, ib);
@@ -166,6 +182,51 @@ fn is_foreign(ndb: &Ndb, entries: &[NbtEntry]) -> bool {
         (all.saturating_add(1), missing.saturating_add(usize::from(ndb.find_block(e.data).is_none())))
     });
     missing.saturating_mul(2) > all
+}
+
+/// Whether what a leaf says of blocks that are here is not what they hold: it is another file's, or another place's. Ids of blocks are never
+/// given out twice, so that of its own file every generation of a leaf names only objects of the right kind, or blocks that are gone.
+fn is_contradicted(ndb: &Ndb, entries: &[NbtEntry], listed: &HashSet<Bid>) -> bool {
+    let (mut right, mut wrong) = (0usize, 0usize);
+    for e in entries.iter().filter(|e| !e.data.is_none()) {
+        match is_told(ndb, e) {
+            // what the current tree names is surely this file's
+            Some(false) if listed.contains(&e.data.masked()) => return true,
+            Some(false) => wrong = wrong.saturating_add(1),
+            Some(true) => right = right.saturating_add(1),
+            None => {}
+        }
+    }
+    wrong > right
+}
+
+/// Whether the data of an entry is of the kind that its id says; `None` where that does not show.
+fn is_told(ndb: &Ndb, e: &NbtEntry) -> Option<bool> {
+    let head = head_of(e.nid).filter(|head| *head != Head::Any)?;
+    let block = ndb.find_block(e.data)?;
+    if block.bid.is_internal() {
+        return None;
+    }
+    let bytes = ndb.block_at(block, &mut Ignore).ok()??;
+    let cb = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+    if !is_heap_head(&bytes, cb) {
+        return None;
+    }
+    let is_property = byte(&bytes, 3) == ClientSig::PROPERTY.0;
+    if is_property != (head == Head::Property) {
+        return Some(false);
+    }
+    if !is_property {
+        return None;
+    }
+    let shape = shape(ndb, e.data, Location::node(e.nid))?;
+    Some(match shape {
+        Shape::Message | Shape::Associated => e.nid.is_message(),
+        Shape::Folder => e.nid.is_folder(),
+        Shape::Store => e.nid == Nid::MESSAGE_STORE,
+        Shape::NameMap => e.nid == Nid::NAME_TO_ID_MAP,
+        Shape::Other => return None,
+    })
 }
 
 /// The ranges in which entries of a leaf lie whose ids can be none.
@@ -240,7 +301,8 @@ pub(super) fn is_plausible(ndb: &Ndb, e: &NbtEntry) -> bool {
     let Ok(tree) = ndb.data_tree(e.data, at, &mut Ignore) else { return false };
     let Ok(first) = tree.leaf(ndb, 0, &mut Ignore) else { return false };
     let cb = u16::try_from(first.len()).unwrap_or(u16::MAX);
-    is_heap_head(&first, cb) && byte(&first, 3) == if head == Head::Property { 0xBC } else { 0x7C }
+    let client = if head == Head::Property { ClientSig::PROPERTY } else { ClientSig::TABLE };
+    is_heap_head(&first, cb) && byte(&first, 3) == client.0 && is_told(ndb, e) != Some(false)
 }
 
 #[cfg(test)]

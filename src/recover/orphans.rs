@@ -137,7 +137,17 @@ pub(super) fn object(ndb: &Ndb, root: Bid, at: Location) -> Option<Object> {
     if !is_offline {
         values.remove(PARENT_DISPLAY);
     }
-    let shape = if pc.has(0x001A) && (pc.has(0x0E07) || pc.has(0x300B) || pc.has(0x0E08)) {
+    let shape = shape_of(&pc);
+    Some(Object { data: root, shape, values: values.finish(), needs, bytes, is_offline })
+}
+
+/// What the property context on a data tree is; `None` where there is none.
+pub(super) fn shape(ndb: &Ndb, root: Bid, at: Location) -> Option<Shape> {
+    Some(shape_of(&PropertyContext::open(Node::detached(ndb, Nid::NONE, root, Bid::NONE, at), &mut Ignore).ok()??))
+}
+
+fn shape_of(pc: &PropertyContext<'_>) -> Shape {
+    if pc.has(0x001A) && (pc.has(0x0E07) || pc.has(0x300B) || pc.has(0x0E08)) {
         if pc.int(0x0E07).unwrap_or(0) & 0x40 != 0 { Shape::Associated } else { Shape::Message }
     } else if pc.has(0x3602) && pc.has(0x3001) {
         Shape::Folder
@@ -149,8 +159,7 @@ pub(super) fn object(ndb: &Ndb, root: Bid, at: Location) -> Option<Object> {
         Shape::NameMap
     } else {
         Shape::Other
-    };
-    Some(Object { data: root, shape, values: values.finish(), needs, bytes, is_offline })
+    }
 }
 
 /// A sub-node tree with the size of what is in it.

@@ -62,7 +62,7 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
     let space = FreeSpace::read(ndb, found);
     let Blocks { entries, mut damaged, listed, lost, others } = salvage_blocks(ndb, &facts, found, &space, monitor)?;
     let mut work = ndb.with_index(Index::new(Vec::new(), entries, TreeFacts::default())).verified(sorted(&damaged));
-    let mut nodes = salvage_nodes(&work, &facts, found, &space, monitor)?;
+    let mut nodes = salvage_nodes(&work, &facts, found, &space, &listed, monitor)?;
     // blocks that only a damaged trailer or a damaged tree hides; their own references may name more
     for _ in 0..4 {
         let older = nodes.older.iter().map(|o| o.entry);
@@ -74,7 +74,7 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
         }
         damaged.extend(more.iter().map(|b| b.bid));
         work = with_blocks(&work, more).verified(sorted(&damaged));
-        nodes = salvage_nodes(&work, &facts, found, &space, monitor)?;
+        nodes = salvage_nodes(&work, &facts, found, &space, &listed, monitor)?;
     }
     let Nodes { entries, filled, older, lost: lost_nodes, nameless, gone } = nodes;
     let trees_whole = facts.complete() && facts.pages.len() > 1;

@@ -179,9 +179,12 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
     have.sort_unstable();
     let is_elsewhere = |bid: Bid| have.binary_search(&bid).is_err();
     let current = ndb.index().blocks();
-    let wanted: HashSet<Bid> = current.iter().map(|b| b.bid).filter(|b| is_elsewhere(*b)).collect();
-    let brefs = places_named(ndb, &loose, &|bid| is_elsewhere(bid) && (current.is_empty() || wanted.contains(&bid)));
-    let wanted = if current.is_empty() { brefs.blocks.keys().copied().collect() } else { wanted };
+    let mut wanted: HashSet<Bid> = current.iter().map(|b| b.bid).filter(|b| is_elsewhere(*b)).collect();
+    // of what stood on leaves that are lost, pages that have moved themselves may tell
+    let lost = &ndb.index().facts.bbt_lost;
+    let is_untold = |bid: Bid| current.is_empty() || lost.iter().any(|l| bid.0 >= l.first && l.end.is_none_or(|end| bid.0 < end));
+    let brefs = places_named(ndb, &loose, &|bid| is_elsewhere(bid) && (is_untold(bid) || wanted.contains(&bid)));
+    wanted.extend(brefs.blocks.keys().filter(|bid| is_untold(**bid)));
     let mut votes: HashMap<i64, Vec<u64>> = HashMap::new();
     for page in &loose {
         if let Some(at) = place_of(layout, page, &brefs) {

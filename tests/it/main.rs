@@ -11,6 +11,7 @@ mod crash;
 mod damage;
 mod empty;
 mod fixes;
+mod foreign;
 mod hostile;
 mod invariants;
 mod ltp;

@@ -1,0 +1,66 @@
+//! Entries of older leaves that newer ones leave out, though they were not deleted ([MS-PST] 2.6.1.2).
+//!
+//! A leaf speaks for all ids between its first and its last, so that what an older one has and a newer one has not was deleted. But a leaf
+//! that is not this file's, or that was written before entries moved from one leaf to another, says that wrongly. Two things are against
+//! it: blocks that the allocation maps mark as in use and that no other node has, and objects that are spoken of by what is current.
+
+use super::evidence::Table;
+use super::link::LIKE;
+use super::orphans::object;
+use super::salvage::Salvage;
+use super::values::{Values, likeness};
+use crate::finding::Location;
+use crate::format::ids::{Bid, Nid, NidType};
+use crate::format::page::NbtEntry;
+use std::collections::{HashMap, HashSet};
+
+/// Puts entries back that were taken for deleted: of objects in use, and of folders that anything speaks of where nothing newer is there.
+pub(super) fn revive(s: &mut Salvage, tables: &[Table], nodes: &mut HashMap<Nid, NbtEntry>) {
+    let told: HashSet<Nid> = tables.iter().filter(|t| t.is_in_use && !t.is_search).flat_map(|t| t.rows.iter().map(|r| r.0)).collect();
+    let spoken = spoken_of(nodes, tables);
+    let data: HashSet<Bid> = nodes.values().map(|n| n.data.masked()).collect();
+    let mut back: Vec<NbtEntry> = Vec::new();
+    let mut taken: HashSet<Nid> = HashSet::new();
+    for o in s.older.iter().filter(|o| o.in_lost_range && !o.page.is_none()) {
+        let e = o.entry;
+        let bid = e.data.masked();
+        if !(e.nid.is_folder() || e.nid.is_message()) || nodes.contains_key(&e.nid) || data.contains(&bid) {
+            continue;
+        }
+        let is_wanted = s.in_use.contains(&bid) || (!s.freed.contains(&bid) && (told.contains(&e.nid) || spoken.contains(&e.nid)));
+        if is_wanted && taken.insert(e.nid) {
+            back.push(e);
+        }
+    }
+    put_back(s, nodes, back);
+}
+
+/// Puts entries of folders back, of any state, that something speaks of.
+pub(super) fn revive_folders(s: &mut Salvage, tables: &[Table], nodes: &mut HashMap<Nid, NbtEntry>) {
+    let spoken = spoken_of(nodes, tables);
+    let mut taken: HashSet<Nid> = HashSet::new();
+    let is_wanted = |nid: Nid| nid.nid_type() == NidType::NORMAL_FOLDER && spoken.contains(&nid) && !nodes.contains_key(&nid);
+    let older = s.older.iter().filter(|o| o.in_lost_range && !o.page.is_none() && is_wanted(o.entry.nid));
+    let back = older.map(|o| o.entry).filter(|e| taken.insert(e.nid)).collect();
+    put_back(s, nodes, back);
+}
+
+/// The newest state of a message that an older leaf has and that is like its row.
+pub(super) fn older_state(s: &Salvage, nid: Nid, row: &Values) -> Option<NbtEntry> {
+    let states = s.older.iter().filter(|o| o.in_lost_range && o.entry.nid == nid).map(|o| o.entry);
+    let like = |e: &NbtEntry| object(&s.ndb, e.data, Location::node(nid)).and_then(|o| likeness(row, &o.values));
+    states.filter(|e| like(e).is_some_and(|score| score >= LIKE)).max_by_key(|e| e.data)
+}
+
+/// Folders that objects are in, or that tables are of.
+fn spoken_of(nodes: &HashMap<Nid, NbtEntry>, tables: &[Table]) -> HashSet<Nid> {
+    let parents = nodes.values().filter(|n| n.nid.is_folder() || n.nid.is_message()).map(|n| n.parent);
+    parents.chain(tables.iter().filter(|t| t.is_in_use).filter_map(|t| t.owner)).collect()
+}
+
+fn put_back(s: &mut Salvage, nodes: &mut HashMap<Nid, NbtEntry>, back: Vec<NbtEntry>) {
+    let states: HashSet<(Nid, Bid)> = back.iter().map(|e| (e.nid, e.data)).collect();
+    s.older.retain(|o| !states.contains(&(o.entry.nid, o.entry.data)));
+    s.filled.extend(back.iter().map(|e| e.nid));
+    nodes.extend(back.into_iter().map(|e| (e.nid, e)));
+}

@@ -1,0 +1,205 @@
+//! Salvage where bytes of other files stand among one's own: pages and blocks that are valid and say what is not so here.
+
+use crate::support::mutate::{Base, Kind, Region, reseal};
+use pstkit::Pst;
+use pstkit::export::items::Items;
+use pstkit::format::block::encode_block;
+use pstkit::format::bytes::{put16, put32};
+use pstkit::format::ids::{Bid, Ib, Nid, NidType};
+use pstkit::format::page::{BtPage, NbtEntry, PageTrailer, PageType, TreeEntry};
+use pstkit::io::{MemoryStorage, ReadAt, Storage};
+use pstkit::repair::{Outcome, Policy, repair};
+use pstkit::testkit::{VARIETIES, Variety, small};
+use std::sync::Arc;
+
+/// One of each variant.
+fn varieties() -> [Variety; 3] {
+    [VARIETIES[0], VARIETIES[3], VARIETIES[6]]
+}
+
+/// Folder and digest of every message, sorted.
+fn items(bytes: &[u8]) -> Vec<(String, String)> {
+    let pst = Pst::from_bytes(bytes.to_vec()).unwrap();
+    let mut all: Vec<_> = Items::new(&pst).map(|i| i.unwrap()).map(|i| (i.folder, i.content_sha256[..12].to_owned())).collect();
+    all.sort();
+    all
+}
+
+fn repaired(bytes: &[u8]) -> (Vec<u8>, Outcome) {
+    let source: Arc<dyn ReadAt> = Arc::new(bytes.to_vec());
+    let memory = Arc::new(MemoryStorage::default());
+    let target: Arc<dyn Storage> = Arc::clone(&memory) as Arc<dyn Storage>;
+    let outcome = repair(&source, &target, &Policy { allow_loss: true, ..Policy::default() }, &()).unwrap();
+    (memory.to_bytes(), outcome)
+}
+
+/// The leaf of the node B-tree with most messages, and its entries.
+fn leaf_of_messages(base: &Base) -> (Region, Vec<NbtEntry>) {
+    let entries = |r: &Region| -> Vec<NbtEntry> {
+        let page = &base.bytes[r.start..r.start + r.len];
+        let page = BtPage::decode(base.layout, page, Ib(r.start as u64), PageType::NBT, &mut Vec::new()).ok().flatten();
+        page.filter(|p| p.level == 0).map(|p| p.leaf::<NbtEntry>().collect()).unwrap_or_default()
+    };
+    let is_leaf = |r: &&Region| r.kind == Kind::Page && base.bytes[r.start + base.layout.page_body()] == PageType::NBT.0;
+    let messages = |all: &[NbtEntry]| all.iter().filter(|e| e.nid.nid_type() == NidType::NORMAL_MESSAGE).count();
+    let all = base.regions.iter().filter(is_leaf).map(|r| (*r, entries(r)));
+    all.max_by_key(|(_, e)| messages(e)).unwrap()
+}
+
+/// A valid leaf of the node B-tree at a place.
+fn put_leaf(base: &Base, bytes: &mut [u8], at: usize, bid: u64, entries: &[NbtEntry]) {
+    let layout = base.layout;
+    let page = &mut bytes[at..at + layout.page_size];
+    page.fill(0);
+    for (e, slot) in entries.iter().zip(page.chunks_exact_mut(layout.nbt_entry)) {
+        e.encode(layout, slot).unwrap();
+    }
+    let counts = [entries.len(), layout.bt_meta / layout.nbt_entry, layout.nbt_entry];
+    for (n, count) in counts.into_iter().enumerate() {
+        if layout.bt_count_width == 2 && n < 2 {
+            put16(page, layout.bt_meta + 2 * n, count as u16);
+        } else {
+            page[layout.bt_meta + layout.bt_count_width * n.min(2)] = count as u8;
+        }
+    }
+    PageTrailer::seal(layout, page, PageType::NBT, Ib(at as u64), Bid(bid)).unwrap();
+}
+
+#[test]
+fn a_leaf_that_blocks_contradict_hides_no_message() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 5).unwrap());
+        let (leaf, entries) = leaf_of_messages(&base);
+        let mut bytes = base.bytes.clone();
+        // as if they were folders and the store: another file gave these ids to other blocks
+        let foreign: Vec<NbtEntry> = entries
+            .iter()
+            .filter(|e| e.nid.nid_type() == NidType::NORMAL_MESSAGE)
+            .map(|e| NbtEntry { nid: e.nid.with_type(NidType::NORMAL_FOLDER), sub: Bid::NONE, parent: Nid::ROOT_FOLDER, ..*e })
+            .collect();
+        put_leaf(&base, &mut bytes, leaf.start, 0x7FF0, &foreign);
+        let (out, outcome) = repaired(&bytes);
+        assert_eq!(items(&out), items(&base.bytes), "{}", variety.name());
+        assert!(outcome.after.is_healthy(), "{}: {}", variety.name(), outcome.after.summary());
+    }
+}
+
+#[test]
+fn a_leaf_that_says_nothing_of_a_message_in_use_does_not_delete_it() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 5).unwrap());
+        let (layout, (leaf, entries)) = (base.layout, leaf_of_messages(&base));
+        let mut bytes = base.bytes.clone();
+        bytes[leaf.start..leaf.start + leaf.len].fill(0);
+        // two leaves are left for the place of the lost one: an older one with everything, and another that leaves messages out
+        let at = bytes.len().next_multiple_of(layout.page_size);
+        bytes.resize(at + 2 * layout.page_size, 0);
+        let (first, last) = (entries[0].nid, entries[entries.len() - 1].nid);
+        let some: Vec<_> =
+            entries.iter().filter(|e| e.nid.nid_type() != NidType::NORMAL_MESSAGE || e.nid == first || e.nid == last).copied().collect();
+        assert!(some.len() < entries.len());
+        put_leaf(&base, &mut bytes, at, 0x7FE0, &entries);
+        put_leaf(&base, &mut bytes, at + layout.page_size, 0x7FF0, &some);
+        let (out, outcome) = repaired(&bytes);
+        assert_eq!(items(&out), items(&base.bytes), "{}", variety.name());
+        assert_eq!(outcome.exit_status(), 1, "{}: {:?}", variety.name(), outcome.account);
+    }
+}
+
+#[test]
+fn a_block_of_another_file_does_not_stand_for_one_with_its_id() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 5).unwrap());
+        let layout = base.layout;
+        let pst = Pst::from_bytes(base.bytes.clone()).unwrap();
+        let mut messages: Vec<_> = pst
+            .ndb()
+            .index()
+            .nodes()
+            .iter()
+            .filter(|n| n.nid.nid_type() == NidType::NORMAL_MESSAGE)
+            .filter_map(|n| pst.ndb().find_block(n.data).filter(|b| !b.bid.is_internal()).copied())
+            .collect();
+        messages.sort_by_key(|b| b.cb);
+        let (lost, over) = (messages[0], messages[messages.len() - 1]);
+        assert!(lost.size_on_disk(layout) <= over.size_on_disk(layout));
+        // what another file had in the place of one message bears the id of another, which is gone
+        let mut foreign = Vec::new();
+        let stored = vec![0x6C; usize::from(lost.cb) - 10];
+        encode_block(layout, &stored, stored.len() as u16, over.ib, lost.bid, &mut foreign).unwrap();
+        let mut bytes = base.bytes.clone();
+        bytes[over.ib.0 as usize..][..foreign.len()].copy_from_slice(&foreign);
+        bytes[lost.ib.0 as usize..][..lost.size_on_disk(layout) as usize].fill(0);
+        let (_, outcome) = repaired(&bytes);
+        let told = outcome.account.messages.lost + outcome.account.messages.partial;
+        assert_eq!((told, outcome.exit_status() & 64), (2, 64), "{}: {:?}", variety.name(), outcome.account);
+    }
+}
+
+#[test]
+fn counts_of_tree_blocks_that_are_too_low_cost_nothing() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 5).unwrap());
+        let pst = Pst::from_bytes(base.bytes.clone()).unwrap();
+        let mut bytes = base.bytes.clone();
+        let mut changed = [0, 0];
+        for b in pst.ndb().index().blocks().iter().filter(|b| b.bid.is_internal() && !b.is_compressed()) {
+            let start = b.ib.0 as usize;
+            let region =
+                Region { start, len: b.size_on_disk(base.layout) as usize, covered: b.cb.into(), kind: Kind::Block { structure: true } };
+            // blocks of trees are not encoded
+            let (kind, count) = (bytes[start], u16::from_le_bytes([bytes[start + 2], bytes[start + 3]]));
+            if count > 1 {
+                put16(&mut bytes, start + 2, 1);
+                if kind == 1 {
+                    put32(&mut bytes, start + 4, 77);
+                }
+                reseal(base.layout, &mut bytes, &region);
+                changed[usize::from(kind != 1)] += 1;
+            }
+        }
+        assert!(changed[0] > 0 && changed[1] > 0, "{}: {changed:?}", variety.name());
+        let (out, outcome) = repaired(&bytes);
+        assert_eq!(items(&out), items(&base.bytes), "{}", variety.name());
+        assert_eq!(outcome.exit_status(), 1, "{}: {:?}", variety.name(), outcome.account);
+    }
+}
+
+#[test]
+fn a_file_of_which_only_roots_are_left_has_lost_something() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 5).unwrap());
+        let facts = Pst::from_bytes(base.bytes.clone()).unwrap().ndb().index().facts.clone();
+        let mut bytes = base.bytes.clone();
+        let roots: Vec<usize> = facts.pages.iter().filter(|p| p.level > 0).map(|p| p.bref.ib.0 as usize).collect();
+        for r in base.regions.iter().filter(|r| r.kind != Kind::Header && !roots.contains(&r.start)) {
+            bytes[r.start..r.start + r.len].fill(0);
+        }
+        let (_, outcome) = repaired(&bytes);
+        assert_eq!(outcome.exit_status() & 64, 64, "{}: {:?}", variety.name(), outcome.account);
+    }
+}
+
+#[test]
+fn what_a_leaf_says_that_has_moved_itself_tells_how_far() {
+    // a byte more before a leaf of the block B-tree, and a sector more before blocks that only this leaf names
+    for variety in varieties() {
+        let base = Base::new(small(variety, 5).unwrap());
+        let is_leaf = |r: &&Region| r.kind == Kind::Page && base.bytes[r.start + base.layout.page_body()] == PageType::BBT.0;
+        let mut tried = 0;
+        for leaf in base.regions.iter().filter(is_leaf) {
+            let behind: Vec<&Region> = base.regions.iter().filter(|r| r.start >= leaf.start + leaf.len).collect();
+            let Some(second) = behind.get(behind.len() / 2) else { continue };
+            let mut bytes = base.bytes[..leaf.start].to_vec();
+            bytes.push(0x5A);
+            bytes.extend(&base.bytes[leaf.start..second.start]);
+            bytes.extend([0x77; 512]);
+            bytes.extend(&base.bytes[second.start..]);
+            let (out, outcome) = repaired(&bytes);
+            assert_eq!(items(&out), items(&base.bytes), "{}: {:#x} {:#x}", variety.name(), leaf.start, second.start);
+            assert!(outcome.after.is_healthy());
+            tried += 1;
+        }
+        assert!(tried > 0, "{}", variety.name());
+    }
+}
