@@ -61,7 +61,7 @@ impl CheckOptions {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = match threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => crate::work::threads(),
             n => n,
         };
         self

@@ -11,7 +11,7 @@ use crate::format::bytes::{index, wide};
 use crate::format::ids::{Bid, Nid};
 use crate::format::page::{BbtEntry, NbtEntry, PageType};
 use crate::rules;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// What reading the two trees has shown, besides their entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl TreeFacts {
 #[derive(Debug, Clone, Default)]
 pub struct Index {
     nodes: Vec<NbtEntry>,
-    blocks: Vec<BbtEntry>,
+    blocks: Arc<Vec<BbtEntry>>,
     /// What reading the trees has shown.
     pub facts: TreeFacts,
     by_parent: OnceLock<Vec<u32>>,
@@ -99,7 +99,7 @@ impl Index {
             nodes.sort_by_key(|n| (n.nid, std::cmp::Reverse(n.data)));
             nodes.dedup_by_key(|n| n.nid);
         }
-        Ok(Self { nodes, blocks, facts, by_parent: OnceLock::new() })
+        Ok(Self { nodes, blocks: Arc::new(blocks), facts, by_parent: OnceLock::new() })
     }
 
     /// An index of these entries; of two with the same id the first counts.
@@ -108,7 +108,21 @@ impl Index {
         nodes.dedup_by_key(|n| n.nid);
         blocks.sort_by_key(|b| b.bid);
         blocks.dedup_by_key(|b| b.bid);
-        Self { nodes, blocks, facts, by_parent: OnceLock::new() }
+        Self { nodes, blocks: Arc::new(blocks), facts, by_parent: OnceLock::new() }
+    }
+
+    /// The same blocks with other nodes; of two with the same id the first counts.
+    #[must_use]
+    pub fn with_nodes(&self, mut nodes: Vec<NbtEntry>) -> Self {
+        nodes.sort_by_key(|n| n.nid);
+        nodes.dedup_by_key(|n| n.nid);
+        Self { nodes, blocks: Arc::clone(&self.blocks), facts: self.facts.clone(), by_parent: OnceLock::new() }
+    }
+
+    /// The same nodes and blocks with other facts.
+    #[must_use]
+    pub fn with_facts(&self, facts: TreeFacts) -> Self {
+        Self { facts, ..self.clone() }
     }
 
     /// The nodes, sorted by id.
@@ -159,7 +173,7 @@ impl Index {
 /// The place of a key in a list sorted by it. Ids are handed out in turn, so the place is guessed from the key, and the range around
 /// the guess is widened until it holds the key: two or three steps where a binary search takes twenty.
 #[inline]
-fn position<T>(list: &[T], want: u64, key: impl Fn(&T) -> u64) -> Option<usize> {
+pub(super) fn position<T>(list: &[T], want: u64, key: impl Fn(&T) -> u64) -> Option<usize> {
     let (first, last) = (key(list.first()?), key(list.last()?));
     if want < first || want > last {
         return None;

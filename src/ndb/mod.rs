@@ -4,6 +4,7 @@
 //! [`Node`] has a [`DataTree`] and a [`SubnodeTree`]. The index is read from the trees once, tolerantly; a salvaged one can take its
 //! place, so that all layers above work alike on a healthy and on a broken file.
 
+pub mod blockset;
 pub mod btree;
 pub mod data;
 pub mod index;
@@ -12,6 +13,7 @@ pub mod scan;
 pub mod space;
 pub mod subnode;
 
+pub use blockset::BlockSet;
 pub use data::{DataReader, DataTree};
 pub use index::{Index, TreeFacts};
 pub use subnode::SubnodeTree;

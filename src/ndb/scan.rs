@@ -12,7 +12,7 @@ use crate::format::ids::{Bid, Ib};
 use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, PageTrailer, PageType};
 use crate::monitor::{Monitor, Phase, step};
-use crate::work::in_order;
+use crate::work::{in_order, threads};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -112,8 +112,7 @@ pub fn search(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Scan> {
         step(monitor, bytes)?;
         Ok(valid)
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    in_order(threads, &pieces, &verify, &mut |valid: Vec<BbtEntry>| out.blocks.extend(valid))?;
+    in_order(threads(), &pieces, &verify, &mut |valid: Vec<BbtEntry>| out.blocks.extend(valid))?;
     let gaps = out.gaps(layout, ndb.len());
     scan_ranges(ndb, gaps.into_iter(), &mut out, monitor)?;
     out.pages.sort_unstable_by_key(|p| p.ib);

@@ -19,7 +19,8 @@ use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, BtPage, PageType, TreeEntry};
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::scan::Scan;
-use crate::ndb::{Index, Ndb, TreeFacts};
+use crate::ndb::{BlockSet, Index, Ndb, TreeFacts};
+use crate::work::{in_order, threads};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -29,14 +30,17 @@ pub struct Blocks {
     /// One entry for each id.
     pub entries: Vec<BbtEntry>,
     /// Ids whose data or trailer is damaged.
-    pub damaged: HashSet<Bid>,
+    pub damaged: BlockSet,
     /// Ids that the current tree names.
-    pub listed: HashSet<Bid>,
+    pub listed: BlockSet,
     /// Entries of the current tree at whose place nothing of the block is left.
     pub lost: Vec<BbtEntry>,
     /// Further valid blocks with an id that is in `entries`.
     pub others: Vec<BbtEntry>,
 }
+
+/// Blocks that are read in one go.
+const PIECE: usize = 2048;
 
 /// The stretches of a file in which nothing valid stands.
 #[derive(Debug)]
@@ -106,8 +110,10 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
     let gaps = Gaps::of(ndb, found);
     // of several with one id the last in the file comes last
     let mut valid = found.blocks.clone();
-    valid.sort_unstable_by_key(|b| (b.bid, b.ib));
+    // ids mostly come in runs, which a sort that looks for them makes use of
+    valid.sort_by_key(|b| (b.bid, b.ib));
     let mut out = Blocks::default();
+    let (mut damaged, mut listed) = (Vec::new(), Vec::new());
     // which of the valid ones with an id is taken, at the place of the first of them; and what is taken of those that are not valid
     let mut chosen: Vec<Option<u32>> = vec![None; valid.len()];
     let mut invalid: HashMap<Bid, BbtEntry> = HashMap::new();
@@ -142,7 +148,7 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
                         b.refs = e.refs;
                     }
                     if live {
-                        out.listed.insert(e.bid);
+                        listed.push(e.bid);
                     }
                     continue;
                 }
@@ -156,13 +162,13 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
             let agrees = trailer_agrees(ndb, &e);
             if (agrees || (!is_torn && is_possible(ndb, &e) && has_bytes(ndb, &e))) && !gaps.is_taken(e.ib.0, e.size_on_disk(layout)) {
                 invalid.insert(e.bid, e);
-                out.damaged.insert(e.bid);
+                damaged.push(e.bid);
                 if live {
-                    out.listed.insert(e.bid);
+                    listed.push(e.bid);
                 }
             } else if live && !is_torn {
                 out.lost.push(e);
-                out.listed.insert(e.bid);
+                listed.push(e.bid);
             }
         }
     }
@@ -176,6 +182,7 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
     }
     out.entries.extend(invalid.into_values());
     out.entries.sort_by_key(|b| b.bid);
+    (out.damaged, out.listed) = (damaged.into(), listed.into());
     Ok(out)
 }
 
@@ -230,22 +237,19 @@ fn trailer_agrees(ndb: &Ndb, e: &BbtEntry) -> bool {
         })
 }
 
-/// What blocks of data trees and sub-node trees refer to, and nothing has: every block that is referred to by a readable one, or by
-/// `roots`, and is not in the index of `ndb`.
-pub(super) fn missing(ndb: &Ndb, roots: impl Iterator<Item = Bid>, monitor: &dyn Monitor) -> Result<HashSet<Bid>> {
-    let mut wanted: HashSet<Bid> = HashSet::new();
-    let mut want = |bid: Bid| {
-        let bid = bid.masked();
-        if !bid.is_none() && ndb.find_block(bid).is_none() {
-            wanted.insert(bid);
-        }
-    };
-    roots.for_each(&mut want);
-    for b in ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
+/// Every block that a readable block of a data tree or sub-node tree refers to.
+pub(super) fn references(ndb: &Ndb, monitor: &dyn Monitor) -> Result<BlockSet> {
+    let internal: Vec<&BbtEntry> = ndb.index().blocks().iter().filter(|b| b.bid.is_internal()).collect();
+    let pieces: Vec<&[&BbtEntry]> = internal.chunks(PIECE).collect();
+    let mut all: Vec<Bid> = Vec::new();
+    let run = |piece: &&[&BbtEntry]| {
+        let mut bids = Vec::with_capacity(piece.len());
+        piece.iter().for_each(|b| for_each_reference(ndb, b, &mut |bid| bids.push(bid.masked())));
         step(monitor, 0)?;
-        for_each_reference(ndb, b, &mut want);
-    }
-    Ok(wanted)
+        Ok(bids)
+    };
+    in_order(threads(), &pieces, &run, &mut |bids: Vec<Bid>| all.extend(bids))?;
+    Ok(all.into())
 }
 
 /// Tells every block that an internal block refers to.
@@ -270,7 +274,7 @@ pub(super) fn for_each_reference(ndb: &Ndb, b: &BbtEntry, f: &mut dyn FnMut(Bid)
 }
 
 /// Looks wherever nothing valid stands for trailers with one of the wanted ids whose signature fits the place, though the data is damaged.
-pub(super) fn scan_damaged(ndb: &Ndb, wanted: &HashSet<Bid>, found: &Scan, monitor: &dyn Monitor) -> Result<Vec<BbtEntry>> {
+pub(super) fn scan_damaged(ndb: &Ndb, wanted: &BlockSet, found: &Scan, monitor: &dyn Monitor) -> Result<Vec<BbtEntry>> {
     const WINDOW: u64 = 4 << 20;
     let layout = ndb.layout();
     let mut out = Vec::new();

@@ -4,6 +4,7 @@
 //! the file's own pages and blocks decide: the layout under which most of their trailers agree ([MS-PST] 2.2.2.7.1, 2.2.2.8.1), and the
 //! encoding under which blocks begin with the head of a heap ([MS-PST] 2.3.1.2: byte 2 is 0xEC).
 
+use super::Limited;
 use super::blocks::leaf_entries;
 use super::freed::FreeSpace;
 use super::shift::{Moved, Piece, locate};
@@ -25,8 +26,8 @@ use crate::rules;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Blocks that are test-decoded to tell the encoding.
-const SAMPLE: usize = 20_000;
+/// So many blocks from all over the file are test-decoded to tell the encoding.
+const SAMPLE: usize = 8_192;
 
 /// How many times longer than it is a file is believed to have been.
 const MOST_CUT: u64 = 4096;
@@ -37,7 +38,7 @@ const ROOTS: usize = 4;
 /// What a file is, and its source with everything in its place.
 #[derive(Debug)]
 pub struct Detected {
-    /// The file, with a header that can be relied on; its index is read from the trees when it is first needed.
+    /// The file, with a header that can be relied on; where its roots are not where its own header says, its trees are still to be read.
     pub ndb: Ndb,
     /// Everything in the file that bears a valid trailer.
     pub scan: Scan,
@@ -65,6 +66,32 @@ pub(super) fn head(source: &dyn ReadAt) -> Vec<u8> {
 /// # Errors
 /// [`ErrorKind::NotPst`] where nothing in it is part of such a file; cancellation; what the sink answers.
 pub fn detect(source: &Arc<dyn ReadAt>, limits: Limits, sink: &mut dyn Sink, monitor: &dyn Monitor) -> Result<Detected> {
+    detect_further(source, limits, None, sink, monitor)
+}
+
+/// A file whose trees were read as a header has them, with what is wrong with them.
+pub(super) struct WithTrees {
+    pub(super) ndb: Ndb,
+    pub(super) problems: Vec<Finding>,
+}
+
+impl WithTrees {
+    /// Reads both trees.
+    pub(super) fn load(ndb: Ndb) -> Result<Self> {
+        let mut problems = Limited::of(ndb.limits());
+        ndb.load_index(&mut problems)?;
+        Ok(Self { ndb, problems: problems.out })
+    }
+}
+
+/// The same where the trees have been read as the file's own header has them.
+pub(super) fn detect_further(
+    source: &Arc<dyn ReadAt>,
+    limits: Limits,
+    mut begun: Option<WithTrees>,
+    sink: &mut dyn Sink,
+    monitor: &dyn Monitor,
+) -> Result<Detected> {
     let first = head(source.as_ref());
     let mut header_findings = Vec::new();
     let named = Header::decode(&first, &mut header_findings).ok().map(|h| h.layout);
@@ -78,35 +105,38 @@ pub fn detect(source: &Arc<dyn ReadAt>, limits: Limits, sink: &mut dyn Sink, mon
     for layout in &order {
         let header = Header::decode_as(layout, &first);
         if root_pages(source, &header) > 0 {
-            let ndb = Ndb::new(Arc::clone(source), header, limits);
-            let found = search(&ndb, monitor)?;
-            return settle(ndb, found, &first, named, sink, monitor);
+            let file = match begun.take().filter(|b| *b.ndb.header() == header) {
+                Some(begun) => begun,
+                None => WithTrees::load(Ndb::new(Arc::clone(source), header, limits))?,
+            };
+            let found = search(&file.ndb, monitor)?;
+            return settle(file, found, &first, named, sink, monitor);
         }
     }
     // the file's own word
-    let mut best: Option<(Ndb, Scan)> = None;
+    let mut best: Option<(WithTrees, Scan)> = None;
     for layout in &order {
         let header = if named == Some(*layout) { Header::decode_as(layout, &first) } else { blank(layout) };
-        let ndb = Ndb::new(Arc::clone(source), header, limits);
-        let found = search(&ndb, monitor)?;
+        let file = WithTrees::load(Ndb::new(Arc::clone(source), header, limits))?;
+        let found = search(&file.ndb, monitor)?;
         if best.as_ref().is_none_or(|(_, b)| weight(&found) > weight(b)) {
-            best = Some((ndb, found));
+            best = Some((file, found));
         }
         if best.as_ref().is_some_and(|(_, b)| weight(b) >= 8) {
             break;
         }
     }
-    if let Some((ndb, found)) = best
+    if let Some((file, found)) = best
         && weight(&found) > 0
     {
-        return settle(ndb, found, &first, named, sink, monitor);
+        return settle(file, found, &first, named, sink, monitor);
     }
     // nothing is in its place: everything may have moved
     for layout in order {
         let ndb = Ndb::new(Arc::clone(source), blank(layout), limits);
         if let Some(pieces) = locate(&ndb, &Scan::default(), monitor)? {
-            let (ndb, found) = put_in_place(&ndb, pieces.clone(), monitor)?;
-            let mut d = settle(ndb, found, &first, named, sink, monitor)?;
+            let (file, found) = put_in_place(&ndb, pieces.clone(), monitor)?;
+            let mut d = settle(file, found, &first, named, sink, monitor)?;
             d.moved = Some(pieces);
             return Ok(d);
         }
@@ -143,28 +173,29 @@ fn is_page(source: &dyn ReadAt, layout: &'static Layout, page_type: PageType, br
     }
 }
 
-fn put_in_place(ndb: &Ndb, pieces: Vec<Piece>, monitor: &dyn Monitor) -> Result<(Ndb, Scan)> {
+fn put_in_place(ndb: &Ndb, pieces: Vec<Piece>, monitor: &dyn Monitor) -> Result<(WithTrees, Scan)> {
     let moved = Moved::new(Arc::clone(ndb.source()), pieces);
-    let there = Ndb::new(Arc::new(moved), ndb.header().clone(), *ndb.limits());
-    let found = search(&there, monitor)?;
+    let there = WithTrees::load(Ndb::new(Arc::new(moved), ndb.header().clone(), *ndb.limits()))?;
+    let found = search(&there.ndb, monitor)?;
     Ok((there, found))
 }
 
 /// With the layout known: what was moved is put in its place, the encoding is told, and the header is put right.
 fn settle(
-    ndb: Ndb,
+    file: WithTrees,
     found: Scan,
     first: &[u8],
     named: Option<&'static Layout>,
     sink: &mut dyn Sink,
     monitor: &dyn Monitor,
 ) -> Result<Detected> {
-    let (mut ndb, mut found) = (ndb, found);
+    let (mut file, mut found) = (file, found);
     let mut moved = None;
-    if let Some(pieces) = locate(&ndb, &found, monitor)? {
-        (ndb, found) = put_in_place(&ndb, pieces.clone(), monitor)?;
+    if let Some(pieces) = locate(&file.ndb, &found, monitor)? {
+        (file, found) = put_in_place(&file.ndb, pieces.clone(), monitor)?;
         moved = Some(pieces);
     }
+    let ndb = file.ndb;
     let layout = ndb.layout();
     if let Some(n) = named.filter(|n| n.variant != layout.variant) {
         let f = Finding::new(&rules::HEADER_VERSION, Location::at(10));
@@ -196,7 +227,12 @@ fn settle(
     header.root.nbt = settle_root::<NbtEntry>(&ndb, &found, header.root.nbt);
     header.root.bbt = settle_root::<BbtEntry>(&ndb, &found, header.root.bbt);
     let roots = root_pages(ndb.source(), &header) > 0;
-    let ndb = Ndb::new(Arc::clone(ndb.source()), header, *ndb.limits());
+    let same_trees = (header.root.nbt, header.root.bbt) == (ndb.header().root.nbt, ndb.header().root.bbt);
+    let ndb =
+        if same_trees { ndb.with_header(header).with_crypt(crypt) } else { Ndb::new(Arc::clone(ndb.source()), header, *ndb.limits()) };
+    if same_trees {
+        file.problems.into_iter().try_for_each(|f| sink.report(f))?;
+    }
     Ok(Detected { ndb, scan: found, moved, roots, kind_is_told, length })
 }
 
@@ -258,7 +294,8 @@ fn raise_counters(header: &mut Header, found: &Scan, len: u64) {
 pub(super) fn told_by_blocks(ndb: &Ndb, found: &Scan) -> Option<CryptMethod> {
     let ways = [CryptMethod::None, CryptMethod::Permute, CryptMethod::Cyclic];
     let mut votes = [0usize; 3];
-    let external = found.blocks.iter().filter(|b| !b.bid.is_internal() && b.cb >= 12).take(SAMPLE);
+    let step = found.blocks.len().checked_div(SAMPLE).unwrap_or(0).max(1);
+    let external = found.blocks.iter().filter(|b| !b.bid.is_internal() && b.cb >= 12).step_by(step);
     for b in external {
         let stored = if b.is_compressed() {
             // compressed blocks are never encoded in the files seen

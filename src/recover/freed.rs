@@ -6,7 +6,6 @@
 //!
 //! The other way round, space that is marked and holds nothing recognisable is a loss, though nothing names what was there ([`unexplained`]).
 
-use super::blocks::for_each_reference;
 use super::detect::Detected;
 use super::salvage::Salvage;
 use crate::format::bytes::{index, wide};
@@ -225,13 +224,8 @@ const UNTOLD: u64 = 4096;
 fn nobodys(s: &Salvage) -> (u64, HashSet<Bid>) {
     let ndb = &s.ndb;
     // an entry that is older says nothing of a block that the current tree has: whose it is now is lost with a newer one
-    let mut referred: HashSet<Bid> = ndb.index().nodes().iter().flat_map(|n| [n.data.masked(), n.sub.masked()]).collect();
-    for b in ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
-        for_each_reference(ndb, b, &mut |bid| {
-            referred.insert(bid.masked());
-        });
-    }
-    let is_nobodys = |b: &&BbtEntry| !referred.contains(&b.bid.masked()) && !s.freed.contains(&b.bid);
+    let roots = s.roots();
+    let is_nobodys = |b: &&BbtEntry| !roots.contains(&b.bid) && !s.referred.contains(&b.bid) && !s.freed.contains(&b.bid);
     let damaged = s.damaged.iter().filter_map(|bid| ndb.find_block(*bid));
     let (listed, unlisted): (Vec<&BbtEntry>, Vec<_>) = damaged.filter(is_nobodys).partition(|b| s.listed.contains(&b.bid));
     let bytes = listed.into_iter().chain(s.lost_blocks.iter().filter(is_nobodys)).map(|b| u64::from(b.cb)).sum();

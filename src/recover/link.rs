@@ -24,7 +24,6 @@ use crate::format::page::{BbtEntry, NbtEntry};
 use crate::ltp::PropertyContext;
 use crate::ltp::value::{latin1, utf16};
 use crate::monitor::{Monitor, step};
-use crate::ndb::Index;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
@@ -294,15 +293,10 @@ fn new_folders<'o>(
 /// Whether a tree that is whole lacks entries all the same, because its pages do not say all that they said: tables list messages that
 /// have none, or blocks of the current tree were referred to and are no more. What an older leaf says of such a block is current again.
 fn misses_entries(s: &mut Salvage, dangling: &[Nid], monitor: &dyn Monitor) -> Result<bool> {
-    let mut referred: HashSet<Bid> = s.ndb.index().nodes().iter().flat_map(|n| [n.data.masked(), n.sub.masked()]).collect();
-    for b in s.ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
-        step(monitor, 0)?;
-        super::blocks::for_each_reference(&s.ndb, b, &mut |bid| {
-            referred.insert(bid.masked());
-        });
-    }
+    let roots = s.roots();
+    step(monitor, 0)?;
     // the tree's own entry is one reference
-    let is_lost = |b: &&BbtEntry| b.refs > 1 && s.listed.contains(&b.bid) && !referred.contains(&b.bid.masked());
+    let is_lost = |b: &&BbtEntry| b.refs > 1 && s.listed.contains(&b.bid) && !roots.contains(&b.bid) && !s.referred.contains(&b.bid);
     let is_object = |b: &&BbtEntry| {
         let shape = object(&s.ndb, b.bid, Location::block(b.ib, b.bid)).map(|o| o.shape);
         matches!(shape, Some(Shape::Message | Shape::Associated | Shape::Folder))
@@ -330,9 +324,7 @@ fn misses_entries(s: &mut Salvage, dangling: &[Nid], monitor: &dyn Monitor) -> R
 }
 
 fn replace_nodes(s: &mut Salvage, nodes: HashMap<Nid, NbtEntry>) {
-    let facts = s.ndb.index().facts.clone();
-    let blocks = s.ndb.index().blocks().to_vec();
-    s.ndb = s.ndb.with_index(Index::new(nodes.into_values().collect(), blocks, facts));
+    s.ndb = s.ndb.with_index(s.ndb.index().with_nodes(nodes.into_values().collect()));
 }
 
 /// Looks again at the nodes that an older generation gave: one whose folder's current table does not list it was deleted, and one

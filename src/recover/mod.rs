@@ -35,6 +35,7 @@ use crate::limits::Limits;
 use crate::monitor::Monitor;
 use crate::ndb::Ndb;
 use crate::rules::Severity;
+use detect::{WithTrees, detect_further};
 use std::sync::Arc;
 
 /// Trailers that opening looks at to see whether the blocks are where the tree says.
@@ -111,13 +112,13 @@ pub struct Salvaged {
 /// # Errors
 /// [`NotPst`](crate::error::ErrorKind::NotPst) where nothing in it is part of such a file; cancellation.
 pub fn open(source: Arc<dyn ReadAt>, options: &Options, monitor: &dyn Monitor) -> Result<Recovered> {
-    if !options.thorough
-        && let Some(plain) = open_plainly(&source, options)
-    {
-        return Ok(plain);
-    }
-    let mut problems = Limited { out: Vec::new(), most: options.limits.problems };
-    let detected = detect(&source, options.limits, &mut problems, monitor)?;
+    let begun = match open_plainly(&source, options) {
+        Plainly::Whole(file) if !options.thorough => return Ok(Recovered { ndb: file.ndb, problems: file.problems, salvage: None }),
+        Plainly::Whole(file) | Plainly::Broken(file) => Some(file),
+        Plainly::NoHeader => None,
+    };
+    let mut problems = Limited::of(&options.limits);
+    let detected = detect_further(&source, options.limits, begun, &mut problems, monitor)?;
     let mut facts = salvage(&detected, &mut problems, monitor)?;
     let links = link::link(&mut facts, monitor)?;
     if !detected.kind_is_told && is_ost(&facts, &links) {
@@ -138,30 +139,45 @@ fn is_ost(facts: &Salvage, links: &Links) -> bool {
     nodes.chain(links.folders.iter().map(|f| f.nid)).any(places::is_offline_id)
 }
 
-/// Opens a file whose header and trees are whole; `None` where they are not.
-fn open_plainly(source: &Arc<dyn ReadAt>, options: &Options) -> Option<Recovered> {
+/// What comes of reading a file as its header has it.
+enum Plainly {
+    /// Header and trees are whole.
+    Whole(WithTrees),
+    /// They are not.
+    Broken(WithTrees),
+    /// Nothing was read.
+    NoHeader,
+}
+
+fn open_plainly(source: &Arc<dyn ReadAt>, options: &Options) -> Plainly {
     let head = detect::head(source.as_ref());
-    let mut problems = Vec::new();
-    let header = Header::decode(&head, &mut problems).ok()?;
-    header.kind()?;
-    let crypt = header.crypt_method()?;
-    let ndb = Ndb::new(Arc::clone(source), header, options.limits);
-    let index = ndb.load_index(&mut problems).ok()?;
+    let mut of_header = Vec::new();
+    let Ok(header) = Header::decode(&head, &mut of_header) else { return Plainly::NoHeader };
+    let Ok(mut file) = WithTrees::load(Ndb::new(Arc::clone(source), header, options.limits)) else { return Plainly::NoHeader };
+    if is_whole(&file, &of_header) {
+        file.problems.splice(0..0, of_header);
+        Plainly::Whole(file)
+    } else {
+        Plainly::Broken(file)
+    }
+}
+
+/// Whether header and trees of a file are whole, and lead to its blocks.
+fn is_whole(file: &WithTrees, of_header: &[Finding]) -> bool {
+    let WithTrees { ndb, problems } = file;
+    let Some(crypt) = ndb.header().crypt_method().filter(|_| ndb.header().kind().is_some()) else { return false };
+    let index = ndb.index();
     if !index.facts.complete() || index.facts.pages.len() < 2 || index.nodes().is_empty() {
-        return None;
+        return false;
     }
     // a wrong encoding shows in the first blocks
     let sample = crate::ndb::scan::Scan {
         blocks: index.blocks().iter().filter(|b| !b.bid.is_internal()).take(200).copied().collect(),
         ..Default::default()
     };
-    if detect::told_by_blocks(&ndb, &sample).is_some_and(|told| told != crypt) {
-        return None;
-    }
-    if !problems.iter().all(|f| f.severity < Severity::Fatal) || !blocks_agree(&ndb) {
-        return None;
-    }
-    Some(Recovered { ndb, problems, salvage: None })
+    detect::told_by_blocks(ndb, &sample).is_none_or(|told| told == crypt)
+        && of_header.iter().chain(problems).all(|f| f.severity < Severity::Fatal)
+        && blocks_agree(ndb)
 }
 
 /// Whether the blocks lie where the tree says, by the trailers of some of them.
@@ -178,6 +194,12 @@ fn blocks_agree(ndb: &Ndb) -> bool {
 struct Limited {
     out: Vec<Finding>,
     most: usize,
+}
+
+impl Limited {
+    fn of(limits: &Limits) -> Self {
+        Self { out: Vec::new(), most: limits.problems }
+    }
 }
 
 impl Sink for Limited {

@@ -65,13 +65,8 @@ pub(super) struct Orphans {
 pub(super) fn find(s: &Salvage, monitor: &dyn Monitor) -> Result<Orphans> {
     let ndb = &s.ndb;
     monitor.phase(Phase::Link, Some(wide(ndb.index().blocks().len())));
-    let older = s.older.iter().map(|o| &o.entry);
-    let mut referred: HashSet<Bid> = ndb.index().nodes().iter().chain(older).flat_map(|n| [n.data.masked(), n.sub.masked()]).collect();
-    for b in ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
-        super::blocks::for_each_reference(ndb, b, &mut |bid| {
-            referred.insert(bid.masked());
-        });
-    }
+    let mut roots = s.roots();
+    roots.extend(s.older.iter().flat_map(|o| [o.entry.data.masked(), o.entry.sub.masked()]));
     let mut out = Orphans::default();
     // trees that share their blocks could make this take for ever
     let mut budget = ndb.index().blocks().len().saturating_mul(32).saturating_add(1_000_000);
@@ -80,7 +75,7 @@ pub(super) fn find(s: &Salvage, monitor: &dyn Monitor) -> Result<Orphans> {
         if budget == 0 {
             break;
         }
-        if referred.contains(&b.bid) {
+        if roots.contains(&b.bid) || s.referred.contains(&b.bid) {
             continue;
         }
         let at = Location::block(b.ib, b.bid);

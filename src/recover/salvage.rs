@@ -1,6 +1,6 @@
 //! Salvage: an index for a broken file, made of everything that its pages and blocks still say.
 
-use super::blocks::{Blocks, missing, salvage_blocks, scan_damaged, with_blocks};
+use super::blocks::{Blocks, references, salvage_blocks, scan_damaged, with_blocks};
 use super::detect::Detected;
 use super::freed::FreeSpace;
 use super::nodes::{Nodes, OlderNode, salvage_nodes};
@@ -9,7 +9,7 @@ use crate::finding::Sink;
 use crate::format::ids::{Bid, Nid};
 use crate::format::page::{BbtEntry, NbtEntry, PageType};
 use crate::monitor::{Monitor, Phase};
-use crate::ndb::{Index, Ndb, TreeFacts};
+use crate::ndb::{BlockSet, Index, Ndb, TreeFacts};
 use std::collections::HashSet;
 
 /// A broken file made readable.
@@ -28,22 +28,29 @@ pub struct Salvage {
     /// Entries of the newest leaves that are left, where the current ones are lost, of which the blocks are gone.
     pub gone: Vec<NbtEntry>,
     /// Blocks whose data or trailer is damaged.
-    pub damaged: HashSet<Bid>,
+    pub damaged: BlockSet,
     /// Blocks that the current tree names; the others were found by their trailers alone.
-    pub listed: HashSet<Bid>,
+    pub listed: BlockSet,
     /// Blocks of the current tree of which nothing is left.
     pub lost_blocks: Vec<BbtEntry>,
     /// Further valid blocks with an id that the index has.
     pub others: Vec<BbtEntry>,
     /// Blocks that the current state of the file has no use for: older states, and what was deleted.
-    pub freed: HashSet<Bid>,
+    pub freed: BlockSet,
     /// Blocks that the allocation maps mark as in use: whatever refers to them is current.
-    pub in_use: HashSet<Bid>,
+    pub in_use: BlockSet,
+    /// Blocks that other blocks refer to.
+    pub referred: BlockSet,
     /// Whether both trees of the file were read whole.
     pub trees_whole: bool,
 }
 
 impl Salvage {
+    /// Blocks that nodes refer to themselves.
+    pub(super) fn roots(&self) -> BlockSet {
+        self.ndb.index().nodes().iter().flat_map(|n| [n.data.masked(), n.sub.masked()]).collect()
+    }
+
     /// Whether a node with this id may have been on a leaf that is lost.
     pub fn is_lost_range(&self, nid: Nid) -> bool {
         let key = u64::from(nid.0);
@@ -61,36 +68,46 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
     let facts = ndb.load_index(sink)?.facts.clone();
     let space = FreeSpace::read(ndb, found);
     let Blocks { entries, mut damaged, listed, lost, others } = salvage_blocks(ndb, &facts, found, &space, monitor)?;
-    let mut work = ndb.with_index(Index::new(Vec::new(), entries, TreeFacts::default())).verified(sorted(&damaged));
+    let mut work = ndb.with_index(Index::new(Vec::new(), entries, TreeFacts::default())).verified(damaged.as_slice().to_vec());
     let mut nodes = salvage_nodes(&work, &facts, found, &space, &listed, monitor)?;
+    let mut referred = references(&work, monitor)?;
     // blocks that only a damaged trailer or a damaged tree hides; their own references may name more
     for _ in 0..4 {
-        let older = nodes.older.iter().map(|o| o.entry);
-        let roots: Vec<Bid> = nodes.entries.iter().copied().chain(older).flat_map(|n| [n.data, n.sub]).collect();
-        let wanted = missing(&work, roots.into_iter().chain(tree_roots(&work, &facts, found, &space)), monitor)?;
-        let more = scan_damaged(&work, &wanted, found, monitor)?;
+        let roots = tree_roots(&work, &facts, found, &space);
+        let wanted = referred.iter().copied().chain(roots).filter(|bid| !bid.is_none() && work.find_block(*bid).is_none());
+        let more = scan_damaged(&work, &wanted.collect(), found, monitor)?;
         if more.is_empty() {
             break;
         }
         damaged.extend(more.iter().map(|b| b.bid));
-        work = with_blocks(&work, more).verified(sorted(&damaged));
+        work = with_blocks(&work, more).verified(damaged.as_slice().to_vec());
         nodes = salvage_nodes(&work, &facts, found, &space, &listed, monitor)?;
+        referred = references(&work, monitor)?;
     }
     let Nodes { entries, filled, older, lost: lost_nodes, nameless, gone } = nodes;
     let trees_whole = facts.complete() && facts.pages.len() > 1;
-    let blocks = work.index().blocks().to_vec();
+    let blocks = work.index().blocks();
     let whole_bbt = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
     let is_freed = |b: &&BbtEntry| space.block(b).unwrap_or(whole_bbt) && !listed.contains(&b.bid);
     let freed = blocks.iter().filter(is_freed).map(|b| b.bid).collect();
     let in_use = blocks.iter().filter(|b| space.block(b) == Some(false)).map(|b| b.bid).collect();
-    let ndb = work.with_index(Index::new(entries, blocks, facts));
-    Ok(Salvage { ndb, filled, older, lost_nodes, nameless, gone, damaged, listed, lost_blocks: lost, others, freed, in_use, trees_whole })
-}
-
-fn sorted(bids: &HashSet<Bid>) -> Vec<Bid> {
-    let mut out: Vec<Bid> = bids.iter().copied().collect();
-    out.sort_unstable();
-    out
+    let ndb = work.with_index(work.index().with_facts(facts).with_nodes(entries));
+    Ok(Salvage {
+        ndb,
+        filled,
+        older,
+        lost_nodes,
+        nameless,
+        gone,
+        damaged,
+        listed,
+        lost_blocks: lost,
+        others,
+        freed,
+        in_use,
+        referred,
+        trees_whole,
+    })
 }
 
 /// Blocks that entries of any generation of the node B-tree name, plausible or not.
@@ -98,5 +115,5 @@ fn tree_roots(ndb: &Ndb, facts: &TreeFacts, found: &crate::ndb::scan::Scan, spac
     use super::blocks::{Leaves, leaf_entries};
     let leaves = Leaves::of(PageType::NBT, facts, found, space);
     let places = leaves.valid.iter().map(|l| l.0).chain(leaves.torn.iter().copied());
-    places.flat_map(|ib| leaf_entries::<NbtEntry>(ndb, ib)).flat_map(|n| [n.data, n.sub]).collect()
+    places.flat_map(|ib| leaf_entries::<NbtEntry>(ndb, ib)).flat_map(|n| [n.data.masked(), n.sub.masked()]).collect()
 }

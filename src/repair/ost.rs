@@ -17,7 +17,6 @@ use crate::ltp::PropertyContext;
 use crate::ltp::value::PropValue;
 use crate::messaging::{FolderKind, MessageFlags, Pst};
 use crate::monitor::{Monitor, Phase, step};
-use crate::ndb::Index;
 use std::collections::{HashMap, HashSet};
 
 /// Ids of what has been fetched into a folder.
@@ -93,7 +92,7 @@ impl LocalOnly {
         let keep: HashSet<u32> = self.items.iter().map(|i| i.nid).collect();
         let index = pst.ndb().index();
         let nodes = index.nodes().iter().filter(|n| !n.nid.is_message() || keep.contains(&n.nid.0)).copied().collect();
-        Pst::from_ndb(pst.ndb().with_index(Index::new(nodes, index.blocks().to_vec(), index.facts.clone())))
+        Pst::from_ndb(pst.ndb().with_index(index.with_nodes(nodes)))
     }
 }
 

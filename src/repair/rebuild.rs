@@ -15,7 +15,7 @@ use crate::limits::Limits;
 use crate::ltp::PropertyContext;
 use crate::messaging::Pst;
 use crate::monitor::Monitor;
-use crate::ndb::{Index, Ndb, Node};
+use crate::ndb::{Ndb, Node};
 use crate::recover::{self, Recovered};
 use crate::rules::{Layer, Severity};
 use crate::write::{CopyOptions, CopyReport, copy, copy_nodes};
@@ -273,7 +273,7 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
             account.dropped.push((n.nid.0, "nothing says what it is: no node can have its id".to_owned()));
         }
     }
-    let index = Index::new(nodes, ndb.index().blocks().to_vec(), ndb.index().facts.clone());
+    let index = ndb.index().with_nodes(nodes);
     let whole: Ndb = ndb.with_index(index);
     Readable { pst: Pst::from_ndb(whole), unnamed: out_of_place, folder_names }
 }
