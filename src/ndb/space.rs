@@ -16,9 +16,25 @@ fn low(slot: usize) -> u32 {
     crate::format::bytes::low32(crate::format::bytes::wide(slot & 7))
 }
 
-/// The bit of a slot in its byte.
-fn slot_bit(slot: usize) -> u8 {
-    0x80u8.wrapping_shr(low(slot))
+/// The bytes of a bitmap that some slots have their bits in, and which bits of each these are.
+fn masks((first, end): (usize, usize)) -> impl Iterator<Item = (usize, u8)> {
+    let mut i = first;
+    std::iter::from_fn(move || {
+        if i >= end {
+            return None;
+        }
+        let stop = (i | 7).saturating_add(1).min(end);
+        let behind = 0xFFu8.checked_shr(low(stop.wrapping_sub(1)).saturating_add(1)).unwrap_or(0);
+        let at = i >> 3;
+        let mask = 0xFFu8.wrapping_shr(low(i)) & !behind;
+        i = stop;
+        Some((at, mask))
+    })
+}
+
+/// Whether all of some slots are marked in a bitmap, the highest bit of each byte first.
+pub(crate) fn all_marked(bits: &[u8], first: usize, slots: usize) -> bool {
+    masks((first, first.saturating_add(slots))).all(|(i, mask)| bits.get(i).is_some_and(|b| b & mask == mask))
 }
 
 impl SpaceMap {
@@ -47,28 +63,20 @@ impl SpaceMap {
 
     /// Marks a range as in use; tells whether any of it was in use before.
     pub fn mark(&mut self, ib: u64, size: u64) -> bool {
-        let (first, end) = self.slot_range(ib, size);
         let mut was = false;
-        let mut i = first;
-        while i < end {
-            // the bits of one byte at a time, from the highest on
-            let stop = (i | 7).saturating_add(1).min(end);
-            let mask = 0xFFu8.wrapping_shr(low(i)) & !0xFFu8.checked_shr(low(stop.wrapping_sub(1)).saturating_add(1)).unwrap_or(0);
-            if let Some(b) = self.bits.get_mut(i >> 3) {
+        for (i, mask) in masks(self.slot_range(ib, size)) {
+            if let Some(b) = self.bits.get_mut(i) {
                 was |= *b & mask != 0;
                 *b |= mask;
             }
-            i = stop;
         }
         was
     }
 
     /// Takes a range out of use.
     pub fn clear(&mut self, ib: u64, size: u64) {
-        let (first, end) = self.slot_range(ib, size);
-        for i in first..end {
-            let mask = slot_bit(i);
-            if let Some(b) = self.bits.get_mut(i >> 3) {
+        for (i, mask) in masks(self.slot_range(ib, size)) {
+            if let Some(b) = self.bits.get_mut(i) {
                 *b &= !mask;
             }
         }
@@ -76,8 +84,7 @@ impl SpaceMap {
 
     /// Whether any of a range is in use.
     pub fn any(&self, ib: u64, size: u64) -> bool {
-        let (first, end) = self.slot_range(ib, size);
-        (first..end).any(|i| self.bits.get(i >> 3).is_some_and(|b| b & slot_bit(i) != 0))
+        masks(self.slot_range(ib, size)).any(|(i, mask)| self.bits.get(i).is_some_and(|b| b & mask != 0))
     }
 
     /// The bitmap of a section.
@@ -127,6 +134,7 @@ impl SpaceMap {
 mod tests {
     use super::*;
     use crate::format::layout::{UNICODE, UNICODE_4K};
+    use proptest::prelude::*;
 
     #[test]
     fn a_new_map_marks_the_map_pages_alone() {
@@ -137,6 +145,31 @@ mod tests {
         assert_eq!(&m.section(8)[..3], &[0xFF, 0xFF, 0]);
         assert_eq!(m.free_bytes(), 9 * 253_952 - 11 * 512);
         assert_eq!(&SpaceMap::new(&UNICODE_4K, UNICODE_4K.amap_at(1)).section(0)[..2], &[0xFF, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_taken_bit_by_bit(marked in proptest::collection::vec((0u64..400, 0u64..60), 0..6), asked in (0u64..400, 0u64..60)) {
+            let base = 64u64;
+            let at = |slot: u64| UNICODE.amap_first + (base + slot) * 64;
+            let mut map = SpaceMap::new(&UNICODE, UNICODE.amap_at(1));
+            let mut bits = vec![false; 600];
+            for (first, n) in marked {
+                let was = (first..first + n).any(|i| bits[i as usize]);
+                prop_assert_eq!(map.mark(at(first), n * 64), was);
+                (first..first + n).for_each(|i| bits[i as usize] = true);
+            }
+            let mut range = asked.0..asked.0 + asked.1;
+            prop_assert_eq!(map.any(at(asked.0), asked.1 * 64), range.clone().any(|i| bits[i as usize]));
+            let all = all_marked(map.section(0), (base + asked.0) as usize, asked.1 as usize);
+            prop_assert_eq!(all, range.all(|i| bits[i as usize]));
+            map.clear(at(asked.0), asked.1 * 64);
+            prop_assert!(!map.any(at(asked.0), asked.1 * 64));
+            (asked.0..asked.0 + asked.1).for_each(|i| bits[i as usize] = false);
+            for (i, bit) in bits.iter().enumerate() {
+                prop_assert_eq!(map.any(at(i as u64), 64), *bit);
+            }
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::format::maps::bitmap;
 use crate::format::page::{BbtEntry, PageTrailer, PageType};
 use crate::ndb::Ndb;
 use crate::ndb::scan::{FoundPage, Scan};
-use crate::ndb::space::SpaceMap;
+use crate::ndb::space::{SpaceMap, all_marked};
 use std::collections::HashSet;
 
 /// The allocation maps that can be believed.
@@ -75,16 +75,14 @@ impl FreeSpace {
         out
     }
 
-    /// Whether the first slot of a range is marked as in use; `None` where no map tells.
+    /// Whether all of a range is marked as in use; `None` where no map tells.
     fn marks(&self, ib: u64, size: u64) -> Option<bool> {
         let layout = self.layout;
         let behind = ib.checked_sub(layout.amap_first)?;
         let bits = self.sections.get(index(behind.checked_div(layout.amap_interval)?))?.as_ref()?;
         let first = index(behind.checked_rem(layout.amap_interval)?.checked_div(layout.slot)?);
         let slots = index(size.div_ceil(layout.slot));
-        let is_set =
-            |slot: usize| bits.get(slot >> 3).is_some_and(|b| b.wrapping_shl(crate::format::bytes::low32(wide(slot & 7))) & 0x80 != 0);
-        Some((first..first.saturating_add(slots)).all(is_set))
+        Some(all_marked(bits, first, slots))
     }
 
     /// Whether a tree page stands in free space; `None` where no map tells.

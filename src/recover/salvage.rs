@@ -88,9 +88,15 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
     let trees_whole = facts.complete() && facts.pages.len() > 1;
     let blocks = work.index().blocks();
     let whole_bbt = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
-    let is_freed = |b: &&BbtEntry| space.block(b).unwrap_or(whole_bbt) && !listed.contains(&b.bid);
-    let freed = blocks.iter().filter(is_freed).map(|b| b.bid).collect();
-    let in_use = blocks.iter().filter(|b| space.block(b) == Some(false)).map(|b| b.bid).collect();
+    let (mut freed, mut in_use) = (Vec::new(), Vec::new());
+    for b in blocks {
+        match space.block(b) {
+            Some(false) => in_use.push(b.bid),
+            is_free if is_free.unwrap_or(whole_bbt) && !listed.contains(&b.bid) => freed.push(b.bid),
+            _ => {}
+        }
+    }
+    let (freed, in_use) = (freed.into(), in_use.into());
     let ndb = work.with_index(work.index().with_facts(facts).with_nodes(entries));
     Ok(Salvage {
         ndb,
