@@ -399,6 +399,11 @@ impl<'c> Collector<'c> {
         places
     }
 
+    /// Whether all that was found is in the list, and nothing of it follows from anything or is a cause's.
+    pub(super) fn stands_alone(&self) -> bool {
+        self.owners.is_empty() && self.reports == crate::format::bytes::wide(self.findings.len())
+    }
+
     /// The findings with the consequences counted, and the counts of all rules in the order of the codes.
     pub(super) fn finish(mut self) -> (Vec<Finding>, Vec<RuleCount>) {
         for (cause, n) in &self.folded {

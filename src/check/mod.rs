@@ -6,6 +6,7 @@
 
 mod census;
 mod collect;
+pub(crate) mod kept;
 mod naming;
 mod objects;
 mod pass_attachments;
@@ -38,6 +39,7 @@ use crate::ndb::Ndb;
 use crate::rules::{self, Layer, Severity};
 use census::Counter;
 use collect::{Causes, Collector};
+use kept::{Kept, Memory};
 use pass_header::Opening;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -63,6 +65,9 @@ struct Check<'a> {
     out: Collector<'a>,
     phases: Vec<PhaseCount>,
     items: Items,
+    memory: Memory,
+    /// The index is what reading the trees has shown.
+    as_read: bool,
 }
 
 impl<'a> Check<'a> {
@@ -99,11 +104,35 @@ pub fn check(source: Arc<dyn ReadAt>, options: &CheckOptions, monitor: &dyn Moni
     examine(source, options, Limits::default(), monitor).map(|o| o.report)
 }
 
+/// The same for a file of which most is where it was when an earlier check read it, and what that check saw to be whole was not written
+/// to since.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_again(
+    source: Arc<dyn ReadAt>,
+    options: &CheckOptions,
+    earlier: Option<Arc<Kept>>,
+    monitor: &dyn Monitor,
+) -> Result<Report> {
+    examine_knowing(source, options, Limits::default(), earlier, monitor).map(|o| o.report)
+}
+
 /// The same, with what a repair needs to know besides.
 ///
 /// # Errors
 /// As [`check`].
 pub fn examine(source: Arc<dyn ReadAt>, options: &CheckOptions, limits: Limits, monitor: &dyn Monitor) -> Result<Outcome> {
+    examine_knowing(source, options, limits, None, monitor)
+}
+
+fn examine_knowing(
+    source: Arc<dyn ReadAt>,
+    options: &CheckOptions,
+    limits: Limits,
+    earlier: Option<Arc<Kept>>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome> {
     monitor.phase(Phase::Header, None);
     let mut out = Collector::new(options, None);
     let header = match pass_header::open(&*source, &mut out)? {
@@ -123,6 +152,8 @@ pub fn examine(source: Arc<dyn ReadAt>, options: &CheckOptions, limits: Limits, 
         out,
         phases: Vec::new(),
         items: Items::default(),
+        memory: Memory::new(options.keep && options.level == Level::Default && options.severities.is_empty(), earlier),
+        as_read: true,
     };
     pass_header::sizes(&mut check)?;
     check.done(Phase::Header, 1);
@@ -154,6 +185,7 @@ impl Check<'_> {
 
     /// Everything that looks into blocks.
     fn contents(&mut self) -> Result<()> {
+        self.memory.compare(&self.ndb);
         let bytes = self.ndb.index().blocks().iter().map(|b| b.size_on_disk(self.ndb.layout())).fold(0, u64::saturating_add);
         self.begin(Phase::Sweep, bytes);
         let index = self.ndb.share();
@@ -212,8 +244,9 @@ impl Check<'_> {
         naming::name(&self.ndb, &mut findings);
         let verdict = verdict(&counts, &findings, &format);
         let source = Source::of(self.options.path.clone(), self.ndb.source().as_ref());
-        let report =
-            Report { source, format: Some(format), level: self.options.level, phases: self.phases, findings, counts, items, verdict };
+        let kept = self.memory.keep(&self.ndb, self.as_read);
+        let (level, phases) = (self.options.level, self.phases);
+        let report = Report { source, format: Some(format), level, phases, findings, counts, items, verdict, kept };
         Outcome { report, ndb: Some(self.ndb.unverified()), census: self.census }
     }
 }
@@ -268,6 +301,7 @@ fn foreign(options: &CheckOptions, source: &dyn ReadAt, out: Collector<'_>) -> O
         counts,
         items: Items::default(),
         verdict: Verdict::NotPst,
+        kept: None,
     };
     Outcome { report, ndb: None, census: Census::default() }
 }

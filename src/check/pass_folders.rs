@@ -4,6 +4,7 @@
 
 use super::Check;
 use super::collect::{Collector, Context};
+use super::kept::{Facts, Looking};
 use super::objects::{Objects, State, count_of, differ};
 use super::report::ItemCount;
 use crate::error::Result;
@@ -19,16 +20,6 @@ use crate::work::in_order;
 
 /// MSGFLAG_READ.
 const READ: i32 = 1;
-
-/// What a folder brings back.
-struct FolderFacts<'c> {
-    out: Collector<'c>,
-    folders: ItemCount,
-    /// Messages that rows speak of and no node holds.
-    lost_messages: u64,
-    lost_associated: u64,
-    row_versions: Vec<u32>,
-}
 
 /// What a table brings back.
 #[derive(Default)]
@@ -47,25 +38,20 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     let objects = Objects::new(&check.ndb, options, &check.causes);
     let index = check.ndb.index();
     let folders: Vec<NbtEntry> = index.nodes().iter().filter(|n| n.nid.is_folder()).copied().collect();
-    let (out, items) = (&mut check.out, &mut check.items);
+    let (out, items, memory) = (&mut check.out, &mut check.items, &mut check.memory);
+    let known = memory.known();
     let mut versions: Vec<u32> = Vec::new();
     in_order(
         options.threads,
         &folders,
         &|n: &NbtEntry| {
-            let facts = folder(&objects, n)?;
+            // what a search has found may be anywhere
+            let is_search = n.nid.nid_type() == NidType::SEARCH_FOLDER;
+            let facts = if is_search { folder(&objects, n, Facts::new(objects.collector()))? } else { look(&objects, n, &known)? };
             step(monitor, 1)?;
             Ok(facts)
         },
-        &mut |facts: FolderFacts<'_>| {
-            out.merge(facts.out, monitor);
-            items.folders = items.folders.plus(facts.folders);
-            items.messages.expected = items.messages.expected.saturating_add(facts.lost_messages);
-            items.messages.lost = items.messages.lost.saturating_add(facts.lost_messages);
-            items.associated.expected = items.associated.expected.saturating_add(facts.lost_associated);
-            items.associated.lost = items.associated.lost.saturating_add(facts.lost_associated);
-            versions.extend(facts.row_versions);
-        },
+        &mut |facts: Facts<'_>| versions.extend(facts.settle(memory, out, items, monitor)),
     )?;
     let mut rest = objects.collector();
     strays(&objects, &mut rest)?;
@@ -79,14 +65,15 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     Ok(())
 }
 
-fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry) -> Result<FolderFacts<'a>> {
-    let mut facts = FolderFacts {
-        out: objects.collector(),
-        folders: ItemCount::default(),
-        lost_messages: 0,
-        lost_associated: 0,
-        row_versions: Vec::new(),
-    };
+/// A folder, with its tables and what is in it.
+fn look<'a>(objects: &Objects<'a>, n: &NbtEntry, known: &Looking) -> Result<Facts<'a>> {
+    let index = objects.ndb.index();
+    let tables = [HIERARCHY, CONTENTS, ASSOCIATED].map(|kind| index.node(n.nid.with_type(kind.table)));
+    let entries = std::iter::once(Some(n)).chain(tables).chain(index.children(n.nid).map(Some));
+    known.look(objects.collector(), entries, |facts| folder(objects, n, facts))
+}
+
+fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry, mut facts: Facts<'a>) -> Result<Facts<'a>> {
     let out = &mut facts.out;
     let at = Location::node(n.nid);
     out.watch(at);
@@ -101,7 +88,7 @@ fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry) -> Result<FolderFacts<'a>> {
     } else {
         out.loss = Loss::Item;
     }
-    State::of(out.loss).count(&mut facts.folders);
+    State::of(out.loss).count(&mut facts.items.folders);
     if n.nid.nid_type() == NidType::SEARCH_FOLDER {
         search_folder(objects, n.nid, out)?;
         return Ok(facts);
@@ -120,10 +107,10 @@ fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry) -> Result<FolderFacts<'a>> {
     let hierarchy = table(HIERARCHY, out, versions)?;
     let contents = table(CONTENTS, out, versions)?;
     let associated = table(ASSOCIATED, out, versions)?;
-    facts.folders.expected = facts.folders.expected.saturating_add(hierarchy.dangling);
-    facts.folders.lost = facts.folders.lost.saturating_add(hierarchy.dangling);
-    facts.lost_messages = contents.dangling.saturating_add(associated.dangling);
-    facts.lost_associated = associated.dangling;
+    let lost = |n: u64| ItemCount { expected: n, lost: n, ..ItemCount::default() };
+    facts.items.folders = facts.items.folders.plus(lost(hierarchy.dangling));
+    facts.items.messages = lost(contents.dangling.saturating_add(associated.dangling));
+    facts.items.associated = lost(associated.dangling);
     if let Some(pc) = &pc {
         out.watch(at);
         counters(pc, &hierarchy, &contents, out)?;

@@ -5,6 +5,7 @@
 
 use super::Check;
 use super::collect::{Collector, Context};
+use super::kept::Facts;
 use super::objects::{Objects, State};
 use super::report::ItemCount;
 use crate::error::Result;
@@ -29,14 +30,6 @@ const FIRST_NAMED: u16 = 0x8000;
 /// Messages in one piece of work.
 const PIECE: usize = 256;
 
-/// What a piece of work brings back.
-struct Facts<'c> {
-    out: Collector<'c>,
-    is_associated: bool,
-    messages: ItemCount,
-    attachments: ItemCount,
-}
-
 /// A message that is still to be looked at: a top-level one or one inside an attachment.
 pub(super) struct Pending<'a> {
     pub node: Node<'a>,
@@ -55,24 +48,27 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     order.sort_by_key(|n| (n.parent, n.nid.nid_type(), n.nid));
     let pieces: Vec<&[NbtEntry]> =
         order.chunk_by(|a, b| (a.parent, a.nid.nid_type()) == (b.parent, b.nid.nid_type())).flat_map(|c| c.chunks(PIECE)).collect();
-    let (out, items) = (&mut check.out, &mut check.items);
+    let (out, items, memory) = (&mut check.out, &mut check.items, &mut check.memory);
+    let (index, known) = (check.ndb.index(), memory.known());
     in_order(
         options.threads,
         &pieces,
         &|piece: &&[NbtEntry]| {
-            let facts = some_messages(&objects, piece)?;
+            let table = piece.first().and_then(|n| index.node(n.parent.with_type(table_of(n.nid))));
+            let entries = [table, index.node(Nid::NAME_TO_ID_MAP)].into_iter().chain(piece.iter().map(Some));
+            let facts = known.look(objects.collector(), entries, |facts| some_messages(&objects, piece, facts))?;
             step(monitor, wide(piece.len()))?;
             Ok(facts)
         },
         &mut |facts: Facts<'_>| {
-            out.merge(facts.out, monitor);
-            items.messages = items.messages.plus(facts.messages);
-            if facts.is_associated {
-                items.associated = items.associated.plus(facts.messages);
-            }
-            items.attachments = items.attachments.plus(facts.attachments);
+            facts.settle(memory, out, items, monitor);
         },
     )
+}
+
+/// The table that lists a message.
+fn table_of(message: Nid) -> NidType {
+    if message.nid_type() == NidType::ASSOC_MESSAGE { NidType::ASSOC_CONTENTS_TABLE } else { NidType::CONTENTS_TABLE }
 }
 
 /// The names of named properties, where the store has any; what is wrong with the map itself is the store's.
@@ -84,16 +80,13 @@ fn names(ndb: &Ndb) -> Result<Option<NameMap>> {
     }
 }
 
-fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry]) -> Result<Facts<'a>> {
-    let mut facts =
-        Facts { out: objects.collector(), is_associated: false, messages: ItemCount::default(), attachments: ItemCount::default() };
+fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry], mut facts: Facts<'a>) -> Result<Facts<'a>> {
+    let items = &mut facts.items;
     let Some(first) = piece.first() else { return Ok(facts) };
     let associated = first.nid.nid_type() == NidType::ASSOC_MESSAGE;
-    facts.is_associated = associated;
-    let kind = if associated { NidType::ASSOC_CONTENTS_TABLE } else { NidType::CONTENTS_TABLE };
     // The table itself is checked with its folder.
     let mut doubts = Vec::new();
-    let table = match objects.ndb.node(first.parent.with_type(kind)) {
+    let table = match objects.ndb.node(first.parent.with_type(table_of(first.nid))) {
         Some(node) => TableContext::open(node, &mut doubts)?,
         None => None,
     };
@@ -107,7 +100,7 @@ fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry]) -> Result<Facts<
         let Some(node) = objects.ndb.node(n.nid) else { continue };
         objects.look_for_bad_blocks(&node, out)?;
         let before = out.mark();
-        let pc = message(objects, node, associated, 0, &mut facts.attachments, &mut pending, out)?;
+        let pc = message(objects, node, associated, 0, &mut items.attachments, &mut pending, out)?;
         out.suffer(before, Severity::Warning);
         if let (Some(pc), Some(table)) = (&pc, &table)
             && let Some(row) = table.row_by_id(n.nid.0, &mut Ignore)?
@@ -118,12 +111,15 @@ fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry]) -> Result<Facts<
             }
         }
         while let Some(p) = pending.pop() {
-            embedded(objects, p, &mut facts.attachments, &mut pending, out)?;
+            embedded(objects, p, &mut items.attachments, &mut pending, out)?;
         }
         if pc.is_none() {
             out.loss = Loss::Item;
         }
-        State::of(out.loss).count(&mut facts.messages);
+        State::of(out.loss).count(&mut items.messages);
+    }
+    if associated {
+        items.associated = items.messages;
     }
     Ok(facts)
 }

@@ -6,7 +6,9 @@
 use super::Check;
 use super::census::Counter;
 use super::collect::{Causes, Collector};
+use super::kept::Kept;
 use super::pass_refs::{Structures, look_inside};
+use super::report::CheckOptions;
 use crate::error::Result;
 use crate::finding::{Finding, Location, Loss, Sink};
 use crate::format::block::{BlockFacts, verify_block};
@@ -28,21 +30,27 @@ struct Swept<'c> {
     /// Blocks that are not to be trusted, and their first finding's place.
     bad: Vec<(Bid, Option<usize>)>,
     structures: Structures,
+    /// Blocks that are not whole in each respect.
+    doubtful: Vec<Bid>,
+    /// A block is not where an earlier check found it.
+    moved: bool,
 }
 
 /// Verifies all blocks and counts the references between them.
 pub(super) fn run(check: &mut Check<'_>, counter: &Counter<'_>) -> Result<Structures> {
     let (ndb, causes, options, monitor) = (&check.ndb, &check.causes, check.options, check.monitor);
+    let earlier = check.memory.earlier();
     let pieces: Vec<&[u32]> = check.census.by_place.chunks(PIECE).collect();
     let mut all = Structures::default();
     let mut bad = Vec::new();
+    let (mut doubtful, mut moved) = (Vec::new(), false);
     let (out, pages) = (&mut check.out, &mut all);
     in_order(
         options.threads,
         &pieces,
         &|piece: &&[u32]| {
-            let mut swept = Swept { out: Collector::new(options, Some(causes)), bad: Vec::new(), structures: Structures::default() };
-            let bytes = sweep(ndb, piece, causes, counter, &mut swept)?;
+            let mut swept = Swept::new(options, causes);
+            let bytes = sweep(ndb, piece, causes, counter, earlier, &mut swept)?;
             step(monitor, bytes)?;
             Ok(swept)
         },
@@ -50,8 +58,14 @@ pub(super) fn run(check: &mut Check<'_>, counter: &Counter<'_>) -> Result<Struct
             let places = out.merge(swept.out, monitor);
             bad.extend(swept.bad.into_iter().map(|(bid, i)| (bid, i.and_then(|i| places.get(i).copied().flatten()))));
             pages.extend(swept.structures);
+            doubtful.extend(swept.doubtful);
+            moved |= swept.moved;
         },
     )?;
+    if moved {
+        check.memory.forget();
+    }
+    check.memory.doubtful = doubtful;
     for (bid, cause) in bad {
         match cause {
             Some(cause) => check.causes.spoil(bid, cause),
@@ -61,29 +75,37 @@ pub(super) fn run(check: &mut Check<'_>, counter: &Counter<'_>) -> Result<Struct
     Ok(all)
 }
 
-fn sweep(ndb: &Ndb, piece: &[u32], causes: &Causes, counter: &Counter<'_>, swept: &mut Swept<'_>) -> Result<u64> {
+fn sweep(ndb: &Ndb, piece: &[u32], causes: &Causes, counter: &Counter<'_>, earlier: Option<&Kept>, swept: &mut Swept<'_>) -> Result<u64> {
     let layout = ndb.layout();
     let blocks = ndb.index().blocks();
     let mut bytes = 0u64;
     for i in piece {
         let Some(b) = blocks.get(*i as usize) else { continue };
         if causes.is_bad(b.bid) {
+            swept.doubtful.push(b.bid);
             continue;
         }
         let size = b.size_on_disk(layout);
         bytes = bytes.saturating_add(size);
         let first = swept.out.findings.len();
+        swept.moved |= earlier.is_some_and(|k| k.lists(b) == Some(false));
+        let is_known = earlier.is_some_and(|k| k.is_whole(b));
+        if is_known && !b.bid.is_internal() {
+            continue;
+        }
         let raw = match ndb.bytes(b.ib.0, index(size)) {
             Ok(raw) => raw,
             Err(_) => {
                 swept.out.report(Finding::new(&rules::UNREADABLE, Location::block(b.ib, b.bid)).loss(Loss::Partial))?;
                 swept.spoil(b, first);
+                swept.doubtful.push(b.bid);
                 continue;
             }
         };
         let known = BlockFacts { bid: b.bid, ib: b.ib, cb: b.cb, cb_inflated: b.cb_inflated };
-        let mut whole = verify_block(layout, &raw, &known, &mut swept.out)?;
+        let mut whole = is_known || verify_block(layout, &raw, &known, &mut swept.out)?;
         if !whole {
+            swept.doubtful.push(b.bid);
             whole = !swept.spoil(b, first);
         }
         if b.bid.is_internal() {
@@ -102,13 +124,20 @@ fn sweep(ndb: &Ndb, piece: &[u32], causes: &Causes, counter: &Counter<'_>, swept
             }
         } else if layout.compresses() && b.is_compressed() && whole {
             ndb.block_at(b, &mut swept.out)?;
-            swept.spoil(b, first);
+            if swept.spoil(b, first) {
+                swept.doubtful.push(b.bid);
+            }
         }
     }
     Ok(bytes)
 }
 
-impl Swept<'_> {
+impl<'c> Swept<'c> {
+    fn new(options: &'c CheckOptions, causes: &'c Causes) -> Self {
+        let out = Collector::new(options, Some(causes));
+        Self { out, bad: Vec::new(), structures: Structures::default(), doubtful: Vec::new(), moved: false }
+    }
+
     /// Takes note of a block about which findings of weight were listed from `first` on; tells whether there are any.
     fn spoil(&mut self, b: &BbtEntry, first: usize) -> bool {
         let here = self.out.findings.get(first..).unwrap_or_default();

@@ -19,7 +19,10 @@ use std::collections::HashMap;
 pub(super) fn load(check: &mut Check<'_>, ndb: &Ndb) -> Result<Index> {
     let mut out = check.collector();
     let mut index = Index::load(ndb, &mut out)?;
+    let lost = |index: &Index| (index.facts.nbt_lost.len(), index.facts.bbt_lost.len());
+    let as_read = lost(&index);
     other_roots(ndb, &mut index, &mut out);
+    check.as_read = lost(&index) == as_read;
     let places = check.out.merge(out, check.monitor);
     // The finding about a page is the first one at its place.
     let cause_of = |page: &LostPage, check: &Check<'_>| {

@@ -173,7 +173,7 @@ impl Index {
 /// The place of a key in a list sorted by it. Ids are handed out in turn, so the place is guessed from the key, and the range around
 /// the guess is widened until it holds the key: two or three steps where a binary search takes twenty.
 #[inline]
-pub(super) fn position<T>(list: &[T], want: u64, key: impl Fn(&T) -> u64) -> Option<usize> {
+pub(crate) fn position<T>(list: &[T], want: u64, key: impl Fn(&T) -> u64) -> Option<usize> {
     let (first, last) = (key(list.first()?), key(list.last()?));
     if want < first || want > last {
         return None;

@@ -74,6 +74,19 @@ impl Ndb {
         Self { crypt: self.crypt, suspects: self.suspects.clone(), ..ndb }
     }
 
+    /// What has been read of the trees.
+    pub(crate) fn shared_index(&self) -> Arc<Index> {
+        let _ = self.index();
+        self.index.get().map(Arc::clone).unwrap_or_default()
+    }
+
+    /// The same file with what was read of its trees before.
+    #[must_use]
+    pub(crate) fn with_shared_index(self, index: Arc<Index>) -> Self {
+        let _ = self.index.set(index);
+        self
+    }
+
     /// The same file with another header of the same layout; the index stays.
     #[must_use]
     pub fn with_header(&self, header: Header) -> Self {

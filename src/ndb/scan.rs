@@ -79,11 +79,11 @@ pub fn scan(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Scan> {
 
 /// The same with the help of the trees: what they list is looked at in its place, and only the gaps between what is there are scanned,
 /// which is quick where little is wrong. What lies within the bytes of a valid page or block cannot be valid itself: its signature is made
-/// of its place.
+/// of its place. Blocks that are known to be whole are not read.
 ///
 /// # Errors
 /// Cancellation.
-pub fn search(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Scan> {
+pub fn search(ndb: &Ndb, is_whole: &(dyn Fn(&BbtEntry) -> bool + Sync), monitor: &dyn Monitor) -> Result<Scan> {
     let layout = ndb.layout();
     let mut out = Scan::default();
     monitor.phase(Phase::Scan, Some(ndb.len()));
@@ -105,6 +105,10 @@ pub fn search(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Scan> {
         for b in *piece {
             let size = b.size_on_disk(layout);
             bytes = bytes.saturating_add(size);
+            if b.cb != 0 && usize::from(b.cb) <= layout.block_data_max() && b.ib.0 >= layout.amap_first && is_whole(b) {
+                valid.push(BbtEntry { refs: 0, ..*b });
+                continue;
+            }
             let Ok(raw) = ndb.bytes(b.ib.0, index(size)) else { continue };
             let found = block_before(layout, &raw, b.ib.0, b.ib.0.saturating_add(size));
             valid.extend(found.filter(|found| found.bid == b.bid && found.ib == b.ib));

@@ -49,6 +49,11 @@ impl SpaceMap {
         map
     }
 
+    /// The numbers of the file's variant.
+    pub fn layout(&self) -> &'static Layout {
+        self.layout
+    }
+
     /// Number of sections.
     pub fn sections(&self) -> u64 {
         self.sections

@@ -18,9 +18,11 @@ use crate::format::ids::{Bid, Ib};
 use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, BtPage, PageType, TreeEntry};
 use crate::monitor::{Monitor, Phase, step};
+use crate::ndb::index::position;
 use crate::ndb::scan::Scan;
 use crate::ndb::{BlockSet, Index, Ndb, TreeFacts};
 use crate::work::{in_order, threads};
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -114,8 +116,9 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
     valid.sort_by_key(|b| (b.bid, b.ib));
     let mut out = Blocks::default();
     let (mut damaged, mut listed) = (Vec::new(), Vec::new());
-    // which of the valid ones with an id is taken, at the place of the first of them; and what is taken of those that are not valid
-    let mut chosen: Vec<Option<u32>> = vec![None; valid.len()];
+    // which of the valid ones with an id is taken, and whether the current tree names it, at the place of the first of them; and what is
+    // taken of those that are not valid
+    let mut chosen: Vec<Option<(u32, bool)>> = vec![None; valid.len()];
     let mut invalid: HashMap<Bid, BbtEntry> = HashMap::new();
     let leaves = Leaves::of(PageType::BBT, facts, found, space);
     let torn = leaves.torn.iter().map(|ib| (*ib, true, true));
@@ -124,15 +127,18 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
     let mut pages: Vec<_> = pages.collect();
     pages.sort_by_key(|(_, live, _)| !live);
     let whole = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
-    let claims = Claims::of(pages.iter().filter(|(_, live, torn)| *live && !torn).flat_map(|(ib, ..)| leaf_entries::<BbtEntry>(ndb, *ib)));
-    for (ib, live, is_torn) in pages {
+    // they are asked for in few files
+    let claims = LazyCell::new(|| {
+        Claims::of(pages.iter().filter(|(_, live, torn)| *live && !torn).flat_map(|(ib, ..)| leaf_entries::<BbtEntry>(ndb, *ib)))
+    });
+    for (ib, live, is_torn) in pages.iter().copied() {
         step(monitor, 0)?;
         for mut e in leaf_entries::<BbtEntry>(ndb, ib) {
             e.bid = e.bid.masked();
             if e.bid.is_none() || invalid.contains_key(&e.bid) {
                 continue;
             }
-            let first = valid.partition_point(|b| b.bid < e.bid);
+            let first = first_of(&valid, e.bid);
             let all = valid.get(first..).unwrap_or_default();
             let n = all.iter().take_while(|b| b.bid == e.bid).count();
             if let Some(slot) = chosen.get_mut(first).filter(|_| n > 0) {
@@ -143,17 +149,14 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
                 let here = all.iter().position(|b| b.ib == e.ib).or_else(|| all.iter().rposition(|b| b.cb == e.cb));
                 let is_ours = |b: &BbtEntry| !live || is_torn || !is_possible(ndb, &e) || claims.is_free_of(b, layout);
                 if let Some(at) = here.or_else(|| all.iter().rposition(is_ours)) {
-                    *slot = u32::try_from(at).ok();
+                    *slot = u32::try_from(at).ok().map(|at| (at, live));
                     if let Some(b) = valid.get_mut(first.saturating_add(at)) {
                         b.refs = e.refs;
-                    }
-                    if live {
-                        listed.push(e.bid);
                     }
                     continue;
                 }
                 // another file's block with the same id
-                *slot = Some(NONE_OF_THEM);
+                *slot = Some((NONE_OF_THEM, false));
             }
             if !live && whole {
                 // freed since, and overwritten
@@ -174,7 +177,11 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
     }
     let mut first = 0usize;
     for all in valid.chunk_by(|a, b| a.bid == b.bid) {
-        let taken = chosen.get(first).copied().flatten().map_or(all.len().saturating_sub(1), |at| at as usize);
+        let named = chosen.get(first).copied().flatten();
+        let taken = named.map_or(all.len().saturating_sub(1), |(at, _)| at as usize);
+        if let (Some(b), Some((_, true))) = (all.first(), named) {
+            listed.push(b.bid);
+        }
         for (i, b) in all.iter().enumerate() {
             if i == taken { &mut out.entries } else { &mut out.others }.push(*b);
         }
@@ -208,6 +215,13 @@ impl Claims {
         let near = self.0.get(before.saturating_sub(8)..before).unwrap_or_default();
         near.iter().all(|e| e.bid.masked() == block.bid || e.ib.0.saturating_add(e.size_on_disk(layout)) <= block.ib.0)
     }
+}
+
+/// The first place of an id in a list sorted by it; the end where it is not in the list.
+fn first_of(sorted: &[BbtEntry], bid: Bid) -> usize {
+    let Some(at) = position(sorted, bid.0, |b| b.bid.0) else { return sorted.len() };
+    let before = sorted.get(..at).unwrap_or_default();
+    if before.last().is_some_and(|b| b.bid == bid) { before.partition_point(|b| b.bid < bid) } else { at }
 }
 
 /// Whether an entry can be true of a block: aligned, inside the file, of a size that blocks have.

@@ -8,6 +8,7 @@ use super::Limited;
 use super::blocks::leaf_entries;
 use super::freed::FreeSpace;
 use super::shift::{Moved, Piece, locate};
+use crate::check::kept::Kept;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Ignore, Location, Sink};
 use crate::format::bytes::{byte, index, round_up, wide};
@@ -66,7 +67,7 @@ pub(super) fn head(source: &dyn ReadAt) -> Vec<u8> {
 /// # Errors
 /// [`ErrorKind::NotPst`] where nothing in it is part of such a file; cancellation; what the sink answers.
 pub fn detect(source: &Arc<dyn ReadAt>, limits: Limits, sink: &mut dyn Sink, monitor: &dyn Monitor) -> Result<Detected> {
-    detect_further(source, limits, None, sink, monitor)
+    detect_further(source, limits, None, None, sink, monitor)
 }
 
 /// A file whose trees were read as a header has them, with what is wrong with them.
@@ -84,11 +85,12 @@ impl WithTrees {
     }
 }
 
-/// The same where the trees have been read as the file's own header has them.
+/// The same where the trees have been read as the file's own header has them, and perhaps checked.
 pub(super) fn detect_further(
     source: &Arc<dyn ReadAt>,
     limits: Limits,
     mut begun: Option<WithTrees>,
+    kept: Option<&Kept>,
     sink: &mut dyn Sink,
     monitor: &dyn Monitor,
 ) -> Result<Detected> {
@@ -105,11 +107,11 @@ pub(super) fn detect_further(
     for layout in &order {
         let header = Header::decode_as(layout, &first);
         if root_pages(source, &header) > 0 {
-            let file = match begun.take().filter(|b| *b.ndb.header() == header) {
-                Some(begun) => begun,
-                None => WithTrees::load(Ndb::new(Arc::clone(source), header, limits))?,
+            let (file, kept) = match begun.take().filter(|b| *b.ndb.header() == header) {
+                Some(begun) => (begun, kept),
+                None => (WithTrees::load(Ndb::new(Arc::clone(source), header, limits))?, None),
             };
-            let found = search(&file.ndb, monitor)?;
+            let found = search(&file.ndb, &|b| kept.is_some_and(|k| k.is_whole(b)), monitor)?;
             return settle(file, found, &first, named, sink, monitor);
         }
     }
@@ -118,7 +120,7 @@ pub(super) fn detect_further(
     for layout in &order {
         let header = if named == Some(*layout) { Header::decode_as(layout, &first) } else { blank(layout) };
         let file = WithTrees::load(Ndb::new(Arc::clone(source), header, limits))?;
-        let found = search(&file.ndb, monitor)?;
+        let found = search(&file.ndb, &|_| false, monitor)?;
         if best.as_ref().is_none_or(|(_, b)| weight(&found) > weight(b)) {
             best = Some((file, found));
         }
@@ -176,7 +178,7 @@ fn is_page(source: &dyn ReadAt, layout: &'static Layout, page_type: PageType, br
 fn put_in_place(ndb: &Ndb, pieces: Vec<Piece>, monitor: &dyn Monitor) -> Result<(WithTrees, Scan)> {
     let moved = Moved::new(Arc::clone(ndb.source()), pieces);
     let there = WithTrees::load(Ndb::new(Arc::new(moved), ndb.header().clone(), *ndb.limits()))?;
-    let found = search(&there.ndb, monitor)?;
+    let found = search(&there.ndb, &|_| false, monitor)?;
     Ok((there, found))
 }
 

@@ -25,6 +25,7 @@ pub use link::{Links, LostItem, NamedFolder};
 pub use nodes::OlderNode;
 pub use salvage::{Salvage, salvage};
 
+use crate::check::kept::Kept;
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Sink};
 use crate::format::block::BlockTrailer;
@@ -112,13 +113,18 @@ pub struct Salvaged {
 /// # Errors
 /// [`NotPst`](crate::error::ErrorKind::NotPst) where nothing in it is part of such a file; cancellation.
 pub fn open(source: Arc<dyn ReadAt>, options: &Options, monitor: &dyn Monitor) -> Result<Recovered> {
-    let begun = match open_plainly(&source, options) {
+    open_checked(source, options, None, monitor)
+}
+
+/// The same with what a check of the file has kept; what it has found to be wrong with the trees is not told again.
+pub(crate) fn open_checked(source: Arc<dyn ReadAt>, options: &Options, kept: Option<&Kept>, monitor: &dyn Monitor) -> Result<Recovered> {
+    let begun = match open_plainly(&source, options, kept) {
         Plainly::Whole(file) if !options.thorough => return Ok(Recovered { ndb: file.ndb, problems: file.problems, salvage: None }),
         Plainly::Whole(file) | Plainly::Broken(file) => Some(file),
         Plainly::NoHeader => None,
     };
     let mut problems = Limited::of(&options.limits);
-    let detected = detect_further(&source, options.limits, begun, &mut problems, monitor)?;
+    let detected = detect_further(&source, options.limits, begun, kept, &mut problems, monitor)?;
     let mut facts = salvage(&detected, &mut problems, monitor)?;
     let links = link::link(&mut facts, monitor)?;
     if !detected.kind_is_told && is_ost(&facts, &links) {
@@ -149,11 +155,16 @@ enum Plainly {
     NoHeader,
 }
 
-fn open_plainly(source: &Arc<dyn ReadAt>, options: &Options) -> Plainly {
+fn open_plainly(source: &Arc<dyn ReadAt>, options: &Options, kept: Option<&Kept>) -> Plainly {
     let head = detect::head(source.as_ref());
     let mut of_header = Vec::new();
     let Ok(header) = Header::decode(&head, &mut of_header) else { return Plainly::NoHeader };
-    let Ok(mut file) = WithTrees::load(Ndb::new(Arc::clone(source), header, options.limits)) else { return Plainly::NoHeader };
+    let ndb = Ndb::new(Arc::clone(source), header, options.limits);
+    let ndb = match kept.and_then(|k| k.index(ndb.header())) {
+        Some(index) => ndb.with_shared_index(index),
+        None => ndb,
+    };
+    let Ok(mut file) = WithTrees::load(ndb) else { return Plainly::NoHeader };
     if is_whole(&file, &of_header) {
         file.problems.splice(0..0, of_header);
         Plainly::Whole(file)

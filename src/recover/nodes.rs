@@ -17,7 +17,7 @@ use crate::format::ids::{Bid, Ib, Nid, NidType};
 use crate::format::page::{NbtEntry, PageType, TreeEntry};
 use crate::monitor::{Monitor, step};
 use crate::ndb::scan::Scan;
-use crate::ndb::{Ndb, TreeFacts};
+use crate::ndb::{BlockSet, Ndb, TreeFacts};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A node as an older generation of the tree has it.
@@ -92,7 +92,7 @@ pub(super) fn salvage_nodes(
     facts: &TreeFacts,
     found: &Scan,
     space: &FreeSpace,
-    listed: &HashSet<Bid>,
+    listed: &BlockSet,
     monitor: &dyn Monitor,
 ) -> Result<Nodes> {
     let mut out = Nodes { lost: facts.nbt_lost.iter().map(|l| (l.first, l.end)).collect(), ..Nodes::default() };
@@ -186,7 +186,7 @@ fn is_foreign(ndb: &Ndb, entries: &[NbtEntry]) -> bool {
 
 /// Whether what a leaf says of blocks that are here is not what they hold: it is another file's, or another place's. Ids of blocks are never
 /// given out twice, so that of its own file every generation of a leaf names only objects of the right kind, or blocks that are gone.
-fn is_contradicted(ndb: &Ndb, entries: &[NbtEntry], listed: &HashSet<Bid>) -> bool {
+fn is_contradicted(ndb: &Ndb, entries: &[NbtEntry], listed: &BlockSet) -> bool {
     let (mut right, mut wrong) = (0usize, 0usize);
     for e in entries.iter().filter(|e| !e.data.is_none()) {
         match is_told(ndb, e) {

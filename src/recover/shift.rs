@@ -19,8 +19,8 @@ use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, BtPage, PageTrailer, PageType, TreeEntry};
 use crate::io::ReadAt;
 use crate::monitor::{Monitor, Phase, Quiet, step};
-use crate::ndb::Ndb;
 use crate::ndb::scan::{Scan, scan_ranges};
+use crate::ndb::{BlockSet, Ndb};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::ops::Range;
@@ -175,9 +175,8 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
     }));
     loose.sort_unstable_by_key(|l| l.from);
     // blocks that pages name and that are not in their places; where no page tells anything, any block
-    let mut have: Vec<Bid> = plain.blocks.iter().map(|b| b.bid).collect();
-    have.sort_unstable();
-    let is_elsewhere = |bid: Bid| have.binary_search(&bid).is_err();
+    let have: BlockSet = plain.blocks.iter().map(|b| b.bid).collect();
+    let is_elsewhere = |bid: Bid| !have.contains(&bid);
     let current = ndb.index().blocks();
     let mut wanted: HashSet<Bid> = current.iter().map(|b| b.bid).filter(|b| is_elsewhere(*b)).collect();
     // of what stood on leaves that are lost, pages that have moved themselves may tell

@@ -92,7 +92,7 @@ pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &m
 pub fn repair_in_place(path: &Path, undo: &Path, policy: &Policy, monitor: &dyn Monitor) -> Result<Outcome> {
     take_back_interrupted(path, undo)?;
     let held = Held::open(path, policy)?;
-    let before = check(Arc::clone(&held.source), &policy.checking(), monitor)?;
+    let before = check(Arc::clone(&held.source), &policy.checking().for_repair(), monitor)?;
     run(&before.plan(policy), &held, undo, monitor)
 }
 

@@ -10,7 +10,7 @@ use super::account::Count;
 use super::plan::Plan;
 use super::rebuild::{Outcome, open_to_copy, write_some};
 use super::scratch::Scratch;
-use crate::check::{CheckOptions, Level, Report, Verdict, check};
+use crate::check::{CheckOptions, Level, Report, Verdict, check, check_again};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Ignore, Sink, Value};
 use crate::format::bytes::{low32, wide};
@@ -27,7 +27,7 @@ use crate::ndb::Ndb;
 use crate::ndb::refs::each_reference;
 use crate::recover;
 use crate::rules::{self, FixVerb, Layer, Severity};
-use crate::write::{NdbWriter, believed_counter};
+use crate::write::{NdbWriter, believed_counter, write_maps};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -143,7 +143,7 @@ fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
 /// does not make it healthy or where so much has to be written anew that all may be.
 pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch, monitor: &dyn Monitor) -> Result<Option<Planned>> {
     let before = plan.before.as_ref();
-    let recovered = recover::open(Arc::clone(source), &recover::Options::default(), monitor)?;
+    let recovered = recover::open_checked(Arc::clone(source), &recover::Options::default(), before.kept.as_deref(), monitor)?;
     let ndb = &recovered.ndb;
     if ndb.len() != source.len() {
         // bytes were moved: everything has to be written anew
@@ -212,6 +212,13 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
             }
             copied = Some(pst.ndb().share());
         }
+        if taken.is_empty()
+            && recovered.salvage.is_none()
+            && is_simple(before)
+            && let Some((view, after)) = in_place(ndb, before, unique, source, monitor)?
+        {
+            break (view, after);
+        }
         let view = Arc::new(Overlay::new(Arc::clone(source)));
         let with = copied.as_ref().map(|from| Taken { from, nodes: &taken, new });
         match write_over(ndb, before, unique, &view, with, monitor) {
@@ -221,11 +228,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
             Err(e) => return Err(e),
         }
         let whole_view: Arc<dyn ReadAt> = Arc::clone(&view) as Arc<dyn ReadAt>;
-        let quick = if taken.is_empty() && recovered.salvage.is_none() { quickly(before, &whole_view, monitor)? } else { None };
-        let after = match quick {
-            Some(after) => after,
-            None => check(whole_view, &plan.policy.checking(), monitor)?,
-        };
+        let after = check_again(whole_view, &plan.policy.checking(), before.kept.clone(), monitor)?;
         let had = taken.len();
         // what new trees have brought to light is wrong with objects, and what was taken over with what lists it
         let go_on = copied.is_some() || (!plan.is_partial() && (!after.is_healthy() || after.count(Severity::Warning) > 0));
@@ -247,17 +250,37 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
     Ok(serves.then(|| Planned { view, layout: ndb.layout(), after, account, unexplained, missing, passes }))
 }
 
-/// The report on a file of which header and maps were wrong and nothing else: all blocks and objects are where they were when they were
-/// checked, so that header, maps and trees are what has to be looked at. `None` where that is not so, or not all.
-fn quickly(before: &Report, view: &Arc<dyn ReadAt>, monitor: &dyn Monitor) -> Result<Option<Report>> {
-    let structural = |layer| matches!(layer, Layer::Header | Layer::Allocation | Layer::BlockTree | Layer::NodeTree);
+/// Whether header and maps of a file were wrong, in what follows from the rest, and nothing else.
+fn is_simple(before: &Report) -> bool {
     let counted = [&rules::NID_HIGH_WATER, &rules::BID_NEXT_LOW, &rules::HEADER_UNIQUE, &rules::UNREADABLE];
     let simple =
         |f: &Finding| matches!(f.rule.layer, Layer::Header | Layer::Allocation) && !counted.iter().any(|rule| std::ptr::eq(f.rule, *rule));
-    if !before.items.complete || !before.findings.iter().filter(|f| f.severity >= Severity::Warning).all(simple) {
+    before.items.complete && before.findings.iter().filter(|f| f.severity >= Severity::Warning).all(simple)
+}
+
+/// A file of which only header and maps were wrong, with these written anew, and the report on it: all blocks and objects are what they
+/// were when they were checked, so that header, maps and trees are what has to be looked at. `None` where more is wrong.
+fn in_place(
+    ndb: &Ndb,
+    before: &Report,
+    unique: u32,
+    source: &Arc<dyn ReadAt>,
+    monitor: &dyn Monitor,
+) -> Result<Option<(Arc<Overlay>, Report)>> {
+    let layout = ndb.layout();
+    if source.len() != layout.amap_at(layout.amap_count(source.len())) {
         return Ok(None);
     }
-    let quick = check(Arc::clone(view), &CheckOptions::level(Level::Quick), monitor)?;
+    let view = Arc::new(Overlay::new(Arc::clone(source)));
+    let mut header = sound_header(ndb);
+    header.unique = header.unique.max(unique);
+    match write_maps(view.as_ref(), header, ndb.index()) {
+        Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_)) => return Ok(None),
+        done => done?,
+    }
+    let structural = |layer| matches!(layer, Layer::Header | Layer::Allocation | Layer::BlockTree | Layer::NodeTree);
+    let view_read: Arc<dyn ReadAt> = Arc::clone(&view) as Arc<dyn ReadAt>;
+    let quick = check(view_read, &CheckOptions::level(Level::Quick), monitor)?;
     if !quick.is_healthy() {
         return Ok(None);
     }
@@ -273,7 +296,7 @@ fn quickly(before: &Report, view: &Arc<dyn ReadAt>, monitor: &dyn Monitor) -> Re
         Some(Severity::Info) | None => Verdict::Clean,
         _ => return Ok(None),
     };
-    Ok(Some(after))
+    Ok(Some((view, after)))
 }
 
 /// The nodes that findings are about: those that selected actions concern to `taken`, those that others concern to `left`.
@@ -344,7 +367,8 @@ impl Sink for Known<'_> {
     }
 }
 
-fn write_over(ndb: &Ndb, report: &Report, unique: u32, target: &Overlay, taken: Option<Taken<'_>>, monitor: &dyn Monitor) -> Result<()> {
+/// The header of a file with all in it right that follows from nothing but itself, and the next page's id.
+fn sound_header(ndb: &Ndb) -> Header {
     let mut header: Header = ndb.header().clone();
     let kind = header.kind().unwrap_or(FileKind::Pst);
     header.magic_client = kind.magic();
@@ -359,6 +383,11 @@ fn write_over(ndb: &Ndb, report: &Report, unique: u32, target: &Overlay, taken: 
     header.reserved_ansi = [0; 12];
     let highest_page = ndb.index().facts.pages.iter().map(|p| p.bref.bid.0).max().unwrap_or(0);
     header.bid_next_page = Bid(believed_counter(header.bid_next_page.0, highest_page));
+    header
+}
+
+fn write_over(ndb: &Ndb, report: &Report, unique: u32, target: &Overlay, taken: Option<Taken<'_>>, monitor: &dyn Monitor) -> Result<()> {
+    let header = sound_header(ndb);
     let nodes = ndb.index().nodes();
     monitor.phase(Phase::Write, Some(wide(nodes.len())));
     let mut writer = NdbWriter::append(target, header, ndb.crypt(), ndb.index().blocks().to_vec())?;

@@ -58,7 +58,7 @@ impl Outcome {
 /// [`ErrorKind::NotPst`] where nothing in the source is part of such a file, [`ErrorKind::Unsupported`] where it is encrypted;
 /// errors of the media; cancellation. The target then holds no header.
 pub fn repair(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, policy: &Policy, monitor: &dyn Monitor) -> Result<Outcome> {
-    let before = check(Arc::clone(source), &policy.checking(), monitor)?;
+    let before = check(Arc::clone(source), &policy.checking().for_repair(), monitor)?;
     let target = Target::NewFile { source: Arc::clone(source), target: Arc::clone(target) };
     before.plan(policy).apply(target, monitor)
 }
@@ -68,7 +68,8 @@ pub(super) fn open_to_copy(source: &Arc<dyn ReadAt>, plan: &Plan, monitor: &dyn 
     // where only the header or the maps are wrong, nothing has to be looked for
     let beneath = |f: &Finding| f.severity < Severity::Warning || matches!(f.rule.layer, Layer::Header | Layer::Allocation);
     let whole = plan.before.items.complete && plan.before.findings.iter().all(beneath);
-    recover::open(Arc::clone(source), &recover::Options { limits: Limits::default(), thorough: !whole }, monitor)
+    let options = recover::Options { limits: Limits::default(), thorough: !whole };
+    recover::open_checked(Arc::clone(source), &options, plan.before.kept.as_deref(), monitor)
 }
 
 /// What is written, and what the account has before it is.

@@ -7,7 +7,7 @@
 //! Blocks are written as they come and get ascending ids, so that the block B-tree is in order without sorting; both trees are
 //! loaded from their leaves up when everything else is written, with full pages. References are counted where they are made.
 
-use super::space::Space;
+use super::space::{Space, SpaceTotals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Sink;
 use crate::format::block::{SiEntry, SlEntry, SubnodeBlock, deflate, seal_block};
@@ -18,9 +18,10 @@ use crate::format::ids::{Bid, Bref, Ib, Nid, NidType};
 use crate::format::layout::{Layout, UNICODE, Variant};
 use crate::format::page::{BbtEntry, BtEntry, BtPageBuilder, NbtEntry, PageType, TreeEntry};
 use crate::io::Storage;
-use crate::ndb::Ndb;
+use crate::ndb::index::position;
 use crate::ndb::refs::each_reference;
 use crate::ndb::space::SpaceMap;
+use crate::ndb::{Index, Ndb};
 use std::collections::HashSet;
 
 /// What a new file is like beneath its messages.
@@ -153,11 +154,7 @@ impl<'a> NdbWriter<'a> {
         for b in &mut blocks {
             b.refs = 1;
         }
-        // an id far above all others is a damaged one, in a bit that no signature covers
-        let ids = blocks.iter().map(|b| b.bid.0 >> 2);
-        let jump = blocks.iter().zip(blocks.iter().skip(1)).position(|(a, b)| (b.bid.0.saturating_sub(a.bid.0)) >> 34 != 0);
-        let highest = ids.take(jump.map_or(usize::MAX, |n| n.saturating_add(1))).max().unwrap_or(0);
-        let first = believed_counter(header.bid_next_block.0 >> 2, highest);
+        let first = first_ordinal(&header, &blocks);
         let sections = layout.amap_count(storage.len());
         Ok(Self {
             storage,
@@ -180,9 +177,7 @@ impl<'a> NdbWriter<'a> {
     pub fn keep_node(&mut self, ndb: &Ndb, node: &NbtEntry, seen: &mut HashSet<Bid>, sink: &mut dyn Sink) -> Result<()> {
         for root in [node.data, node.sub] {
             self.keep_below(ndb, root, seen, sink)?;
-            if self.fact_of_old(root.masked()).is_some() {
-                self.refer(root.masked())?;
-            }
+            self.refer_to_old(root.masked());
         }
         self.use_nid(node.nid);
         self.nodes.push(NbtEntry { key_high: 0, data: node.data.masked(), sub: node.sub.masked(), ..*node });
@@ -195,20 +190,19 @@ impl<'a> NdbWriter<'a> {
     /// As [`keep_node`](Self::keep_node).
     pub fn keep_below(&mut self, ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>, sink: &mut dyn Sink) -> Result<()> {
         let mut at_root = true;
-        let mut all = Ok(());
         each_reference(ndb, root, seen, sink, &mut |bid, nid| {
             // ids of attachments and values are given out from the header's counters too
             self.use_nid(nid);
-            let is_root = std::mem::take(&mut at_root);
-            if !is_root && all.is_ok() && self.fact_of_old(bid).is_some() {
-                all = self.refer(bid);
+            if !std::mem::take(&mut at_root) {
+                self.refer_to_old(bid);
             }
-        })?;
-        all
+        })
     }
 
-    fn fact_of_old(&self, bid: Bid) -> Option<usize> {
-        self.old.binary_search_by_key(&bid, |b| b.bid).ok()
+    /// Counts one more reference to a block that was there before; tells whether there is one.
+    fn refer_to_old(&mut self, bid: Bid) -> bool {
+        let old = position(&self.old, bid.0, |b| b.bid.0).and_then(|i| self.old.get_mut(i));
+        old.map(|old| old.refs = old.refs.saturating_add(1)).is_some()
     }
 
     /// Layout of the file.
@@ -268,11 +262,7 @@ impl<'a> NdbWriter<'a> {
 
     /// Counts one more reference to a block. [`add_node`](Self::add_node) and the trees do it by themselves.
     pub(super) fn refer(&mut self, bid: Bid) -> Result<()> {
-        if bid.is_none() {
-            return Ok(());
-        }
-        if let Some(old) = self.fact_of_old(bid).and_then(|i| self.old.get_mut(i)) {
-            old.refs = old.refs.saturating_add(1);
+        if bid.is_none() || self.refer_to_old(bid) {
             return Ok(());
         }
         let Some((i, fact)) = self.fact(bid) else {
@@ -468,23 +458,11 @@ impl<'a> NdbWriter<'a> {
                 in_use.mark(b.ib.0, b.size_on_disk(layout));
             }
             self.space.write_old_maps(&in_use)?;
-            self.header.unique = self.header.unique.saturating_add(1);
-            let legacy = if layout.has_pmaps { 0xFF } else { 0 };
-            self.header.free_map = [legacy; 128];
-            self.header.free_page_map = [legacy; 128];
-            self.header.root.amap_valid = AMAP_VALID;
+            changed(&mut self.header);
         }
 
         let totals = self.space.finish(self.header.bid_next_page)?;
-        self.header.root.file_eof = totals.file_eof;
-        self.header.root.amap_last = totals.amap_last;
-        self.header.root.amap_free = totals.amap_free;
-        self.header.root.pmap_free = 0;
-        let bytes = self.header.encode()?;
-        // Everything else must be on the medium before a header says so.
-        self.storage.sync().map_err(ErrorKind::Io)?;
-        self.storage.write_all_at(&bytes, 0).map_err(|e| Error::io_at(e, 0))?;
-        self.storage.sync().map_err(ErrorKind::Io)?;
+        write_header(self.storage, &mut self.header, &totals)?;
         Ok(Written { header: self.header, nodes: wide(nodes.len()), blocks: wide(blocks.len()).saturating_add(wide(kept.len())) })
     }
 
@@ -532,6 +510,55 @@ impl<'a> NdbWriter<'a> {
         self.space.flush_if_large()?;
         Ok(bref)
     }
+}
+
+/// What a header says of a file that was changed.
+fn changed(header: &mut Header) {
+    header.unique = header.unique.saturating_add(1);
+    let legacy = if header.layout.has_pmaps { 0xFF } else { 0 };
+    header.free_map = [legacy; 128];
+    header.free_page_map = [legacy; 128];
+    header.root.amap_valid = AMAP_VALID;
+}
+
+fn write_header(storage: &dyn Storage, header: &mut Header, totals: &SpaceTotals) -> Result<()> {
+    header.root.file_eof = totals.file_eof;
+    header.root.amap_last = totals.amap_last;
+    header.root.amap_free = totals.amap_free;
+    header.root.pmap_free = 0;
+    let bytes = header.encode()?;
+    // Everything else must be on the medium before a header says so.
+    storage.sync().map_err(ErrorKind::Io)?;
+    storage.write_all_at(&bytes, 0).map_err(|e| Error::io_at(e, 0))?;
+    Ok(storage.sync().map_err(ErrorKind::Io)?)
+}
+
+/// Writes the maps and the header of a file anew whose blocks and tree pages all stay.
+///
+/// # Errors
+/// [`ErrorKind::TooLarge`] where the density list cannot name a section; errors of the medium.
+pub(crate) fn write_maps(storage: &dyn Storage, mut header: Header, index: &Index) -> Result<()> {
+    let layout = header.layout;
+    let mut in_use = SpaceMap::new(layout, layout.amap_at(layout.amap_count(storage.len())));
+    for p in &index.facts.pages {
+        in_use.mark(p.bref.ib.0, layout.page());
+    }
+    for b in index.blocks() {
+        in_use.mark(b.ib.0, b.size_on_disk(layout));
+    }
+    header.bid_next_block = Bid(first_ordinal(&header, index.blocks()).saturating_mul(4));
+    changed(&mut header);
+    let totals = Space::write_maps(storage, &in_use, header.bid_next_page)?;
+    write_header(storage, &mut header, &totals)
+}
+
+/// The ordinal of the next block of a file that has `blocks`, sorted by id.
+fn first_ordinal(header: &Header, blocks: &[BbtEntry]) -> u64 {
+    // an id far above all others is a damaged one, in a bit that no signature covers
+    let ids = blocks.iter().map(|b| b.bid.0 >> 2);
+    let jump = blocks.iter().zip(blocks.iter().skip(1)).position(|(a, b)| (b.bid.0.saturating_sub(a.bid.0)) >> 34 != 0);
+    let highest = ids.take(jump.map_or(usize::MAX, |n| n.saturating_add(1))).max().unwrap_or(0);
+    believed_counter(header.bid_next_block.0 >> 2, highest)
 }
 
 /// The next number that a counter of a file gives out, where the highest that is in use is known. A counter that is far beyond it is damaged:

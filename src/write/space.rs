@@ -53,20 +53,31 @@ impl<'a> Space<'a> {
 
     /// Space behind the first `sections` sections, which stay as they are.
     pub(super) fn behind(storage: &'a dyn Storage, layout: &'static Layout, sections: u64) -> Result<Self> {
-        let at = layout.amap_at(sections);
-        let mut space = Self {
+        let mut space = Self::at(storage, layout, sections);
+        space.open_section()?;
+        Ok(space)
+    }
+
+    fn at(storage: &'a dyn Storage, layout: &'static Layout, section: u64) -> Self {
+        let at = layout.amap_at(section);
+        Self {
             storage,
             layout,
-            section: sections,
+            section,
             cursor: at,
             bits: vec![0; layout.bitmap_len],
             buf: Vec::with_capacity(FLUSH_AT.saturating_mul(2)),
             buf_at: at,
             free_slots: 0,
             density: Vec::new(),
-        };
-        space.open_section()?;
-        Ok(space)
+        }
+    }
+
+    /// Writes the maps of a file anew, and nothing else.
+    pub(super) fn write_maps(storage: &'a dyn Storage, in_use: &SpaceMap, next_page: Bid) -> Result<SpaceTotals> {
+        let mut space = Self::at(storage, in_use.layout(), in_use.sections().saturating_sub(1));
+        space.write_old_maps(in_use)?;
+        space.write_list(next_page)
     }
 
     /// Finds a place for `size` bytes; the caller appends exactly that many to the buffer it gets.
@@ -221,6 +232,10 @@ impl<'a> Space<'a> {
     pub(super) fn finish(mut self, next_page: Bid) -> Result<SpaceTotals> {
         self.close_section()?;
         self.flush()?;
+        self.write_list(next_page)
+    }
+
+    fn write_list(mut self, next_page: Bid) -> Result<SpaceTotals> {
         let eof = self.section_end();
         self.storage.set_len(eof).map_err(|e| Error::io_at(e, eof))?;
         // The section that is allocated from is not in the list; 4K files have an empty one.

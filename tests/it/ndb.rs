@@ -61,7 +61,7 @@ fn a_search_with_the_help_of_the_trees_finds_what_a_scan_finds() {
         for Damaged { kind: name, bytes, .. } in healthy.damages().into_iter().chain([whole]) {
             let Ok(header) = Header::decode(&bytes, &mut Ignore) else { continue };
             let ndb = Ndb::new(Arc::new(bytes), header, Limits::default());
-            let (blind, guided) = (scan::scan(&ndb, &()).unwrap(), scan::search(&ndb, &()).unwrap());
+            let (blind, guided) = (scan::scan(&ndb, &()).unwrap(), scan::search(&ndb, &|_| false, &()).unwrap());
             assert_eq!(blind.pages, guided.pages, "{} {name}", f.file);
             let mut blocks = blind.blocks;
             blocks.sort_by_key(|b| b.ib.0 + b.size_on_disk(ndb.layout()));

@@ -214,7 +214,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     let path = &args.file;
     let source = open::source(path, &ctx.global)?;
     let sha256 = if args.hash { Some(Hashes { before: hash(ctx, path, &*source)?, after: None }) } else { None };
-    let options = CheckOptions::default().threads(ctx.global.threads).path(path.display().to_string());
+    let options = CheckOptions::default().threads(ctx.global.threads).path(path.display().to_string()).for_repair();
     let before = check(Arc::clone(&source), &options, &ctx.progress).map_err(|e| Failure::of(path, e))?;
     match before.verdict {
         Verdict::NotPst => {

@@ -1,0 +1,173 @@
+//! What a check keeps for a repair of the same file: what it has read of the trees, which blocks are whole, and what it has found about
+//! each object.
+//!
+//! A repair leaves most of a file where it is. What was whole before is not read again to say so: the search for what the trees do not
+//! list looks at the other blocks alone, and so does the check of the result, where an object whose entries are the same, over blocks
+//! that are where they were, is what it was. References, places and maps are counted anew in each check.
+
+use super::collect::Collector;
+use super::report::Items;
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::format::crypt::CryptMethod;
+use crate::format::header::Header;
+use crate::format::ids::Bid;
+use crate::format::page::{BbtEntry, NbtEntry};
+use crate::monitor::Monitor;
+use crate::ndb::{BlockSet, Index, Ndb};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
+
+/// So many findings about one piece of work are kept; a piece with more is looked at again.
+const FINDINGS: usize = 64;
+
+/// What a check knows of a file.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// The header, as the check read it.
+    header: Header,
+    crypt: CryptMethod,
+    index: Arc<Index>,
+    /// Listed blocks that are not whole in each respect.
+    doubtful: BlockSet,
+    state: RandomState,
+    objects: HashMap<u64, Known>,
+}
+
+/// What is known of some objects.
+#[derive(Debug)]
+struct Known {
+    findings: Vec<Finding>,
+    items: Items,
+    row_versions: Vec<u32>,
+}
+
+/// What looking at some objects brings.
+pub(super) struct Facts<'c> {
+    pub out: Collector<'c>,
+    pub items: Items,
+    /// Versions of the rows of folders' tables.
+    pub row_versions: Vec<u32>,
+    key: Option<u64>,
+}
+
+impl<'c> Facts<'c> {
+    pub(super) fn new(out: Collector<'c>) -> Self {
+        Self { out, items: Items::default(), row_versions: Vec::new(), key: None }
+    }
+
+    /// Adds what was found to the check's; the versions of rows are answered.
+    pub(super) fn settle(self, memory: &mut Memory, out: &mut Collector<'_>, items: &mut Items, monitor: &dyn Monitor) -> Vec<u32> {
+        memory.remember(&self);
+        out.merge(self.out, monitor);
+        *items = items.plus(self.items);
+        self.row_versions
+    }
+}
+
+impl Kept {
+    /// The file as the check read it, if it is still read so; its blocks are not known to be whole.
+    pub(crate) fn index(&self, header: &Header) -> Option<Arc<Index>> {
+        (*header == self.header).then(|| Arc::clone(&self.index))
+    }
+
+    /// Whether a block was whole where this entry says, and is not to be verified again.
+    pub(crate) fn is_whole(&self, b: &BbtEntry) -> bool {
+        self.lists(b) == Some(true) && !self.doubtful.contains(&b.bid)
+    }
+
+    /// Whether the tree had the block where this entry says; `None` where it did not have it.
+    pub(super) fn lists(&self, b: &BbtEntry) -> Option<bool> {
+        self.index.block(b.bid).map(|k| (k.ib, k.cb, k.cb_inflated) == (b.ib, b.cb, b.cb_inflated))
+    }
+}
+
+/// Looks at objects, or knows what comes of it.
+pub(super) struct Looking {
+    earlier: Option<Arc<Kept>>,
+    /// None where nothing is known, nor to be remembered.
+    state: Option<RandomState>,
+}
+
+impl Looking {
+    /// Looks at some objects, unless it is known what comes of it. What is found about them must follow from `entries`, and what is
+    /// below these, alone.
+    pub(super) fn look<'c, 'e>(
+        &self,
+        collector: Collector<'c>,
+        entries: impl Iterator<Item = Option<&'e NbtEntry>>,
+        examine: impl FnOnce(Facts<'c>) -> Result<Facts<'c>>,
+    ) -> Result<Facts<'c>> {
+        let mut facts = Facts::new(collector);
+        let Some(state) = &self.state else { return examine(facts) };
+        let mut hasher = state.build_hasher();
+        for e in entries {
+            e.map(|e| (e.nid.0, e.data.0, e.sub.0, e.parent.0)).hash(&mut hasher);
+        }
+        let key = hasher.finish();
+        if let Some(known) = self.earlier.as_ref().and_then(|k| k.objects.get(&key)) {
+            known.findings.iter().for_each(|f| {
+                facts.out.add(f.clone());
+            });
+            (facts.items, facts.row_versions) = (known.items, known.row_versions.clone());
+            return Ok(facts);
+        }
+        Ok(Facts { key: Some(key), ..examine(facts)? })
+    }
+}
+
+/// What a check remembers as it goes, and what it knows from an earlier one.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    earlier: Option<Arc<Kept>>,
+    /// What this check keeps.
+    state: Option<RandomState>,
+    objects: HashMap<u64, Known>,
+    /// Blocks that are not whole in each respect.
+    pub doubtful: Vec<Bid>,
+}
+
+impl Memory {
+    pub(super) fn new(keep: bool, earlier: Option<Arc<Kept>>) -> Self {
+        Self { earlier, state: keep.then(RandomState::new), ..Self::default() }
+    }
+
+    /// What an earlier check knows.
+    pub(super) fn earlier(&self) -> Option<&Kept> {
+        self.earlier.as_deref()
+    }
+
+    /// Nothing that an earlier check has found counts.
+    pub(super) fn forget(&mut self) {
+        self.earlier = None;
+    }
+
+    /// The same where the file is now taken for another kind of file than then.
+    pub(super) fn compare(&mut self, ndb: &Ndb) {
+        let same = |k: &Kept| (k.header.kind(), k.crypt, k.header.layout) == (ndb.header().kind(), ndb.crypt(), ndb.layout());
+        self.earlier = self.earlier.take().filter(|k| same(k));
+    }
+
+    /// For the threads that look at objects.
+    pub(super) fn known(&self) -> Looking {
+        let state = self.earlier.as_ref().map(|k| &k.state).or(self.state.as_ref()).cloned();
+        Looking { earlier: self.earlier.clone(), state }
+    }
+
+    /// Takes note of what was found, where it follows from nothing else.
+    fn remember(&mut self, facts: &Facts<'_>) {
+        let (Some(_), Some(key)) = (&self.state, facts.key) else { return };
+        if facts.out.stands_alone() && facts.out.findings.len() <= FINDINGS {
+            let known = Known { findings: facts.out.findings.clone(), items: facts.items, row_versions: facts.row_versions.clone() };
+            self.objects.insert(key, known);
+        }
+    }
+
+    /// What a repair can go on from.
+    pub(super) fn keep(self, ndb: &Ndb, as_read: bool) -> Option<Arc<Kept>> {
+        let state = self.state.filter(|_| as_read)?;
+        let (header, crypt, index) = (ndb.header().clone(), ndb.crypt(), ndb.shared_index());
+        Some(Arc::new(Kept { header, crypt, index, doubtful: self.doubtful.into(), state, objects: self.objects }))
+    }
+}
