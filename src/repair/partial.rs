@@ -10,7 +10,7 @@ use super::account::Count;
 use super::plan::Plan;
 use super::rebuild::{Outcome, open_to_copy, write_some};
 use super::scratch::Scratch;
-use crate::check::{CheckOptions, Level, Report, Verdict, check, check_again};
+use crate::check::{Report, check_again};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Ignore, Sink, Value};
 use crate::format::bytes::{low32, wide};
@@ -215,7 +215,8 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
         if taken.is_empty()
             && recovered.salvage.is_none()
             && is_simple(before)
-            && let Some((view, after)) = in_place(ndb, before, unique, source, monitor)?
+            && !plan.policy.notices
+            && let Some((view, after)) = in_place(ndb, plan, unique, source, monitor)?
         {
             break (view, after);
         }
@@ -228,7 +229,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
             Err(e) => return Err(e),
         }
         let whole_view: Arc<dyn ReadAt> = Arc::clone(&view) as Arc<dyn ReadAt>;
-        let after = check_again(whole_view, &plan.policy.checking(), before.kept.clone(), monitor)?;
+        let after = plan.check_again(whole_view, monitor)?;
         let had = taken.len();
         // what new trees have brought to light is wrong with objects, and what was taken over with what lists it
         let go_on = copied.is_some() || (!plan.is_partial() && (!after.is_healthy() || after.count(Severity::Warning) > 0));
@@ -250,6 +251,13 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
     Ok(serves.then(|| Planned { view, layout: ndb.layout(), after, account, unexplained, missing, passes }))
 }
 
+impl Plan {
+    /// Checks what is made of the file that the plan is for.
+    fn check_again(&self, view: Arc<dyn ReadAt>, monitor: &dyn Monitor) -> Result<Report> {
+        check_again(view, &self.policy.checking(), self.before.kept.clone(), monitor)
+    }
+}
+
 /// Whether header and maps of a file were wrong, in what follows from the rest, and nothing else.
 fn is_simple(before: &Report) -> bool {
     let counted = [&rules::NID_HIGH_WATER, &rules::BID_NEXT_LOW, &rules::HEADER_UNIQUE, &rules::UNREADABLE];
@@ -258,11 +266,10 @@ fn is_simple(before: &Report) -> bool {
     before.items.complete && before.findings.iter().filter(|f| f.severity >= Severity::Warning).all(simple)
 }
 
-/// A file of which only header and maps were wrong, with these written anew, and the report on it: all blocks and objects are what they
-/// were when they were checked, so that header, maps and trees are what has to be looked at. `None` where more is wrong.
+/// A file of which only header and maps were wrong, with these written anew, and the report on it. `None` where that does not set it right.
 fn in_place(
     ndb: &Ndb,
-    before: &Report,
+    plan: &Plan,
     unique: u32,
     source: &Arc<dyn ReadAt>,
     monitor: &dyn Monitor,
@@ -278,25 +285,8 @@ fn in_place(
         Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_)) => return Ok(None),
         done => done?,
     }
-    let structural = |layer| matches!(layer, Layer::Header | Layer::Allocation | Layer::BlockTree | Layer::NodeTree);
-    let view_read: Arc<dyn ReadAt> = Arc::clone(&view) as Arc<dyn ReadAt>;
-    let quick = check(view_read, &CheckOptions::level(Level::Quick), monitor)?;
-    if !quick.is_healthy() {
-        return Ok(None);
-    }
-    let mut after = before.clone();
-    after.source = quick.source;
-    after.findings.retain(|f| !structural(f.rule.layer));
-    after.findings.iter_mut().for_each(|f| f.root = None);
-    after.findings.splice(0..0, quick.findings);
-    after.counts.retain(|c| !structural(c.rule.layer));
-    after.counts.splice(0..0, quick.counts);
-    after.verdict = match after.counts.iter().map(|c| c.severity).max() {
-        Some(Severity::Warning | Severity::Notice) => Verdict::Minor,
-        Some(Severity::Info) | None => Verdict::Clean,
-        _ => return Ok(None),
-    };
-    Ok(Some((view, after)))
+    let after = plan.check_again(Arc::clone(&view) as Arc<dyn ReadAt>, monitor)?;
+    Ok((after.is_healthy() && after.count(Severity::Warning) == 0).then_some((view, after)))
 }
 
 /// The nodes that findings are about: those that selected actions concern to `taken`, those that others concern to `left`.

@@ -99,6 +99,11 @@ fn every_intact_message_comes_back(part: usize) {
                 if second.changed || again != bytes {
                     failures.push(format!("{} {}: a second repair changed the file", f.file, d.kind));
                 }
+                // the check of the result went on from the one before; this one did not
+                let told = |r: &pstkit::check::Report| format!("{:?}", (&r.findings, &r.counts, r.items, r.verdict));
+                if told(&outcome.after) != told(&second.before) {
+                    failures.push(format!("{} {}: {} is not {}", f.file, d.kind, told(&outcome.after), told(&second.before)));
+                }
             }
             if d.kind == "healthy" && outcome.changed && outcome.before.is_healthy() {
                 failures.push(format!("{}: a healthy file was changed", f.file));
