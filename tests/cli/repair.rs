@@ -224,7 +224,11 @@ fn links_stay_links_and_a_file_that_may_not_be_written_is_told() {
 #[test]
 fn a_disk_without_room_is_told_and_leaves_nothing() {
     let (dir, path) = wrong_checksum();
-    let before = std::fs::read(&path).unwrap();
+    let mut before = std::fs::read(&path).unwrap();
+    // the node B-tree's root page, whose place the header has at 0xE0: new trees need room behind the end of the file
+    let root = u64::from_le_bytes(before[0xE0..0xE8].try_into().unwrap()) as usize;
+    before[root + 5] ^= 1;
+    std::fs::write(&path, &before).unwrap();
     let (p, out) = (path.to_str().unwrap(), dir.path().join("out.pst"));
     let bin = env!("CARGO_BIN_EXE_pstkit");
     for args in [format!("-o {}", out.display()), "--in-place".to_owned()] {
