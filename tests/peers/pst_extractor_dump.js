@@ -3,8 +3,18 @@
 'use strict'
 
 const crypto = require('crypto')
+const fs = require('fs')
 const path = require('path')
-const { PSTFile, PSTMessage } = require(process.env.PST_EXTRACTOR || path.join(__dirname, 'node_modules', 'pst-extractor'))
+const library = process.env.PST_EXTRACTOR || path.join(__dirname, 'node_modules', 'pst-extractor')
+const { PSTFile, PSTMessage } = require(library)
+const { PSTTable7C } = require(path.join(library, 'dist', 'PSTTable7C.class.js'))
+
+// It reads a whole table again for each row that is asked for.
+const getItems = PSTTable7C.prototype.getItems
+PSTTable7C.prototype.getItems = function (...range) {
+  if (range.length) return getItems.apply(this, range)
+  return (this.allItems ??= getItems.call(this))
+}
 
 const sha256 = (data) => crypto.createHash('sha256').update(data).digest('hex')
 const emit = (line) => process.stdout.write(JSON.stringify(line) + '\n')
@@ -78,7 +88,8 @@ function item(message, folder) {
 }
 
 function walk(file) {
-  const pending = [[new PSTFile(file).getRootFolder(), '']]
+  // from memory: it reads byte by byte
+  const pending = [[new PSTFile(fs.readFileSync(file)).getRootFolder(), '']]
   while (pending.length) {
     const [folder, where] = pending.pop()
     emit({ kind: 'folder', nid: Number(folder.descriptorNodeId), folder: where })
