@@ -6,7 +6,7 @@ Damages healthy files in every way of ../shared/damage/damage.py, of more_damage
 healthy file. A cell passes where the first new finding of the worst kind lies in a structure that was changed, or
 names the object that such a structure belongs to; where nothing that is used was changed, nothing may be found.
 
-usage: found.py [--bin PATH] [--seeds N] [--kinds NAME,NAME] [FILE...]          default: the corpus in ../shared
+usage: found.py [--bin PATH] [--seeds N|FROM-TO] [--kinds NAME,NAME] [FILE...]          default: the corpus in ../shared
 Exit status 1: a damage that was not found, or whose place was not named.
 """
 
@@ -778,12 +778,13 @@ def judge(places: Places, before: dict, after: dict, data: bytes) -> str | None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", type=Path)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", default="1", help="how many, or from-to")
     parser.add_argument("--kinds")
     parser.add_argument("files", nargs="*", type=Path)
     args = parser.parse_args()
     binary = args.bin or default_binary()
     files = args.files or sorted(p for p in (SHARED / "corpus").rglob("*") if p.suffix in (".pst", ".ost"))
+    first, last = (int(n) for n in args.seeds.split("-")) if "-" in args.seeds else (1, int(args.seeds))
     kinds = set(args.kinds.split(",")) if args.kinds else None
     cells = wrong = weak = 0
     for path in files:
@@ -808,7 +809,7 @@ def main() -> int:
                     return kind, f"died: {after['stderr'][:200]}"
                 return kind, judge(places, before, after, data)
 
-            for seed in range(1, args.seeds + 1):
+            for seed in range(first, last + 1):
                 jobs = enumerate(all_damages(path, ndb, seed, kinds, Path(scratch)))
                 with ThreadPoolExecutor(2) as pool:
                     for kind, problem in pool.map(one, jobs):

@@ -38,7 +38,8 @@ impl Progress {
                 }
             });
         });
-        let show = global.progress == ProgressMode::Auto && !global.quiet && io::stderr().is_terminal();
+        let is_dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        let show = global.progress == ProgressMode::Auto && !global.quiet && !is_dumb && io::stderr().is_terminal();
         let bar = show.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
             bar.set_style(Self::style(false));
@@ -63,7 +64,7 @@ impl Progress {
 
     /// Standard output, with the bar out of its way while something is written: both may be one terminal.
     pub(crate) fn beside(&self, out: StdoutLock<'static>) -> Shown {
-        Shown { bar: self.bar.clone().filter(|_| out.is_terminal()), out }
+        Shown { bar: self.bar.clone().filter(|_| out.is_terminal()), out, held: Vec::new() }
     }
 
     /// Runs something that writes to standard error, with the bar out of its way.
@@ -86,26 +87,43 @@ impl Progress {
     }
 }
 
-/// Standard output beside a bar.
+/// Standard output beside a bar: whole lines, as the bar stands on one of its own.
 pub(crate) struct Shown {
     out: StdoutLock<'static>,
     bar: Option<ProgressBar>,
+    /// A line that is not complete yet.
+    held: Vec<u8>,
+}
+
+impl Shown {
+    /// Writes what is held, up to a length.
+    fn let_go(&mut self, len: usize) -> io::Result<()> {
+        let Self { out, bar: Some(bar), held } = self else { return Ok(()) };
+        let written = bar.suspend(|| {
+            out.write_all(held.get(..len).unwrap_or(held))?;
+            out.flush()
+        });
+        held.drain(..len.min(held.len()));
+        written
+    }
 }
 
 impl Write for Shown {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Self { out, bar } = self;
-        match bar {
-            Some(bar) => bar.suspend(|| {
-                let n = out.write(bytes)?;
-                out.flush()?;
-                Ok(n)
-            }),
-            None => out.write(bytes),
+        if self.bar.is_none() {
+            return self.out.write(bytes);
         }
+        self.held.extend_from_slice(bytes);
+        if let Some(end) = self.held.iter().rposition(|b| *b == b'\n') {
+            self.let_go(end.saturating_add(1))?;
+        }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if !self.held.is_empty() {
+            self.let_go(self.held.len())?;
+        }
         self.out.flush()
     }
 }
