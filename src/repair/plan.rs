@@ -10,7 +10,7 @@
 //! # let mut bytes = pstkit::testkit::tiny(pstkit::testkit::VARIETIES[0], 1)?;
 //! # bytes[4] ^= 1;
 //! let source: Arc<dyn pstkit::io::ReadAt> = Arc::new(bytes);
-//! let report = check(Arc::clone(&source), &CheckOptions::default(), &())?;
+//! let report = check(Arc::clone(&source), &CheckOptions::default().for_repair(), &())?;
 //! let mut plan = report.plan(&Policy::default());
 //! for action in &plan.actions {
 //!     println!("{}: {} ({} violations)", action.id, action.what, action.violations);

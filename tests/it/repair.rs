@@ -168,6 +168,35 @@ fn only_what_is_wrong_is_written_anew() {
     }
 }
 
+/// A wrong header or map follows from what is there: nothing else is written, and the file does not grow.
+#[test]
+fn where_header_or_maps_are_wrong_they_alone_are_written() {
+    for variety in VARIETIES {
+        let healthy = small(variety, 7).unwrap();
+        let layout = Pst::from_bytes(healthy.clone()).unwrap().layout();
+        let map = layout.amap_at(0) as usize;
+        let map = map..map + layout.page_size * layout.map_pages(0) as usize;
+        let mut places = vec![0..layout.header_size, map];
+        if layout.has_pmaps {
+            let list = layout.dlist as usize;
+            places.push(list..list + layout.page_size);
+        }
+        for damaged in [4, layout.amap_at(0) as usize + 9] {
+            let mut bytes = healthy.clone();
+            bytes[damaged] ^= 0xFF;
+            let (mut out, outcome) = repaired(&bytes).unwrap();
+            assert!(outcome.changed && outcome.after.is_healthy(), "{} {damaged:#x}", variety.name());
+            assert_eq!(outcome.account.messages.ok, outcome.before.items.messages.less(outcome.before.items.associated).ok);
+            let mut was = healthy.clone();
+            for place in &places {
+                out[place.clone()].fill(0);
+                was[place.clone()].fill(0);
+            }
+            assert!(out == was, "{} {damaged:#x}", variety.name());
+        }
+    }
+}
+
 /// The header's counter of row versions is nowhere else in the file: the rows tell what it must be at least.
 #[test]
 fn a_lost_header_does_not_make_row_versions_come_twice() {
