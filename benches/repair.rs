@@ -73,7 +73,7 @@ fn main() {
         drop(storage);
         let (outcome, anew) = timed(|| {
             let source = source(&damaged);
-            let plan = check(Arc::clone(&source), &options, &()).unwrap().plan(&Policy::default());
+            let plan = check(Arc::clone(&source), &options.clone().for_repair(), &()).unwrap().plan(&Policy::default());
             plan.apply(Target::Path { source, out: &out, replace: true }, &()).unwrap()
         });
         assert!(outcome.changed && outcome.after.is_healthy(), "{name}");
