@@ -66,9 +66,11 @@ class Outcome:
     recovered_full: int = 0  # of the intact ones
     recovered_beyond: int = 0  # whole again, although a block of theirs is damaged
     recovered_partly: int = 0
+    recovered_without: int = 0  # of both, those whose property context is lost
     extra: int = 0  # duplicates, or messages that the healthy file does not list
     folder_ceiling: int = 0  # intact ones whose folder can still be known
     right_folder: int = 0
+    right_of_known: int = 0  # of those whose folder can still be known
     associated_ceiling: int = 0
     associated_full: int = 0
     repair_exit: int | str = 0
@@ -106,7 +108,7 @@ def same_folder(item: dict) -> str:
     return (item.get("folder") or "").strip("/")
 
 
-def compare(healthy: Healthy, states: dict[int, str], out: list[dict], outcome: Outcome) -> int:
+def compare(healthy: Healthy, states: dict[int, str], placed: set[int], out: list[dict], outcome: Outcome) -> int:
     """Counts what came back; every item of OUT stands for one message at most. Answers how many are not there whole."""
     left = Counter((item["content_sha256"], same_folder(item)) for item in out)
     anywhere = Counter(item["content_sha256"] for item in out)
@@ -135,11 +137,14 @@ def compare(healthy: Healthy, states: dict[int, str], out: list[dict], outcome: 
             outcome.associated_full += nid in matched and state == INTACT
         elif nid in matched:
             outcome.right_folder += matched[nid]
+            outcome.right_of_known += matched[nid] and nid in placed and state == INTACT
             outcome.recovered_full += state == INTACT
             outcome.recovered_beyond += state != INTACT
+            outcome.recovered_without += state == LOST
         elif rest[weak_key(item)] > 0:
             rest[weak_key(item)] -= 1
             outcome.recovered_partly += 1
+            outcome.recovered_without += state == LOST
         if state == INTACT and nid not in matched:
             missing.append(nid)
     messages_out = sum(item["kind"] == "message" for item in out)
@@ -208,7 +213,8 @@ def judge(
             if not nothing_there and not refused:
                 outcome.failures.append(f"no result: repair {errors[-200:] or outcome.repair_exit}")
         else:
-            missing = examine(binary, how, healthy, states, names_are_whole(healthy.truth, data, segments), out, outcome)
+            names = names_are_whole(healthy.truth, data, segments)
+            missing = examine(binary, how, healthy, states, set(placed), names, out, outcome)
             if how in ("repair", "in-place") and outcome.repair_exit not in CRASHES:
                 untouched = set(states.values()) <= {INTACT} and healthy.truth.folders_whole(data, segments)
                 answer_for_loss(json.loads(report)["account"], missing, untouched, outcome)
@@ -231,13 +237,13 @@ def names_are_whole(truth: Truth, data: bytes, segments: list[Segment] | None) -
 
 
 def examine(
-    binary: Path, how: str, healthy: Healthy, states: dict[int, str], names: bool, out: Path, outcome: Outcome
+    binary: Path, how: str, healthy: Healthy, states: dict[int, str], placed: set[int], names: bool, out: Path, outcome: Outcome
 ) -> int:
     """Answers how many items are not there whole."""
     result = pstkit(binary, out)
     if result.exit != 0:
         outcome.failures.append(f"items on the result: exit {result.exit}")
-    missing = compare(healthy, states, [item for item in result.items if "content_sha256" in item], outcome)
+    missing = compare(healthy, states, placed, [item for item in result.items if "content_sha256" in item], outcome)
     outcome.check = verdict(binary, out)
     if outcome.check not in ("clean", "minor"):
         outcome.failures.append(f"check of the result: {outcome.check}")
@@ -368,14 +374,15 @@ def totals(outcomes: list[Outcome]) -> str:
         return sum(getattr(one, key) for one in outcomes)
 
     came_back = total("recovered_full") + total("recovered_beyond")
+    with_context = came_back + total("recovered_partly") - total("recovered_without")
     lines = [
         f"recovery efficiency, intact messages: {percent(total('recovered_full'), total('ceiling_full'))}",
         f"recovery efficiency, intact associated messages: {percent(total('associated_full'), total('associated_ceiling'))}",
-        f"messages with a property context, whole or in part: {percent(came_back + total('recovered_partly'), total('ceiling_pc'))}",
+        f"messages with a property context, whole or in part: {percent(with_context, total('ceiling_pc'))}",
         f"whole although a block is damaged: {total('recovered_beyond')}, in part: {total('recovered_partly')}, extra: {total('extra')}",
         f"a loss is told of though nothing is lost: {sum(one.false_alarm for one in outcomes)} of {len(outcomes)}",
         f"in the folder they came from: {percent(total('right_folder'), came_back)}",
-        f"in their folder, of the intact ones whose folder can still be known: {percent(total('right_folder'), total('folder_ceiling'))}",
+        f"in their folder, of the intact ones whose folder can still be known: {percent(total('right_of_known'), total('folder_ceiling'))}",
     ]
     return "\n".join(lines)
 
