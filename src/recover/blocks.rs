@@ -96,7 +96,9 @@ impl Leaves {
 
 /// The entries of the leaf at a place; none where it is no leaf.
 pub(super) fn leaf_entries<E: TreeEntry>(ndb: &Ndb, ib: Ib) -> Vec<E> {
-    let Ok(bytes) = ndb.bytes(ib.0, ndb.layout().page_size) else { return Vec::new() };
+    let read = || ndb.bytes(ib.0, ndb.layout().page_size);
+    // the scan has read it; without a word of what it lists, that would be lost for one moment of a bad medium
+    let Ok(bytes) = read().or_else(|_| read()) else { return Vec::new() };
     match BtPage::decode(ndb.layout(), &bytes, ib, E::PAGE_TYPE, &mut Ignore) {
         Ok(Some(page)) if page.level == 0 => page.leaf::<E>().collect(),
         _ => Vec::new(),

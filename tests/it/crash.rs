@@ -2,7 +2,7 @@
 //! writes lost, kept in part, and torn. Nothing is lost in any, no half file is taken for a whole one, and the undo record brings every byte back.
 //!
 //! All of these run over the same scenarios. A sample of the operations is taken, so that the run takes a minute at most; with
-//! `PSTKIT_CRASH=full` every one is.
+//! `PSTKIT_CRASH=full` every one is; `PSTKIT_CRASH_ONLY=NAME` takes the scenarios with these words in their names.
 
 use crate::damage::Random;
 use pstkit::check::{CheckOptions, check};
@@ -224,6 +224,9 @@ fn scenarios() -> Vec<Scenario> {
         rest.retain(|_, n| *n > 0);
         put("message", &rest, &|b| b[block.ib.0 as usize..][..usize::from(block.cb)].fill(0x5A));
     }
+    if let Ok(only) = std::env::var("PSTKIT_CRASH_ONLY") {
+        out.retain(|s| s.name.contains(&only));
+    }
     out
 }
 
@@ -373,6 +376,50 @@ fn an_error_of_the_medium_at_any_operation_is_told_and_loses_nothing() {
         }
     }
     assert!(failed * 3 > runs, "{failed} of {runs} runs failed");
+}
+
+/// Bytes of which the reads of one place are counted, and one of them fails.
+struct FailsOnce {
+    bytes: Vec<u8>,
+    place: u64,
+    fails: usize,
+    reads: AtomicUsize,
+}
+
+impl ReadAt for FailsOnce {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let is_there = offset <= self.place && self.place < offset + buf.len() as u64;
+        if is_there && self.reads.fetch_add(1, Ordering::Relaxed) == self.fails {
+            return Err(io::Error::other("made to fail"));
+        }
+        self.bytes.as_slice().read_exact_at(buf, offset)
+    }
+}
+
+#[test]
+fn a_leaf_of_nodes_that_cannot_be_read_for_a_moment_is_not_lost_without_a_word() {
+    let mut failed = 0;
+    for s in scenarios().iter().filter(|s| s.name.contains("block tree leaf")) {
+        let place = Header::decode(&s.damaged, &mut Vec::new()).unwrap().root.nbt.ib.0;
+        for fails in 0.. {
+            let source = Arc::new(FailsOnce { bytes: s.damaged.clone(), place, fails, reads: AtomicUsize::new(0) });
+            let (reads, target) = (Arc::clone(&source) as Arc<dyn ReadAt>, Arc::new(MemoryStorage::default()));
+            let storage: Arc<dyn Storage> = target.clone();
+            if let Ok(outcome) = repair(&reads, &storage, &Policy::default(), &()) {
+                let now = Pst::from_bytes(target.to_bytes()).map(|p| contents(&p)).unwrap_or_default();
+                let told = outcome.exit_status() & (64 | 4) != 0;
+                assert!(holds(&now, &s.want) || told, "{} read {fails}: lost without a word", s.name);
+            }
+            if source.reads.load(Ordering::Relaxed) <= fails {
+                break;
+            }
+            failed += 1;
+        }
+    }
+    assert!(failed > 6, "{failed}");
 }
 
 #[test]
