@@ -338,6 +338,7 @@ rules! {
     HEADER_SHORT "PST-H023" "header-short" Header Fatal None ask keeps "the file ends in its header or right behind it" "2.2.2.6" - "No page and no block is left: look for a complete copy.";
     UNREADABLE "PST-H024" "unreadable-range" Header Error None ask loses "a range of the file cannot be read from its medium" "-" - "The medium is failing: copy the file with a tool that retries, then work on the copy.";
     CRYPT_WIP "PST-H025" "wip-encrypted" Header Fatal None ask keeps "the data is encrypted by Windows Information Protection" "2.2.2.6" - "Only the structure can be checked without the keys.";
+    ANOTHER_STORE "PST-H026" "another-store" Header Warning None ask keeps "another data file begins behind the end of this one" "2.2.2.6" - "Two files were joined. Nothing of the second belongs to this store, and a repair does not take it over: cut it out into a file of its own and check that.";
     // Allocation
     AMAP_CRC "PST-A001" "amap-checksum" Allocation Error RebuildMaps safe keeps "an allocation map's checksum differs from its bytes" "2.2.2.7.2" "AMap page has csumMismatch" "Outlook refuses the file or rebuilds the map; the map follows from the trees.";
     AMAP_TRAILER "PST-A002" "amap-trailer" Allocation Error RebuildMaps safe keeps "no valid allocation map stands where one must be" "2.2.2.7.2" "AMap page is invalid" "The map follows from the trees.";

@@ -1,6 +1,7 @@
 //! The account of a repair: what was expected, and what became of it.
 
-use crate::check::ItemCount;
+use crate::check::{ItemCount, Report};
+use crate::rules;
 
 /// Objects of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +58,8 @@ pub struct Account {
     pub missing_bytes: u64,
     /// Bytes that were in use and hold nothing recognisable, where the trees are not whole either: nothing says what was in them.
     pub unexplained_bytes: u64,
+    /// Bytes of another data file behind the end of this one ([MS-PST] 2.2.2.5) that are not in the result.
+    pub apart_bytes: u64,
     /// Objects that are under Lost and Found now.
     pub rehomed: u64,
     /// Values that are not whole.
@@ -66,11 +69,20 @@ pub struct Account {
 }
 
 impl Account {
+    /// Says what of another file was in the source and is not in the result.
+    pub(super) fn settle_apart(&mut self, before: &Report, after: &Report) {
+        let place = |r: &Report| r.findings.iter().find(|f| std::ptr::eq(f.rule, &rules::ANOTHER_STORE)).and_then(|f| f.at.ib);
+        if let (Some(ib), None) = (place(before), place(after)) {
+            self.apart_bytes = before.source.size.saturating_sub(ib.0);
+        }
+    }
+
     /// Whether content was lost, or is there in part only.
     pub fn has_loss(&self) -> bool {
         [self.folders, self.messages, self.associated, self.attachments].iter().any(|c| c.lost > 0 || c.partial > 0)
             || !self.lost.is_empty()
             || self.missing_bytes > 0
             || self.unexplained_bytes > 0
+            || self.apart_bytes > 0
     }
 }

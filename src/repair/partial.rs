@@ -48,11 +48,12 @@ pub(super) struct Planned {
 impl Planned {
     pub(super) fn outcome(self, plan: &Plan) -> Outcome {
         let unchanged = unchanged(&self.after);
-        let account = match self.account {
+        let mut account = match self.account {
             Some(copied) => joined(unchanged, copied),
             None => Account { missing_bytes: self.missing, unexplained_bytes: self.unexplained, ..unchanged },
         };
         let before = plan.before.as_ref().clone();
+        account.settle_apart(&before, &self.after);
         Outcome { before, plan: plan.clone(), after: self.after, account, passes: self.passes, changed: true }
     }
 }

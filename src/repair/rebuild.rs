@@ -139,7 +139,7 @@ pub(super) fn rebuild(
     monitor: &dyn Monitor,
 ) -> Result<Outcome> {
     let policy = &plan.policy;
-    let account = write_whole(source, target.as_ref(), plan, monitor)?;
+    let mut account = write_whole(source, target.as_ref(), plan, monitor)?;
     let check_written = || check(policy.reading(Arc::clone(target))?, &policy.checking(), monitor);
     let mut after = check_written()?;
     let mut passes = 1;
@@ -157,6 +157,7 @@ pub(super) fn rebuild(
             break;
         }
     }
+    account.settle_apart(&plan.before, &after);
     Ok(Outcome { before: plan.before.as_ref().clone(), plan: plan.clone(), after, account, passes, changed: true })
 }
 

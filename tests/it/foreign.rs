@@ -2,6 +2,7 @@
 
 use crate::support::mutate::{Base, Kind, Region, reseal};
 use pstkit::Pst;
+use pstkit::check::{CheckOptions, check};
 use pstkit::export::items::Items;
 use pstkit::format::block::encode_block;
 use pstkit::format::bytes::{put16, put32};
@@ -201,5 +202,34 @@ fn what_a_leaf_says_that_has_moved_itself_tells_how_far() {
             tried += 1;
         }
         assert!(tried > 0, "{}", variety.name());
+    }
+}
+
+#[test]
+fn a_second_store_behind_the_first_is_told_of_and_left_alone() {
+    for variety in varieties() {
+        let (first, second) = (small(variety, 5).unwrap(), small(variety, 6).unwrap());
+        let two = [first.clone(), second.clone()].concat();
+        let source: Arc<dyn ReadAt> = Arc::new(two.clone());
+        let report = check(source, &CheckOptions::default(), &()).unwrap();
+        let found: Vec<_> = report.findings.iter().filter(|f| f.rule.code == "PST-H026").map(|f| f.at.ib.unwrap().0).collect();
+        assert_eq!(found, [first.len() as u64], "{}", variety.name());
+        // alone it is nothing to repair, and nothing is taken away
+        let (out, outcome) = repaired(&two);
+        assert_eq!((out.len(), outcome.exit_status()), (two.len(), 0), "{}", variety.name());
+        // where the first is written anew, the account says that the second is not there
+        for damage in [4, first.len() / 2] {
+            let mut broken = two.clone();
+            broken[damage..damage + 600.min(first.len() - damage)].iter_mut().for_each(|b| *b ^= 0x5A);
+            let (out, outcome) = repaired(&broken);
+            let has_second = out.len() > first.len() && out.windows(1024).any(|w| w == &second[..1024]);
+            assert_eq!(outcome.account.apart_bytes > 0, !has_second, "{} {damage}", variety.name());
+            assert!(has_second || outcome.exit_status() & 64 != 0, "{} {damage}", variety.name());
+            let ours = items(&first);
+            assert!(items(&out).iter().all(|i| ours.contains(i)) || damage != 4, "{} {damage}", variety.name());
+        }
+        // no file has one by itself
+        let source: Arc<dyn ReadAt> = Arc::new(first);
+        assert!(check(source, &CheckOptions::default(), &()).unwrap().findings.iter().all(|f| f.rule.code != "PST-H026"));
     }
 }

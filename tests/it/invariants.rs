@@ -16,7 +16,7 @@ const INVARIANTS: &[(&str, &str, &str)] = &[
     ("007", "the sentinel byte", "H010"),
     ("008", "the encoding is a known one", "H011 H025"),
     ("009", "blocks are encoded as the header says", "H012"),
-    ("010", "the size in the header is the file's", "H004"),
+    ("010", "the size in the header is the file's", "H004 H026"),
     ("011", "the file ends with a section", "H013"),
     ("012", "the last map's place follows from the size", "H014"),
     ("013", "free bytes are those of the maps", "A004"),

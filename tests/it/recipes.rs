@@ -236,6 +236,7 @@ fn every_recipe_is_found_as_it_says() {
 /// Rules that no recipe breaks, and what does.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("PST-H024", "a medium that cannot be read: rules_that_no_small_file_breaks"),
+    ("PST-H026", "two files joined: foreign::a_second_store_behind_the_first_is_told_of_and_left_alone"),
     ("PST-A006", "a file of 2 GiB: rules_that_no_small_file_breaks"),
     ("PST-A007", "a file of 32 MiB: rules_that_no_small_file_breaks"),
     ("PST-P028", "a heap of 512 MiB: rules_that_no_small_file_breaks"),
