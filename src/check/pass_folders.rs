@@ -244,7 +244,12 @@ fn folder_row<'a>(
     // The folder itself is checked under its own node.
     let Some(pc) = PropertyContext::open(node, &mut Ignore)? else { return Ok(()) };
     // Outlook itself leaves cells of search folders out.
-    let severity = if nid.nid_type() == NidType::SEARCH_FOLDER { Severity::Notice } else { rules::FOLDER_ROW.severity };
+    let severity = match nid.nid_type() {
+        NidType::SEARCH_FOLDER => Severity::Notice,
+        // properties with another name may be another folder's
+        _ if is_named_otherwise(table, row, &pc)? => Severity::Error,
+        _ => rules::FOLDER_ROW.severity,
+    };
     objects.compare(row, table, &pc, (&rules::FOLDER_ROW, severity), out)
 }
 
@@ -271,6 +276,16 @@ fn counters(pc: &PropertyContext<'_>, hierarchy: &TableFacts, contents: &TableFa
         out.report(Finding::new(&rules::FOLDER_SUBFOLDERS, at(tags::SUBFOLDERS)).numbers(stored.into(), hierarchy.rows.min(1)))?;
     }
     Ok(())
+}
+
+/// Whether both a row and the folder's properties have a name, and not the same.
+fn is_named_otherwise(table: &TableContext<'_>, row: &crate::ltp::tc::Row<'_, '_>, pc: &PropertyContext<'_>) -> Result<bool> {
+    const LONGEST: u64 = 512;
+    let id = tags::DISPLAY_NAME.id();
+    let (Some(column), Some(record)) = (table.column(id), pc.records().iter().find(|r| r.tag.id() == id)) else { return Ok(false) };
+    let (Some(a), Some(b)) = (row.source(column, &mut Ignore)?, pc.source(record, &mut Ignore)?) else { return Ok(false) };
+    let (a, b) = (a.bytes(LONGEST, &mut Ignore)?, b.bytes(LONGEST, &mut Ignore)?);
+    Ok(!a.is_empty() && !b.is_empty() && a != b)
 }
 
 /// A search folder's companions.

@@ -69,7 +69,10 @@ impl DataTree {
                 break;
             }
             let Some(block) = ndb.block(bid, sink)? else { continue };
-            let Some(x) = XBlock::decode(ndb.layout(), &block, here, sink)? else { continue };
+            let Some(mut x) = XBlock::decode(ndb.layout(), &block, here, sink)? else { continue };
+            if x.level == 1 {
+                Self::put_in_order(ndb, &mut x.children, here, sink)?;
+            }
             claimed = claimed.or(Some(x.total));
             if x.level >= above {
                 sink.report(Finding::new(&rules::XBLOCK_CHILD, here).numbers(x.level.into(), above.into()).loss(Loss::Partial))?;
@@ -91,6 +94,29 @@ impl DataTree {
             sink.report(Finding::new(&rules::XBLOCK_TOTAL, at.with_bid(root)).numbers(total.into(), tree.len))?;
         }
         Ok(tree)
+    }
+
+    /// Puts leaves in order of which one that is not the last is not full: where it has changed places with the last, or was moved to the
+    /// front, the others' ids ascend without it.
+    fn put_in_order(ndb: &Ndb, leaves: &mut Vec<Bid>, at: Location, sink: &mut dyn Sink) -> Result<()> {
+        let full = ndb.layout().block_data_max();
+        let is_short = |bid: &Bid| ndb.find_block(*bid).is_some_and(|e| usize::from(e.cb_inflated) < full);
+        let short: Vec<usize> = leaves.iter().enumerate().filter(|(_, bid)| is_short(bid)).map(|(n, _)| n).take(2).collect();
+        let [n] = short.as_slice() else { return Ok(()) };
+        let last = leaves.len().saturating_sub(1);
+        if *n == last {
+            return Ok(());
+        }
+        let mut swapped = leaves.clone();
+        swapped.swap(*n, last);
+        let mut moved = leaves.clone();
+        moved.get_mut(*n..).unwrap_or_default().rotate_left(usize::from(last > *n));
+        let ascends = |all: &[Bid]| all.get(..last).is_some_and(|full| full.is_sorted());
+        if let Some(right) = [swapped, moved].into_iter().find(|all| ascends(all)) {
+            sink.report(Finding::new(&rules::LEAF_NOT_FULL, at))?;
+            *leaves = right;
+        }
+        Ok(())
     }
 
     fn leaf_size(&self, ndb: &Ndb, bid: Bid, at: Location, last: bool, sink: &mut dyn Sink) -> Result<u32> {

@@ -129,9 +129,11 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
     let mut pages: Vec<_> = pages.collect();
     pages.sort_by_key(|(_, live, _)| !live);
     let whole = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
-    // they are asked for in few files
+    // they are asked for in few files; a leaf of which nothing is so speaks against no block
     let claims = LazyCell::new(|| {
-        Claims::of(pages.iter().filter(|(_, live, torn)| *live && !torn).flat_map(|(ib, ..)| leaf_entries::<BbtEntry>(ndb, *ib)))
+        let there: HashSet<(Bid, Ib, u16)> = found.blocks.iter().map(|b| (b.bid, b.ib, b.cb)).collect();
+        let believed = pages.iter().filter(|(_, live, torn)| *live && !torn).map(|(ib, ..)| leaf_entries::<BbtEntry>(ndb, *ib));
+        Claims::of(believed.filter(|all| all.iter().any(|e| there.contains(&(e.bid.masked(), e.ib, e.cb)))).flatten())
     });
     for (ib, live, is_torn) in pages.iter().copied() {
         step(monitor, 0)?;

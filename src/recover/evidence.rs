@@ -11,7 +11,7 @@ use crate::format::ids::{Bid, Nid, NidType};
 use crate::ltp::TableContext;
 use crate::ltp::tc::Row;
 use crate::monitor::{Monitor, step};
-use crate::ndb::Node;
+use crate::ndb::{Ndb, Node};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// PidTagLtpRowVer: a number that grows with each change of any row.
@@ -102,6 +102,19 @@ fn values_of(row: &Row<'_, '_>, columns: &[TcolDesc]) -> Values {
         }
     }
     values.finish()
+}
+
+/// What the row of an object in its folder's table says of it.
+pub(super) fn row_of(ndb: &Ndb, folder: Nid, nid: Nid) -> Option<Values> {
+    let kind = match nid.nid_type() {
+        NidType::NORMAL_MESSAGE => Kind::Contents,
+        NidType::ASSOC_MESSAGE => Kind::Associated,
+        _ => Kind::Hierarchy,
+    };
+    let table = TableContext::open(ndb.node(folder.with_type(kind.nid_type()))?, &mut Ignore).ok()??;
+    let columns: Vec<_> =
+        table.columns().iter().filter(|c| TELLING.contains(&c.tag.id()) && c.tag.id() != PARENT_DISPLAY).copied().collect();
+    Some(values_of(&table.row_by_id(nid.0, &mut Ignore).ok()??, &columns))
 }
 
 /// Reads a table's rows, with what they say of the objects that are `unknown`; `None` where it is none of a folder's.

@@ -94,6 +94,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     let old_tables = tables.len();
     tables.extend(more);
     tables.extend(searched(s, &orphans.tables));
+    revive::tell_apart(s, &tables, &mut nodes);
     revive::revive(s, &tables, &mut nodes);
 
     let mut used: HashSet<Bid> = HashSet::new();

@@ -8,6 +8,7 @@ pub mod blocks;
 pub mod deleted;
 pub mod detect;
 mod evidence;
+mod exchanged;
 mod freed;
 pub mod link;
 pub mod nodes;
@@ -127,6 +128,7 @@ pub(crate) fn open_checked(source: Arc<dyn ReadAt>, options: &Options, kept: Opt
     let detected = detect_further(&source, options.limits, begun, kept, &mut problems, monitor)?;
     let mut facts = salvage(&detected, &mut problems, monitor)?;
     let links = link::link(&mut facts, monitor)?;
+    exchanged::settle(&mut facts, monitor)?;
     if !detected.kind_is_told && is_ost(&facts, &links) {
         let mut header = facts.ndb.header().clone();
         header.magic_client = FileKind::Ost.magic();

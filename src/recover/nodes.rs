@@ -44,6 +44,8 @@ pub struct Nodes {
     pub lost: Vec<(u64, Option<u64>)>,
     /// Entries of current leaves with ids that no node can have.
     pub nameless: Vec<NbtEntry>,
+    /// Entries of current leaves of which another bears the same id.
+    pub twice: Vec<NbtEntry>,
     /// Entries of the newest leaves that are left, in ranges whose current leaves are lost, of which the blocks are gone.
     pub gone: Vec<NbtEntry>,
 }
@@ -102,6 +104,7 @@ pub(super) fn salvage_nodes(
     let leaves = Leaves::of(PageType::NBT, facts, found, space);
     let mut nodes: HashMap<Nid, NbtEntry> = HashMap::new();
     let mut covered = Covered::default();
+    let mut wrong: Vec<NbtEntry> = Vec::new();
     for (ib, _, _) in leaves.valid.iter().filter(|(_, _, live)| *live) {
         let mut entries = leaf_entries::<NbtEntry>(ndb, *ib);
         // another page than the one that its parent names
@@ -113,13 +116,35 @@ pub(super) fn salvage_nodes(
         out.nameless.extend(entries.iter().filter(|e| !e.nid.nid_type().is_top_level()));
         entries.retain(|e| e.nid.nid_type().is_top_level());
         cover(&mut covered, &entries);
-        for e in entries {
-            // of two entries of a node the one with the higher block id was written later
-            let slot = nodes.entry(e.nid).or_insert(e);
-            if e.data > slot.data {
-                *slot = e;
+        for (n, e) in entries.iter().enumerate() {
+            // the data of another kind of object: what each of them is tells whose it is
+            if is_told(ndb, e) == Some(false) {
+                wrong.push(*e);
+                continue;
+            }
+            let slot = nodes.entry(e.nid).or_insert(*e);
+            if *slot == *e {
+                continue;
+            }
+            // one of two entries of a node had another id, near to this one
+            let end =
+                entries.get(n.saturating_add(1)).map_or(e.key().saturating_add(1 << 16), |next| next.key().max(e.key().saturating_add(1)));
+            let before = n.checked_sub(2).and_then(|n| entries.get(n)).map_or(e.key().saturating_sub(1 << 16), |b| b.key());
+            out.lost.push((before, Some(end)));
+            if e.nid.is_message() {
+                out.twice.extend([*slot, *e]);
+            } else if e.data > slot.data {
+                // the one with the higher block id was written later
+                *slot = *e;
             }
         }
+    }
+    for e in exchange(ndb, &wrong) {
+        nodes.insert(e.nid, e);
+    }
+    out.lost.extend(wrong.iter().filter(|e| !nodes.contains_key(&e.nid)).map(|e| (e.key(), Some(e.key().saturating_add(1)))));
+    for e in &out.twice {
+        nodes.remove(&e.nid);
     }
     for ib in &leaves.torn {
         let lost = facts.nbt_lost.iter().find(|l| l.bref.ib == *ib).map(|l| (l.first, l.end));
@@ -200,14 +225,34 @@ fn is_contradicted(ndb: &Ndb, entries: &[NbtEntry], listed: &BlockSet) -> bool {
     wrong > right
 }
 
+/// Of entries whose data is another object's, those that have one another's: with their data exchanged.
+fn exchange(ndb: &Ndb, wrong: &[NbtEntry]) -> Vec<NbtEntry> {
+    const MOST: usize = 64;
+    let with = |e: &NbtEntry, o: &NbtEntry| NbtEntry { data: o.data, ..*e };
+    let fits = |e: &NbtEntry, o: &NbtEntry| {
+        let (a, b) = (is_told(ndb, &with(e, o)), is_told(ndb, &with(o, e)));
+        a != Some(false) && b != Some(false) && (a == Some(true) || b == Some(true))
+    };
+    let mut out = Vec::new();
+    if wrong.len() > MOST {
+        return out;
+    }
+    for e in wrong {
+        let partners: Vec<&NbtEntry> = wrong.iter().filter(|o| o.nid != e.nid && fits(e, o)).collect();
+        if let [o] = partners.as_slice()
+            && wrong.iter().filter(|x| x.nid != o.nid && fits(o, x)).count() == 1
+        {
+            out.push(with(e, o));
+        }
+    }
+    out
+}
+
 /// Whether the data of an entry is of the kind that its id says; `None` where that does not show.
 fn is_told(ndb: &Ndb, e: &NbtEntry) -> Option<bool> {
     let head = head_of(e.nid).filter(|head| *head != Head::Any)?;
-    let block = ndb.find_block(e.data)?;
-    if block.bid.is_internal() {
-        return None;
-    }
-    let bytes = ndb.block_at(block, &mut Ignore).ok()??;
+    let tree = ndb.data_tree(e.data, Location::node(e.nid), &mut Ignore).ok()?;
+    let bytes = tree.leaf(ndb, 0, &mut Ignore).ok()?;
     let cb = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     if !is_heap_head(&bytes, cb) {
         return None;

@@ -178,6 +178,14 @@ fn subnodes(ndb: &Ndb, root: Bid, at: Location, budget: &mut usize) -> Result<Su
     Ok(Subnodes { root, ids, bytes })
 }
 
+/// The sub-node tree under a root; `None` where it is not all there.
+pub(super) fn counted_subnodes(ndb: &Ndb, root: Bid, at: Location) -> Result<Option<Subnodes>> {
+    let mut problems = Vec::new();
+    SubnodeTree::load(ndb, root, at, &mut problems)?;
+    let mut budget = ndb.index().blocks().len().saturating_add(1000);
+    Ok(if problems.is_empty() { Some(subnodes(ndb, root, at, &mut budget)?) } else { None })
+}
+
 /// Whether a sub-node counts in its message's size.
 fn counts(nid: Nid) -> bool {
     nid.nid_type() != NidType::REPLICATION_TABLE

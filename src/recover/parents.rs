@@ -6,7 +6,7 @@
 
 use super::evidence::Kind;
 use crate::error::Result;
-use crate::finding::Location;
+use crate::finding::{Ignore, Location};
 use crate::format::ids::{Nid, NidType};
 use crate::format::page::NbtEntry;
 use crate::ltp::TableContext;
@@ -28,6 +28,7 @@ pub(super) struct Settled {
 /// # Errors
 /// Cancellation.
 pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, monitor: &dyn Monitor) -> Result<Settled> {
+    let exchanged = exchange_tables(ndb, nodes);
     let mut tables: Vec<NbtEntry> = nodes.values().filter(|n| Kind::of(n.nid.nid_type()).is_some()).copied().collect();
     tables.sort_by_key(|n| n.nid);
     let mut listed: HashMap<Nid, Nid> = HashMap::new();
@@ -80,7 +81,7 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
         }
     }
     // a folder that would now be below itself stays where it was
-    let mut changed = wrong.len();
+    let mut changed = wrong.len().saturating_add(exchanged);
     let mut known = HashMap::from([(Nid::ROOT_FOLDER, true)]);
     let astray: Vec<(Nid, Nid)> = before.into_iter().filter(|(id, _)| id.is_folder() && !reaches_root(nodes, *id, &mut known)).collect();
     for (id, parent) in astray {
@@ -92,6 +93,55 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
     dangling.sort_unstable();
     dangling.dedup();
     Ok(Settled { changed, dangling })
+}
+
+/// Gives two folders' contents tables back that have been exchanged: each lists what is in the other folder, and nothing of its own. Of two
+/// objects only, the entries may as well be wrong.
+fn exchange_tables(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>) -> usize {
+    let tables: Vec<NbtEntry> = nodes.values().filter(|n| n.nid.nid_type() == NidType::CONTENTS_TABLE).copied().collect();
+    // what each lists is in: the folder, if it is another one's alone, and how many
+    let mut told: HashMap<Nid, (Option<Nid>, usize)> = HashMap::new();
+    for t in &tables {
+        let owner = t.nid.with_type(NidType::NORMAL_FOLDER);
+        let node = Node::detached(ndb, t.nid, t.data, t.sub, Location::node(t.nid));
+        let Ok(Some(table)) = TableContext::open(node, &mut Ignore) else { continue };
+        let Ok(rows) = table.row_index(&mut Ignore) else { continue };
+        let mut parents = rows.iter().map(|(id, _)| nodes.get(&Nid(*id)).map(|n| n.parent));
+        let Some(first) = parents.next() else {
+            told.insert(owner, (None, 0));
+            continue;
+        };
+        if let Some(parent) = first.filter(|p| *p != owner)
+            && parents.all(|p| p == Some(parent))
+        {
+            told.insert(owner, (Some(parent), rows.len()));
+        }
+    }
+    let has_any = |nodes: &HashMap<Nid, NbtEntry>, folder: Nid| {
+        nodes.values().any(|n| n.nid.nid_type() == NidType::NORMAL_MESSAGE && n.parent == folder)
+    };
+    let mut done = 0usize;
+    let mut pairs: Vec<(Nid, Nid)> = Vec::new();
+    for (a, (of, n)) in &told {
+        let Some(b) = *of else { continue };
+        let Some((back, m)) = told.get(&b) else { continue };
+        let is_pair = match back {
+            Some(back) => *back == *a && *a < b,
+            None => !has_any(nodes, *a),
+        };
+        if is_pair && n.saturating_add(*m) > 2 {
+            pairs.push((*a, b));
+        }
+    }
+    for (a, b) in pairs {
+        let (ta, tb) = (a.with_type(NidType::CONTENTS_TABLE), b.with_type(NidType::CONTENTS_TABLE));
+        if let (Some(x), Some(y)) = (nodes.get(&ta).copied(), nodes.get(&tb).copied()) {
+            nodes.insert(ta, NbtEntry { data: y.data, sub: y.sub, ..x });
+            nodes.insert(tb, NbtEntry { data: x.data, sub: x.sub, ..y });
+            done = done.saturating_add(1);
+        }
+    }
+    done
 }
 
 /// Whether a folder hangs from the root folder. Each folder on the way is looked at once for all calls: `known` has the answers.

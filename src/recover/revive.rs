@@ -45,6 +45,30 @@ pub(super) fn revive_folders(s: &mut Salvage, tables: &[Table], nodes: &mut Hash
     put_back(s, nodes, back);
 }
 
+/// Gives messages whose entries bear one id the ids under which rows describe them; where none does, the one that was written last keeps it.
+pub(super) fn tell_apart(s: &Salvage, tables: &[Table], nodes: &mut HashMap<Nid, NbtEntry>) {
+    let mut scored: Vec<(i32, Bid, Nid, Option<Nid>, NbtEntry)> = Vec::new();
+    for e in &s.twice {
+        let Some(o) = object(&s.ndb, e.data, Location::node(e.nid)) else { continue };
+        for t in tables.iter().filter(|t| t.kind.lists(e.nid) && !t.is_search) {
+            let rows = t.rows.iter().filter(|(id, _)| !nodes.contains_key(id));
+            scored.extend(rows.filter_map(|(id, row)| Some((likeness(row, &o.values)?, e.data, *id, t.owner, *e))));
+        }
+    }
+    scored.sort_by(|a, b| (b.0, b.1, a.2).cmp(&(a.0, a.1, b.2)));
+    let mut taken: HashSet<Bid> = HashSet::new();
+    for (score, data, nid, owner, e) in scored {
+        if score >= LIKE && !nodes.contains_key(&nid) && taken.insert(data) {
+            nodes.insert(nid, NbtEntry { nid, parent: owner.unwrap_or(e.parent), ..e });
+        }
+    }
+    let mut left: Vec<&NbtEntry> = s.twice.iter().filter(|e| !taken.contains(&e.data)).collect();
+    left.sort_by_key(|e| std::cmp::Reverse(e.data));
+    for e in left {
+        nodes.entry(e.nid).or_insert(*e);
+    }
+}
+
 /// The newest state of a message that an older leaf has and that is like its row.
 pub(super) fn older_state(s: &Salvage, nid: Nid, row: &Values) -> Option<NbtEntry> {
     let states = s.older.iter().filter(|o| o.in_lost_range && o.entry.nid == nid).map(|o| o.entry);

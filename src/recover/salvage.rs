@@ -25,6 +25,8 @@ pub struct Salvage {
     pub lost_nodes: Vec<(u64, Option<u64>)>,
     /// Entries of the current tree with ids that no node can have; what they name is linked by what it is.
     pub nameless: Vec<NbtEntry>,
+    /// Entries of the current tree of which another bears the same id; tables tell which is which.
+    pub twice: Vec<NbtEntry>,
     /// Entries of the newest leaves that are left, where the current ones are lost, of which the blocks are gone.
     pub gone: Vec<NbtEntry>,
     /// Blocks whose data or trailer is damaged.
@@ -84,7 +86,7 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
         nodes = salvage_nodes(&work, &facts, found, &space, &listed, monitor)?;
         referred = references(&work, monitor)?;
     }
-    let Nodes { entries, filled, older, lost: lost_nodes, nameless, gone } = nodes;
+    let Nodes { entries, filled, older, lost: lost_nodes, nameless, twice, gone } = nodes;
     let trees_whole = facts.complete() && facts.pages.len() > 1;
     let blocks = work.index().blocks();
     let whole_bbt = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
@@ -104,6 +106,7 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
         older,
         lost_nodes,
         nameless,
+        twice,
         gone,
         damaged,
         listed,

@@ -144,7 +144,12 @@ fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
 /// does not make it healthy or where so much has to be written anew that all may be.
 pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch, monitor: &dyn Monitor) -> Result<Option<Planned>> {
     let before = plan.before.as_ref();
-    let recovered = recover::open_checked(Arc::clone(source), &recover::Options::default(), before.kept.as_deref(), monitor)?;
+    // objects that have one another's blocks are told by what does not fit
+    let apart =
+        [&rules::HNID_INVALID, &rules::MESSAGE_ROW, &rules::FOLDER_ROW, &rules::MESSAGE_FLAGS, &rules::DUPLICATE_NID, &rules::HN_CLIENT];
+    let thorough = before.findings.iter().any(|f| apart.iter().any(|rule| std::ptr::eq(f.rule, *rule)));
+    let options = recover::Options { thorough, ..recover::Options::default() };
+    let recovered = recover::open_checked(Arc::clone(source), &options, before.kept.as_deref(), monitor)?;
     let ndb = &recovered.ndb;
     if ndb.len() != source.len() {
         // bytes were moved: everything has to be written anew

@@ -10,6 +10,7 @@ mod corpus;
 mod crash;
 mod damage;
 mod empty;
+mod exchanged;
 mod fixes;
 mod foreign;
 mod hostile;

@@ -742,6 +742,176 @@ def text_over_start(ndb: Ndb, rng: random.Random) -> Damaged:
     return done(data[: len(ndb.bytes)], f"{len(text)} bytes")
 
 
+# --- entries that name what is another's, and other lies with right checksums ----------------------------------------
+
+
+def nodes_of(data: bytes, ndb: Ndb, types: tuple) -> list[int]:
+    """Where the node B-tree's entries of nodes of some types stand."""
+    places = [at for ib in leaves(ndb, NBT) for at in entries(data, ndb, ib)]
+    return [at for at in places if struct.unpack_from("<I", data, at)[0] & 0x1F in types]
+
+
+def exchange(data: bytearray, ndb: Ndb, a: int, b: int, field: int) -> None:
+    """The n-th field of two entries of the node B-tree; their pages get right checksums."""
+    width = ndb.layout.id_width
+    a, b = a + field * width, b + field * width
+    data[a : a + width], data[b : b + width] = data[b : b + width], data[a : a + width]
+    for at in (a, b):
+        seal_page(data, ndb, at // ndb.layout.page * ndb.layout.page if ndb.layout is not ANSI else max(ib for ib in leaves(ndb, NBT) if ib <= at))
+
+
+@kind("messages_data_exchanged", types=(4,), field=1)
+@kind("messages_subnodes_exchanged", types=(4,), field=2)
+@kind("messages_parents_exchanged", types=(4,), field=3)
+@kind("folders_data_exchanged", types=(2,), field=1)
+@kind("tables_data_exchanged", types=(0xE,), field=1)
+@kind("any_data_exchanged", types=(2, 4, 0xD, 0xE, 0xF), field=1)
+def entries_exchanged(ndb: Ndb, rng: random.Random, types: tuple, field: int) -> Damaged:
+    """Two entries of the node B-tree have one another's data, sub-nodes or folder."""
+    data, width = copy(ndb), ndb.layout.id_width
+    value = lambda at: data[at + field * width : at + (field + 1) * width]
+    places = [at for at in nodes_of(data, ndb, types) if any(value(at)) and struct.unpack_from("<I", data, at)[0] > 0x2000]
+    rng.shuffle(places)
+    pair = next(((a, b) for a in places for b in places if value(a) != value(b)), None)
+    if pair is None:
+        return done(data, NOTHING)
+    exchange(data, ndb, *pair, field)
+    return done(data, " and ".join(f"{struct.unpack_from('<I', data, at)[0]:#x}" for at in pair))
+
+
+@kind("nid_twice")
+def nid_twice(ndb: Ndb, rng: random.Random) -> Damaged:
+    """A message's entry bears the id of the one before it."""
+    data = copy(ndb)
+    pairs = [(a, b) for a, b in zip(nodes_of(data, ndb, (4,)), nodes_of(data, ndb, (4,))[1:]) if b - a < ndb.layout.page]
+    if not pairs:
+        return done(data, NOTHING)
+    a, b = rng.choice(pairs)
+    data[b : b + 4] = data[a : a + 4]
+    seal_page(data, ndb, max(ib for ib in leaves(ndb, NBT) if ib <= b))
+    return done(data)
+
+
+@kind("bbt_entries_lie")
+def bbt_entries_lie(ndb: Ndb, rng: random.Random) -> Damaged:
+    """One leaf of the block B-tree tells wrong places and wrong sizes."""
+    width = ndb.layout.id_width
+
+    def change(data: bytearray, at: int) -> None:
+        data[at + width] ^= 0x40
+        data[at + 2 * width] ^= 0x04
+
+    return each_entry(ndb, BBT, change, [rng.choice(leaves(ndb, BBT))])
+
+
+@kind("levels_lie")
+def levels_lie(ndb: Ndb, rng: random.Random) -> Damaged:
+    """Both roots say that they are a level higher than they are."""
+    data = copy(ndb)
+    for ib in ndb.roots.values():
+        data[ib + ndb.layout.meta + (5 if ndb.layout is UNICODE4K else 3)] += 1
+        seal_page(data, ndb, ib)
+    return done(data)
+
+
+@kind("xblocks_permuted")
+def xblocks_permuted(ndb: Ndb, rng: random.Random) -> Damaged:
+    """The first and last leaf of a tenth of the data trees have changed places: nothing says so but the sizes."""
+    data, width = copy(ndb), ndb.layout.id_width
+    some = [block for bid, block in sorted(ndb.blocks.items()) if bid & 2 and ndb.internal(block)[0] == 1]
+    if not some or ndb.layout is UNICODE4K:
+        return done(data, NOTHING)
+    for block in rng.sample(some, max(1, len(some) // 10)):
+        a, b = block.ib + 8, block.ib + block.cb - width
+        data[a : a + width], data[b : b + width] = data[b : b + width], data[a : a + width]
+        seal_block(data, ndb, block)
+    return done(data)
+
+
+@kind("block_trailers_zero")
+def trailers_zero(ndb: Ndb, rng: random.Random) -> Damaged:
+    data, size = copy(ndb), ndb.layout.trailer
+    some = rng.sample(sorted(ndb.blocks), max(1, len(ndb.blocks) // 10))
+    for bid in some:
+        end = ndb.blocks[bid].ib + ndb.blocks[bid].size
+        data[end - size : end] = bytes(size)
+    return done(data, f"{len(some)} blocks")
+
+
+@kind("block_trailers_and_bbt_lost")
+def trailers_and_bbt(ndb: Ndb, rng: random.Random) -> Damaged:
+    made = trailers_zero(ndb, rng)
+    data = bytearray(made.data)
+    for ib in leaves(ndb, BBT):
+        data[ib : ib + ndb.layout.page] = bytes(ndb.layout.page)
+    return done(data, made.note)
+
+
+@kind("heap_maps_zero", where=1)
+@kind("heap_heads_zero", where=0)
+def heap_parts(ndb: Ndb, rng: random.Random, where: int) -> Damaged:
+    """The page map, or the head, of a tenth of the heaps of messages; the checksums are right."""
+    data = copy(ndb)
+    some = [n for n in ndb.messages() if n.data in ndb.blocks and not n.data & 2 and ndb.blocks[n.data].cb > 64]
+    if ndb.layout is UNICODE4K or not some:
+        return done(data, NOTHING)
+    for node in rng.sample(some, max(1, len(some) // 10)):
+        block = ndb.blocks[node.data]
+        at = block.ib + block.cb - 24 if where else block.ib
+        data[at : at + (24 if where else 12)] = bytes(24 if where else 12)
+        seal_block(data, ndb, block)
+    return done(data)
+
+
+@kind("amap_types_lie")
+def amap_types(ndb: Ndb, rng: random.Random) -> Damaged:
+    data = copy(ndb)
+    for ib in map_pages(ndb, 0x84):
+        body = ndb.layout.page - {ANSI: 12, UNICODE: 16, UNICODE4K: 24}[ndb.layout]
+        data[ib + body : ib + body + 2] = b"\x83\x83"
+    return done(data)
+
+
+@kind("crlf_all")
+def crlf_all(ndb: Ndb, rng: random.Random) -> Damaged:
+    """A text-mode transfer took each 0D out that stands before an 0A."""
+    places = [at for at in range(len(ndb.bytes) - 1) if ndb.bytes[at] == 13 and ndb.bytes[at + 1] == 10][:2000]
+    if not places:
+        return done(copy(ndb), NOTHING)
+    return pieces(ndb, [(at, at + 1, b"") for at in places])
+
+
+@kind("appended_and_roots_lost")
+def appended_and_roots(ndb: Ndb, rng: random.Random) -> Damaged:
+    """Another file stands behind this one, of which the roots are gone."""
+    made = wipe_pages(ndb, ndb.roots.values(), bytes)
+    return done(bytearray(made.data) + another(ndb, rng))
+
+
+@kind("sectors_paired")
+def sectors_paired(ndb: Ndb, rng: random.Random) -> Damaged:
+    """In a stretch of 32 KiB each two sectors have changed places."""
+    data, at = copy(ndb), middle_of(ndb) // 1024 * 1024
+    for a in range(at, min(at + 32768, used(ndb)[1] - 1024), 1024):
+        data[a : a + 512], data[a + 512 : a + 1024] = data[a + 512 : a + 1024], data[a : a + 512]
+    return done(data)
+
+
+@kind("leaves_renumbered")
+def leaves_renumbered(ndb: Ndb, rng: random.Random) -> Damaged:
+    """Every leaf of the node B-tree bears another id than its parent says, its signature right."""
+    data, layout = copy(ndb), ndb.layout
+    body = layout.page - {ANSI: 12, UNICODE: 16, UNICODE4K: 24}[layout]
+    for ib in leaves(ndb, NBT):
+        at = ib + body + (4 if layout is ANSI else 8)
+        bid = int.from_bytes(data[at : at + layout.id_width], "little") + 64
+        data[at : at + layout.id_width] = bid.to_bytes(layout.id_width, "little")
+        mixed = (ib ^ bid) & 0xFFFFFFFF
+        struct.pack_into("<H", data, ib + body + 2, (mixed >> 16 ^ mixed) & 0xFFFF)
+        seal_page(data, ndb, ib)
+    return done(data)
+
+
 def damages(ndb: Ndb, seed: int, kinds: list[str] | None = None) -> Iterator[Damaged]:
     for name, make in KINDS.items():
         if kinds is None or name in kinds:
