@@ -111,6 +111,15 @@ impl Index {
         Self { nodes, blocks: Arc::new(blocks), facts, by_parent: OnceLock::new() }
     }
 
+    /// The same with these blocks, which are shared where they are the same.
+    #[must_use]
+    pub fn with_blocks(&self, mut blocks: Vec<BbtEntry>) -> Self {
+        blocks.sort_by_key(|b| b.bid);
+        blocks.dedup_by_key(|b| b.bid);
+        let blocks = if *self.blocks == blocks { Arc::clone(&self.blocks) } else { Arc::new(blocks) };
+        Self { blocks, ..self.clone() }
+    }
+
     /// The same blocks with other nodes; of two with the same id the first counts.
     #[must_use]
     pub fn with_nodes(&self, mut nodes: Vec<NbtEntry>) -> Self {
@@ -133,6 +142,11 @@ impl Index {
     /// The blocks, sorted by id.
     pub fn blocks(&self) -> &[BbtEntry] {
         &self.blocks
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn shared_blocks(&self) -> Arc<Vec<BbtEntry>> {
+        Arc::clone(&self.blocks)
     }
 
     /// The node with this id.

@@ -20,7 +20,7 @@ use crate::format::page::{BbtEntry, BtPage, PageType, TreeEntry};
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::index::position;
 use crate::ndb::scan::Scan;
-use crate::ndb::{BlockSet, Index, Ndb, TreeFacts};
+use crate::ndb::{BlockSet, Ndb, TreeFacts};
 use crate::work::{in_order, threads};
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
@@ -334,5 +334,5 @@ pub(super) fn with_blocks(ndb: &Ndb, more: Vec<BbtEntry>) -> Ndb {
     let old = ndb.index();
     let mut blocks = old.blocks().to_vec();
     blocks.extend(more);
-    ndb.with_index(Index::new(old.nodes().to_vec(), blocks, old.facts.clone()))
+    ndb.with_index(old.with_blocks(blocks))
 }

@@ -9,7 +9,7 @@ use crate::finding::Sink;
 use crate::format::ids::{Bid, Nid};
 use crate::format::page::{BbtEntry, NbtEntry, PageType};
 use crate::monitor::{Monitor, Phase};
-use crate::ndb::{BlockSet, Index, Ndb, TreeFacts};
+use crate::ndb::{BlockSet, Ndb, TreeFacts};
 use std::collections::HashSet;
 
 /// A broken file made readable.
@@ -70,7 +70,8 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
     let facts = ndb.load_index(sink)?.facts.clone();
     let space = FreeSpace::read(ndb, found);
     let Blocks { entries, mut damaged, listed, lost, others } = salvage_blocks(ndb, &facts, found, &space, monitor)?;
-    let mut work = ndb.with_index(Index::new(Vec::new(), entries, TreeFacts::default())).verified(damaged.as_slice().to_vec());
+    let bare = ndb.index().with_nodes(Vec::new()).with_facts(TreeFacts::default());
+    let mut work = ndb.with_index(bare.with_blocks(entries)).verified(damaged.as_slice().to_vec());
     let mut nodes = salvage_nodes(&work, &facts, found, &space, &listed, monitor)?;
     let mut referred = references(&work, monitor)?;
     // blocks that only a damaged trailer or a damaged tree hides; their own references may name more

@@ -386,7 +386,7 @@ fn write_over(ndb: &Ndb, report: &Report, unique: u32, target: &Overlay, taken: 
     let header = sound_header(ndb);
     let nodes = ndb.index().nodes();
     monitor.phase(Phase::Write, Some(wide(nodes.len())));
-    let mut writer = NdbWriter::append(target, header, ndb.crypt(), ndb.index().blocks().to_vec())?;
+    let mut writer = NdbWriter::append(target, header, ndb.crypt(), ndb.index())?;
     writer.use_unique(unique);
     let mut seen = HashSet::new();
     for (i, node) in nodes.iter().enumerate() {

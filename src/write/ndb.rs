@@ -23,6 +23,7 @@ use crate::ndb::refs::each_reference;
 use crate::ndb::space::SpaceMap;
 use crate::ndb::{Index, Ndb};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What a new file is like beneath its messages.
 #[derive(Debug, Clone)]
@@ -100,7 +101,8 @@ pub struct NdbWriter<'a> {
     options: NdbOptions,
     header: Header,
     /// Blocks that were there before, sorted by id; their reference counts are made anew.
-    old: Vec<BbtEntry>,
+    old: Arc<Vec<BbtEntry>>,
+    old_refs: Vec<u16>,
     /// Ordinal of the first block that is written.
     first: u64,
     blocks: Vec<BlockFact>,
@@ -132,7 +134,8 @@ impl<'a> NdbWriter<'a> {
             space: Space::new(storage, options.layout)?,
             header,
             options,
-            old: Vec::new(),
+            old: Arc::default(),
+            old_refs: Vec::new(),
             first: 1,
             blocks: Vec::new(),
             nodes: Vec::new(),
@@ -140,28 +143,26 @@ impl<'a> NdbWriter<'a> {
         })
     }
 
-    /// Adds to a file: new blocks and pages go behind its end, `blocks` stay where they are and may be referred to. Nothing that the
+    /// Adds to a file: new blocks and pages go behind its end, the blocks of `index` stay where they are and may be referred to. Nothing that the
     /// file's old header reaches is overwritten but its map pages, and those and the header come last.
     ///
     /// The nodes are all given anew, with [`keep_node`](Self::keep_node) for those that stay.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] where the file cannot grow.
-    pub fn append(storage: &'a dyn Storage, header: Header, crypt: CryptMethod, mut blocks: Vec<BbtEntry>) -> Result<Self> {
+    pub fn append(storage: &'a dyn Storage, header: Header, crypt: CryptMethod, index: &Index) -> Result<Self> {
         let layout = header.layout;
         let options = NdbOptions { layout, kind: header.kind().unwrap_or(FileKind::Pst), crypt, compress: layout.compresses() };
-        blocks.sort_by_key(|b| b.bid);
-        for b in &mut blocks {
-            b.refs = 1;
-        }
-        let first = first_ordinal(&header, &blocks);
+        let old = index.shared_blocks();
+        let first = first_ordinal(&header, &old);
         let sections = layout.amap_count(storage.len());
         Ok(Self {
             storage,
             space: Space::behind(storage, layout, sections)?,
             header,
             options,
-            old: blocks,
+            old_refs: vec![1; old.len()],
+            old,
             first,
             blocks: Vec::new(),
             nodes: Vec::new(),
@@ -201,8 +202,8 @@ impl<'a> NdbWriter<'a> {
 
     /// Counts one more reference to a block that was there before; tells whether there is one.
     fn refer_to_old(&mut self, bid: Bid) -> bool {
-        let old = position(&self.old, bid.0, |b| b.bid.0).and_then(|i| self.old.get_mut(i));
-        old.map(|old| old.refs = old.refs.saturating_add(1)).is_some()
+        let refs = position(&self.old, bid.0, |b| b.bid.0).and_then(|i| self.old_refs.get_mut(i));
+        refs.map(|refs| *refs = refs.saturating_add(1)).is_some()
     }
 
     /// Layout of the file.
@@ -439,14 +440,15 @@ impl<'a> NdbWriter<'a> {
             refs: b.refs,
         });
         // what nothing refers to any more is given up with the trees that named it
-        let kept: Vec<BbtEntry> = std::mem::take(&mut self.old).into_iter().filter(|b| b.refs > 1).collect();
+        let (old, old_refs) = (std::mem::take(&mut self.old), std::mem::take(&mut self.old_refs));
+        let kept = || old.iter().zip(&old_refs).filter(|(_, refs)| **refs > 1).map(|(b, refs)| BbtEntry { refs: *refs, ..*b });
         self.header.root.nbt = self.write_tree(nodes.iter().copied())?;
-        self.header.root.bbt = if kept.last().is_some_and(|b| b.bid.0 >> 2 >= first) {
-            let mut all: Vec<BbtEntry> = kept.iter().copied().chain(new).collect();
+        self.header.root.bbt = if old.last().is_some_and(|b| b.bid.0 >> 2 >= first) {
+            let mut all: Vec<BbtEntry> = kept().chain(new).collect();
             all.sort_by_key(|b| b.bid);
             self.write_tree(all.into_iter())?
         } else {
-            self.write_tree(kept.iter().copied().chain(new))?
+            self.write_tree(kept().chain(new))?
         };
         let orphans = blocks.iter().filter(|b| b.refs <= 1).count();
         self.header.orphans = u32::try_from(orphans).unwrap_or(u32::MAX);
@@ -454,7 +456,7 @@ impl<'a> NdbWriter<'a> {
         if let Some(len) = self.added_to {
             let layout = self.options.layout;
             let mut in_use = SpaceMap::new(layout, layout.amap_at(layout.amap_count(len)));
-            for b in &kept {
+            for b in kept() {
                 in_use.mark(b.ib.0, b.size_on_disk(layout));
             }
             self.space.write_old_maps(&in_use)?;
@@ -463,7 +465,7 @@ impl<'a> NdbWriter<'a> {
 
         let totals = self.space.finish(self.header.bid_next_page)?;
         write_header(self.storage, &mut self.header, &totals)?;
-        Ok(Written { header: self.header, nodes: wide(nodes.len()), blocks: wide(blocks.len()).saturating_add(wide(kept.len())) })
+        Ok(Written { header: self.header, nodes: wide(nodes.len()), blocks: wide(blocks.len()).saturating_add(wide(kept().count())) })
     }
 
     /// Loads a B-tree from its leaves up ([MS-PST] 2.2.2.7.7).

@@ -15,7 +15,7 @@ fn a_file_that_is_added_to_keeps_all_that_it_had() {
         let before: Vec<_> = Items::new(&pst).map(Result::unwrap).collect();
         let storage = MemoryStorage::new(std::fs::read(&f.path).unwrap());
         let index = pst.ndb().index();
-        let mut writer = NdbWriter::append(&storage, pst.header().clone(), pst.ndb().crypt(), index.blocks().to_vec()).unwrap();
+        let mut writer = NdbWriter::append(&storage, pst.header().clone(), pst.ndb().crypt(), index).unwrap();
         let mut seen = HashSet::new();
         for n in index.nodes() {
             writer.keep_node(pst.ndb(), n, &mut seen, &mut pstkit::finding::Strict).unwrap();
