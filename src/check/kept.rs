@@ -57,6 +57,11 @@ impl<'c> Facts<'c> {
         Self { out, items: Items::default(), row_versions: Vec::new(), key: None }
     }
 
+    /// What is found also follows from objects that were not named: it is not to be remembered.
+    pub(super) fn depends_on_others(&mut self) {
+        self.key = None;
+    }
+
     /// Adds what was found to the check's; the versions of rows are answered.
     pub(super) fn settle(self, memory: &mut Memory, out: &mut Collector<'_>, items: &mut Items, monitor: &dyn Monitor) -> Vec<u32> {
         memory.remember(&self);
@@ -113,7 +118,8 @@ impl Looking {
             (facts.items, facts.row_versions) = (known.items, known.row_versions.clone());
             return Ok(facts);
         }
-        Ok(Facts { key: Some(key), ..examine(facts)? })
+        facts.key = Some(key);
+        examine(facts)
     }
 }
 

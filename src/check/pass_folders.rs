@@ -30,6 +30,8 @@ struct TableFacts {
     unread: u64,
     /// Ids in rows that no node has.
     dangling: u64,
+    /// There are rows of what the folder does not have.
+    strange: bool,
 }
 
 /// Checks every folder.
@@ -114,6 +116,9 @@ fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry, mut facts: Facts<'a>) -> Resu
     if let Some(pc) = &pc {
         out.watch(at);
         counters(pc, &hierarchy, &contents, out)?;
+    }
+    if hierarchy.strange || contents.strange || associated.strange {
+        facts.depends_on_others();
     }
     Ok(facts)
 }
@@ -214,6 +219,7 @@ fn folder_table(
     for nid in missing {
         out.add(Finding::new(kind.not_listed, Location::node(nid)).actual(format!("folder {folder}")).loss(Loss::Metadata));
     }
+    facts.strange = !extra.is_empty();
     for nid in extra {
         let owner = objects.ndb.index().node(nid);
         let f = match owner {

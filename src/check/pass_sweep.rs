@@ -89,6 +89,10 @@ fn sweep(ndb: &Ndb, piece: &[u32], causes: &Causes, counter: &Counter<'_>, earli
         bytes = bytes.saturating_add(size);
         let first = swept.out.findings.len();
         swept.moved |= earlier.is_some_and(|k| k.lists(b) == Some(false));
+        if layout.hits_map(b.ib.0, size) {
+            // it may be overwritten with the map
+            swept.doubtful.push(b.bid);
+        }
         let is_known = earlier.is_some_and(|k| k.is_whole(b));
         if is_known && !b.bid.is_internal() {
             continue;

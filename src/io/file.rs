@@ -258,6 +258,20 @@ impl AtomicFile {
         Ok(Self { storage: Some(Arc::new(FileStorage::new(file))), temporary, path: path.to_owned(), replace })
     }
 
+    /// Begins a file that is never to get a name, and that nobody else may read. It is none that was there before: in a folder that others
+    /// write to, that might be a link to something else.
+    ///
+    /// # Errors
+    /// Where `path` exists; errors of the medium.
+    pub fn unnamed(path: &Path) -> std::io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let storage = Some(Arc::new(FileStorage::new(options.open(path)?)));
+        Ok(Self { storage, temporary: path.to_owned(), path: path.to_owned(), replace: false })
+    }
+
     /// The storage to write to.
     ///
     /// # Errors
@@ -296,14 +310,18 @@ impl AtomicFile {
             return Err(ErrorKind::Usage(format!("{} has appeared meanwhile", self.path.display())).into());
         }
         std::fs::rename(&self.temporary, &self.path).map_err(ErrorKind::Io)?;
-        // The name itself must survive a crash too; not every platform can sync a directory.
-        if let Some(dir) = self.path.parent() {
-            let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-            if let Ok(dir) = File::open(dir) {
-                let _ = dir.sync_all();
-            }
-        }
+        sync_name(&self.path);
         Ok(())
+    }
+}
+
+/// Brings a name to the medium, which must survive a crash as well as the file; not every platform can sync a directory.
+pub(crate) fn sync_name(path: &Path) {
+    if let Some(dir) = path.parent() {
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        if let Ok(dir) = File::open(dir) {
+            let _ = dir.sync_all();
+        }
     }
 }
 

@@ -77,6 +77,26 @@ impl Account {
         }
     }
 
+    /// The account of a file that was written once more: what was lost or is in part since.
+    pub(super) fn then(mut self, later: Self) -> Self {
+        let pairs = [
+            (&mut self.folders, later.folders),
+            (&mut self.messages, later.messages),
+            (&mut self.associated, later.associated),
+            (&mut self.attachments, later.attachments),
+        ];
+        for (all, later) in pairs {
+            all.lost = all.lost.saturating_add(later.lost);
+            all.partial = all.partial.saturating_add(later.partial);
+            all.ok = all.ok.saturating_sub(later.lost).saturating_sub(later.partial);
+        }
+        self.lost.extend(later.lost);
+        self.partial.extend(later.partial);
+        self.dropped.extend(later.dropped);
+        self.values_lost = self.values_lost.saturating_add(later.values_lost);
+        self
+    }
+
     /// Whether content was lost, or is there in part only.
     pub fn has_loss(&self) -> bool {
         [self.folders, self.messages, self.associated, self.attachments].iter().any(|c| c.lost > 0 || c.partial > 0)

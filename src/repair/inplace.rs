@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{index, wide};
 use crate::format::header::Header;
 use crate::format::layout::Layout;
-use crate::io::{AtomicFile, Behind, FileStorage, Overlay, ReadAt, Storage};
+use crate::io::{AtomicFile, Behind, FileStorage, Overlay, ReadAt, Storage, sync_name};
 use crate::monitor::Monitor;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -165,18 +165,20 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
         }
     }
     let file = AtomicFile::create(path, true)?;
+    let old = std::fs::metadata(path).ok();
+    if let Some(old) = &old {
+        file.take_permissions(old);
+    }
     let behind = Behind::new(file.shared()?);
     let target: Arc<dyn Storage> = behind.clone();
     let outcome = rebuild(source, &target, plan, &mut scratch, monitor)?;
     behind.finish()?;
     drop((target, behind));
-    let old = std::fs::metadata(path).ok();
-    if let Some(old) = &old {
-        file.take_permissions(old);
-    }
     // The old file keeps its bytes under the undo file's name; the new one takes its name in one step.
     let linked = std::fs::hard_link(path, undo).is_ok();
-    if !linked {
+    if linked {
+        sync_name(undo);
+    } else {
         copy_to(storage, old.as_ref(), undo, monitor)?;
     }
     let new = file.shared()?;

@@ -8,7 +8,7 @@
 use super::Account;
 use super::account::Count;
 use super::plan::Plan;
-use super::rebuild::{Outcome, open_to_copy, write_some};
+use super::rebuild::{Outcome, Part, open_to_copy, write_some};
 use super::scratch::Scratch;
 use crate::check::{Report, check_again};
 use crate::error::{Error, ErrorKind, Result};
@@ -155,6 +155,11 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
         // bytes were moved: everything has to be written anew
         return Ok(None);
     }
+    // a map page goes over whatever lies in its place
+    let layout = ndb.layout();
+    if plan.is_partial() && ndb.index().blocks().iter().any(|b| layout.hits_map(b.ib.0, b.size_on_disk(layout))) {
+        return Ok(None);
+    }
     let mut taken = BTreeSet::new();
     let mut left = BTreeSet::new();
     sort_out(ndb, before, plan, &mut taken, &mut left)?;
@@ -200,7 +205,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
             }
             let from = searched.as_ref().unwrap_or(&recovered);
             let room = scratch.room(bytes.saturating_mul(2))?;
-            let (counts, strayed) = write_some(from, room.as_ref(), plan, &taken, monitor)?;
+            let (counts, strayed) = write_some(from, room.as_ref(), plan, Part { nodes: &taken, of: ndb }, monitor)?;
             account = Some(counts);
             let written = plan.policy.reading(room)?;
             let pst = Pst::from_source(written, &crate::messaging::OpenOptions::new())?;
@@ -228,7 +233,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
         }
         let view = Arc::new(Overlay::new(Arc::clone(source)));
         let with = copied.as_ref().map(|from| Taken { from, nodes: &taken, new });
-        match write_over(ndb, before, unique, &view, with, monitor) {
+        match write_over(ndb, before, unique, plan.is_partial(), &view, with, monitor) {
             Ok(()) => {}
             // what could be read before and cannot now would be given up without a word
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_) | ErrorKind::Damaged(_)) => return Ok(None),
@@ -350,7 +355,7 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, taken: &mut BTreeSet<Nid>, 
 /// # Errors
 /// [`ErrorKind::TooLarge`] where the file cannot grow; errors of the media; cancellation.
 pub fn restructure(ndb: &Ndb, report: &Report, target: &Overlay, monitor: &dyn Monitor) -> Result<()> {
-    write_over(ndb, report, unique_of(report), target, None, monitor)
+    write_over(ndb, report, unique_of(report), false, target, None, monitor)
 }
 
 /// Lets pass what a report knows; not that something cannot be read that could be when the report was made.
@@ -382,18 +387,33 @@ fn sound_header(ndb: &Ndb) -> Header {
     header
 }
 
-fn write_over(ndb: &Ndb, report: &Report, unique: u32, target: &Overlay, taken: Option<Taken<'_>>, monitor: &dyn Monitor) -> Result<()> {
+fn write_over(
+    ndb: &Ndb,
+    report: &Report,
+    unique: u32,
+    keep: bool,
+    target: &Overlay,
+    taken: Option<Taken<'_>>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
     let header = sound_header(ndb);
     let nodes = ndb.index().nodes();
     monitor.phase(Phase::Write, Some(wide(nodes.len())));
     let mut writer = NdbWriter::append(target, header, ndb.crypt(), ndb.index())?;
     writer.use_unique(unique);
-    let mut seen = HashSet::new();
+    if keep {
+        // what nothing refers to may be what was not asked for
+        writer.keep_orphans();
+    }
+    let (mut seen, mut given_up) = (HashSet::new(), HashSet::new());
     for (i, node) in nodes.iter().enumerate() {
         if i.is_multiple_of(1024) {
             step(monitor, 1024)?;
         }
         if taken.is_some_and(|t| t.nodes.contains(&node.nid)) {
+            for root in [node.data, node.sub].iter().filter(|_| keep) {
+                each_reference(ndb, *root, &mut given_up, &mut Ignore, &mut |bid, _| writer.give_up(bid))?;
+            }
             continue;
         }
         writer.keep_node(ndb, node, &mut seen, &mut Known(report))?;

@@ -25,8 +25,8 @@
 //!
 //! **What leaving an action out means.** Header, trees, reference counts and maps ([`FixVerb::is_structural`]) are one: they are written
 //! anew whenever anything is, and nothing is lost by that. Of the other actions, those that are selected are carried out on the objects
-//! that they concern; all other objects stay as they are, damaged ones too, and the outcome's `after` says what is left of them. With
-//! every action selected, a new file is written whole.
+//! that they concern; all other objects stay as they are, damaged ones too, and the outcome's `after` says what is left of them. Where
+//! so much is wrong that most would have to be written anew, a plan with every action selected writes the whole file.
 
 use crate::check::{CheckOptions, Report, Verdict};
 use crate::error::{ErrorKind, Result};

@@ -4,7 +4,7 @@ use super::account::{Account, Count, LostMessage};
 use super::apply::Target;
 use super::partial::unchanged;
 use super::plan::{Plan, Policy};
-use super::scratch::Scratch;
+use super::scratch::{Scratch, copy_bytes};
 use crate::check::{Report, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Ignore, Location, Strict};
@@ -16,7 +16,7 @@ use crate::ltp::PropertyContext;
 use crate::messaging::Pst;
 use crate::monitor::Monitor;
 use crate::ndb::{Ndb, Node};
-use crate::recover::{self, Recovered};
+use crate::recover::{self, Links, LostItem, Recovered};
 use crate::rules::{Layer, Severity};
 use crate::write::{CopyOptions, CopyReport, copy, copy_nodes};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -82,11 +82,14 @@ struct Copying {
 }
 
 impl Copying {
-    fn prepare(recovered: &Recovered, plan: &Plan) -> Self {
+    fn prepare(recovered: &Recovered, plan: &Plan, only: Option<Part<'_>>) -> Self {
         let (missing_bytes, unexplained_bytes) = recovered.salvage.as_ref().map_or((0, 0), |s| (s.missing, s.unexplained));
         let mut account = Account { missing_bytes, unexplained_bytes, ..Account::default() };
         let consent = plan.actions.iter().any(|a| a.needs_consent && a.selected);
         let Readable { pst, unnamed, folder_names } = readable(recovered, consent, &mut account);
+        if let Some(found) = &recovered.salvage {
+            account_for(&found.links, &mut account, only.filter(|_| plan.is_partial()));
+        }
         let options = CopyOptions { mend: plan.policy.notices, folder_names, ..CopyOptions::same(&pst) };
         Self { pst, options, unnamed, account }
     }
@@ -106,7 +109,7 @@ impl Copying {
 
 /// Writes everything that is readable to `target`, and accounts for it.
 fn write_whole(source: &Arc<dyn ReadAt>, target: &dyn Storage, plan: &Plan, monitor: &dyn Monitor) -> Result<Account> {
-    let copying = Copying::prepare(&open_to_copy(source, plan, monitor)?, plan);
+    let copying = Copying::prepare(&open_to_copy(source, plan, monitor)?, plan, None);
     let report = copy(&copying.pst, target, &copying.options, monitor)?;
     let account = copying.settled(&report, plan);
     if account.is_err() {
@@ -117,16 +120,16 @@ fn write_whole(source: &Arc<dyn ReadAt>, target: &dyn Storage, plan: &Plan, moni
     Ok(account)
 }
 
-/// Writes the nodes that are in `only` to `target`, and accounts for them; also answers messages that have to change their folder.
+/// Writes the nodes of a part to `target`, and accounts for them; also answers messages that have to change their folder.
 pub(super) fn write_some(
     recovered: &Recovered,
     target: &dyn Storage,
     plan: &Plan,
-    only: &BTreeSet<Nid>,
+    part: Part<'_>,
     monitor: &dyn Monitor,
 ) -> Result<(Account, Vec<Nid>)> {
-    let copying = Copying::prepare(recovered, plan);
-    let copied = copy_nodes(&copying.pst, target, &copying.options, only, monitor)?;
+    let copying = Copying::prepare(recovered, plan, Some(part));
+    let copied = copy_nodes(&copying.pst, target, &copying.options, part.nodes, monitor)?;
     Ok((copying.settled(&copied.report, plan)?, copied.strayed))
 }
 
@@ -147,15 +150,20 @@ pub(super) fn rebuild(
         let again = scratch.snapshot(target.as_ref(), monitor)?;
         let recovered = open_to_copy(&again, &after.plan(policy), monitor)?;
         let pst = Pst::from_ndb(recovered.ndb);
-        copy(&pst, target.as_ref(), &CopyOptions { mend: policy.notices, ..CopyOptions::same(&pst) }, monitor)?;
+        let report = copy(&pst, target.as_ref(), &CopyOptions { mend: policy.notices, ..CopyOptions::same(&pst) }, monitor)?;
         target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
         let next = check_written()?;
         passes = passes.saturating_add(1);
         let better = next.count(Severity::Error) < after.count(Severity::Error) || next.verdict < after.verdict;
-        after = next;
         if !better {
+            copy_bytes(again.as_ref(), target.as_ref(), monitor)?;
+            target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
             break;
         }
+        let mut of_pass = Account::default();
+        settle(&mut of_pass, &report);
+        account = account.then(of_pass);
+        after = next;
     }
     account.settle_apart(&plan.before, &after);
     Ok(Outcome { before: plan.before.as_ref().clone(), plan: plan.clone(), after, account, passes, changed: true })
@@ -218,20 +226,6 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
                 }
             }
         }
-        for l in &s.links.lost {
-            account.lost.push(LostMessage { nid: l.nid.0, folder: l.folder.0, subject: l.subject.clone() });
-            let count = if l.nid.nid_type() == NidType::NORMAL_MESSAGE { &mut account.messages } else { &mut account.associated };
-            count.expected = count.expected.saturating_add(1);
-            count.lost = count.lost.saturating_add(1);
-        }
-        for nid in s.links.origins.keys() {
-            let count = match nid.nid_type() {
-                NidType::NORMAL_MESSAGE => &mut account.messages,
-                NidType::ASSOC_MESSAGE => &mut account.associated,
-                _ => &mut account.folders,
-            };
-            count.recovered = count.recovered.saturating_add(1);
-        }
     }
     // what was in one folder stays together, though of the folder nothing is left but its id; some ids tell what it was
     let can_hold = |n: &NbtEntry| n.parent.nid_type() == NidType::NORMAL_FOLDER && can_be_made(n.parent);
@@ -278,6 +272,43 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
     let index = ndb.index().with_nodes(nodes);
     let whole: Ndb = ndb.with_index(index);
     Readable { pst: Pst::from_ndb(whole), unnamed: out_of_place, folder_names }
+}
+
+/// Adds what linking has found to the account; of a part of the file what that part says.
+fn account_for(links: &Links, account: &mut Account, only: Option<Part<'_>>) {
+    let table = |l: &LostItem| match l.nid.nid_type() {
+        NidType::NORMAL_MESSAGE => l.folder.with_type(NidType::CONTENTS_TABLE),
+        _ => l.folder.with_type(NidType::ASSOC_CONTENTS_TABLE),
+    };
+    // a row in a table that stays as it is speaks for itself
+    for l in links.lost.iter().filter(|l| only.is_none_or(|part| part.nodes.contains(&table(l)))) {
+        account.lost.push(LostMessage { nid: l.nid.0, folder: l.folder.0, subject: l.subject.clone() });
+        let count = if l.nid.nid_type() == NidType::NORMAL_MESSAGE { &mut account.messages } else { &mut account.associated };
+        count.expected = count.expected.saturating_add(1);
+        count.lost = count.lost.saturating_add(1);
+    }
+    for nid in links.origins.keys().filter(|nid| only.is_none_or(|part| part.has(**nid))) {
+        let count = match nid.nid_type() {
+            NidType::NORMAL_MESSAGE => &mut account.messages,
+            NidType::ASSOC_MESSAGE => &mut account.associated,
+            _ => &mut account.folders,
+        };
+        count.recovered = count.recovered.saturating_add(1);
+    }
+}
+
+/// Nodes that are written anew, of a file of which the others stay.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub(super) nodes: &'a BTreeSet<Nid>,
+    /// The file as it is.
+    pub(super) of: &'a Ndb,
+}
+
+impl Part<'_> {
+    fn has(self, nid: Nid) -> bool {
+        self.nodes.contains(&nid) || self.of.index().node(nid).is_some()
+    }
 }
 
 /// Adds what copying has found to the account.

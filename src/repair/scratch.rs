@@ -39,8 +39,13 @@ impl Scratch {
         if bytes <= IN_MEMORY {
             return Ok(Arc::new(MemoryStorage::default()));
         }
-        let name = format!("pstkit-scratch.{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let file = AtomicFile::create(&self.dir.join(name), true)?;
+        let file = loop {
+            let n = NEXT.fetch_add(1, Ordering::Relaxed);
+            match AtomicFile::unnamed(&self.dir.join(format!("pstkit-scratch.{}.{n}", std::process::id()))) {
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && n < u64::from(u16::MAX) => {}
+                made => break made.map_err(ErrorKind::Io)?,
+            }
+        };
         let storage: Arc<dyn Storage> = file.shared()?;
         self.files.push(file);
         Ok(storage)

@@ -20,6 +20,7 @@ use crate::check::report::Source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{index, le32, le64, u32_at, u64_at, wide};
 use crate::format::crc::crc;
+use crate::format::header::MAGIC as HEADER_MAGIC;
 use crate::io::{AtomicFile, FileStorage, ReadAt, Storage};
 use std::path::Path;
 
@@ -174,7 +175,7 @@ pub fn undo(undo: &Path, target: &Path, force: bool) -> Result<()> {
     let mut head = [0; 8];
     let is_record = kept.len() >= 8 && kept.read_exact_at(&mut head, 0).is_ok() && &head == MAGIC;
     let whole = if is_record { None } else { whole_undo(&kept)? };
-    if !is_record && whole.is_none() && !is_beside(undo, target) {
+    if !is_record && whole.is_none() && !may_be_old(&kept, undo, target) {
         return usage(format!("{} is no undo file", undo.display()));
     }
     let place = target.canonicalize().map_err(ErrorKind::Io)?;
@@ -294,12 +295,13 @@ fn whole_undo(kept: &dyn ReadAt) -> Result<Option<(u64, u64, u32)>> {
     Ok(fits.then(|| (at, le64(&mark, 16), le32(&mark, 24))))
 }
 
-/// Whether a file that bears no mark may be the old file all the same, because a crash came before the mark.
-fn is_beside(undo: &Path, target: &Path) -> bool {
+/// Whether a file that bears no mark may be the old file all the same, because a crash came before the mark: it has the signature of a data
+/// file, which a record that is damaged has not.
+fn may_be_old(kept: &dyn ReadAt, undo: &Path, target: &Path) -> bool {
     let beside = undo.parent() == target.parent();
     let named = undo.extension().is_some_and(|e| e == "undo");
-    let data = std::fs::metadata(undo).is_ok_and(|m| m.len() > 0);
-    beside && named && data
+    let mut head = [0; HEADER_MAGIC.len()];
+    beside && named && kept.read_exact_at(&mut head, 0).is_ok() && head == HEADER_MAGIC
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ pub struct NdbWriter<'a> {
     /// Blocks that were there before, sorted by id; their reference counts are made anew.
     old: Arc<Vec<BbtEntry>>,
     old_refs: Vec<u16>,
+    keep_orphans: bool,
     /// Ordinal of the first block that is written.
     first: u64,
     blocks: Vec<BlockFact>,
@@ -136,6 +137,7 @@ impl<'a> NdbWriter<'a> {
             options,
             old: Arc::default(),
             old_refs: Vec::new(),
+            keep_orphans: false,
             first: 1,
             blocks: Vec::new(),
             nodes: Vec::new(),
@@ -162,12 +164,26 @@ impl<'a> NdbWriter<'a> {
             header,
             options,
             old_refs: vec![1; old.len()],
+            keep_orphans: false,
             old,
             first,
             blocks: Vec::new(),
             nodes: Vec::new(),
             added_to: Some(storage.len()),
         })
+    }
+
+    /// Blocks that were there before stay though nothing refers to them, but for those that are [given up](Self::give_up).
+    pub fn keep_orphans(&mut self) {
+        self.keep_orphans = true;
+    }
+
+    /// A block that was there before goes where nothing refers to it any more.
+    pub fn give_up(&mut self, bid: Bid) {
+        let refs = position(&self.old, bid.0, |b| b.bid.0).and_then(|i| self.old_refs.get_mut(i));
+        if let Some(refs) = refs.filter(|refs| **refs == 1) {
+            *refs = 0;
+        }
     }
 
     /// Keeps a node of the file that is added to, with all blocks that its trees refer to; `seen` is one set for all nodes of the file.
@@ -202,8 +218,21 @@ impl<'a> NdbWriter<'a> {
 
     /// Counts one more reference to a block that was there before; tells whether there is one.
     fn refer_to_old(&mut self, bid: Bid) -> bool {
-        let refs = position(&self.old, bid.0, |b| b.bid.0).and_then(|i| self.old_refs.get_mut(i));
-        refs.map(|refs| *refs = refs.saturating_add(1)).is_some()
+        match position(&self.old, bid.0, |b| b.bid.0).and_then(|i| self.old_refs.get_mut(i)) {
+            Some(refs) => {
+                *refs = refs.saturating_add(1);
+                true
+            }
+            None => {
+                // the id of a block that is gone is not given out again: what refers to it would have another block's data. One far
+                // beyond all others is none that was given out.
+                let next = (bid.0 >> 2).saturating_add(1);
+                if self.added_to.is_some() && self.blocks.is_empty() && next.saturating_sub(self.first) < 1 << 20 {
+                    self.first = self.first.max(next);
+                }
+                false
+            }
+        }
     }
 
     /// Layout of the file.
@@ -440,8 +469,9 @@ impl<'a> NdbWriter<'a> {
             refs: b.refs,
         });
         // what nothing refers to any more is given up with the trees that named it
+        let least = if self.keep_orphans { 1 } else { 2 };
         let (old, old_refs) = (std::mem::take(&mut self.old), std::mem::take(&mut self.old_refs));
-        let kept = || old.iter().zip(&old_refs).filter(|(_, refs)| **refs > 1).map(|(b, refs)| BbtEntry { refs: *refs, ..*b });
+        let kept = || old.iter().zip(&old_refs).filter(|(_, refs)| **refs >= least).map(|(b, refs)| BbtEntry { refs: *refs, ..*b });
         self.header.root.nbt = self.write_tree(nodes.iter().copied())?;
         self.header.root.bbt = if old.last().is_some_and(|b| b.bid.0 >> 2 >= first) {
             let mut all: Vec<BbtEntry> = kept().chain(new).collect();
@@ -450,7 +480,7 @@ impl<'a> NdbWriter<'a> {
         } else {
             self.write_tree(kept().chain(new))?
         };
-        let orphans = blocks.iter().filter(|b| b.refs <= 1).count();
+        let orphans = blocks.iter().map(|b| b.refs).chain(kept().map(|b| b.refs)).filter(|refs| *refs <= 1).count();
         self.header.orphans = u32::try_from(orphans).unwrap_or(u32::MAX);
         self.header.bid_next_block = Bid(next_ordinal.saturating_mul(4));
         if let Some(len) = self.added_to {

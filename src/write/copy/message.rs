@@ -13,6 +13,7 @@ use crate::ltp::{PropertyContext, TableContext};
 use crate::messaging::code_page::CodePage;
 use crate::ndb::Node;
 use crate::write::{Attachment, AttachmentData, Data, Message, Props, Recipient, SubNodes};
+use std::collections::HashSet;
 
 /// Attachment methods: bytes, a message, an object of another program.
 const BY_VALUE: i32 = 1;
@@ -180,6 +181,7 @@ impl<'s> Copier<'s, '_> {
             message.recipients = self.read_recipients(table, trouble)?;
         }
         let ids: Vec<Nid> = of_type(NidType::ATTACHMENT).collect();
+        self.count_gone(&node, &ids, trouble);
         for nid in ids {
             if let Ok(Some(sub)) = node.subnode(nid, &mut trouble.findings) {
                 attachments.push(sub);
@@ -195,6 +197,22 @@ impl<'s> Copier<'s, '_> {
             return Ok(None);
         }
         Ok(Some(Frame { node, readable, message, page, attachments: attachments.into_iter(), waiting: None }))
+    }
+
+    /// Counts the attachments that only a row is left of.
+    fn count_gone(&mut self, message: &Node<'_>, there: &[Nid], trouble: &mut Trouble) {
+        let Ok(Some(table)) = message.subnode(Nid::ATTACHMENT_TABLE, &mut Ignore) else { return };
+        let Some(table) = TableContext::open(table, &mut Ignore).ok().flatten() else { return };
+        let there: HashSet<Nid> = there.iter().copied().collect();
+        let mut rows = table.rows();
+        while let Ok(Some(row)) = rows.next(&mut Ignore) {
+            let nid = Nid(row.id());
+            if nid.nid_type() == NidType::ATTACHMENT && !there.contains(&nid) {
+                let counts = &mut self.report.attachments;
+                (counts.expected, counts.lost) = (counts.expected.saturating_add(1), counts.lost.saturating_add(1));
+                trouble.value();
+            }
+        }
     }
 
     /// Reads a message with everything in it; embedded ones are written as they are complete.
@@ -287,9 +305,11 @@ impl<'s> Copier<'s, '_> {
         let has_bytes = attachment.props.has(tags::ATTACH_DATA_BINARY.id());
         if empty && wants {
             // of the message or object in it nothing is left: an empty one, for readers do not know attachments without data
+            own.value();
             attachment.props.set_i32(tags::ATTACH_METHOD, BY_VALUE).set(tags::ATTACH_DATA_BINARY, Vec::new());
         } else if method == Some(BY_VALUE) && !has_bytes {
             // readers ask for the data of every attachment by value: one that has lost it is empty
+            own.value();
             attachment.props.set(tags::ATTACH_DATA_BINARY, Vec::new());
         } else if !method.is_some_and(|m| (0..=7).contains(&m)) {
             // what kind it is follows from its data
@@ -307,8 +327,7 @@ impl<'s> Copier<'s, '_> {
         }
         attachment.subnodes = self.copy_unknown_subnodes(pc.node(), &named_by(&pc), &known, &mut own)?;
         Self::count(&mut self.report.attachments, true, &own);
-        trouble.values = trouble.values.saturating_add(own.values);
-        trouble.findings.append(&mut own.findings);
+        trouble.absorb(own);
         Ok((Some(attachment), inner))
     }
 

@@ -147,6 +147,18 @@ impl Trouble {
         self.values = self.values.saturating_add(1);
     }
 
+    /// Adds what happened to a part; of very many findings only what they come to is kept.
+    fn absorb(&mut self, mut part: Self) {
+        const MOST: usize = 1000;
+        let (is_lossy, values) = (part.is_lossy(), part.values);
+        self.values = self.values.saturating_add(values);
+        if self.findings.len() < MOST {
+            self.findings.append(&mut part.findings);
+        } else if is_lossy && values == 0 {
+            self.value();
+        }
+    }
+
     fn is_lossy(&self) -> bool {
         self.is_lossy_since((0, 0))
     }

@@ -1,7 +1,7 @@
 //! All other nodes: tables, lists and queues of the store, and what nobody knows.
 
 use super::{Copier, Trouble};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::finding::Ignore;
 use crate::format::bytes::{le32, wide};
 use crate::format::heap::{ClientSig, HnHeader};
@@ -13,6 +13,7 @@ use crate::ndb::Node;
 use crate::write::store::OLD_SEARCH_FOLDER;
 use crate::write::templates::TEMPLATES;
 use crate::write::{Cell, Data, Node as Written, Props, SubNodes, TableBuilder, TableKind};
+use std::collections::HashSet;
 
 impl Copier<'_, '_> {
     /// Everything that is not a folder, a message, or made anew.
@@ -104,7 +105,16 @@ impl Copier<'_, '_> {
                 let subs = SubNodes::new();
                 return self.out.ndb().write_properties(&props, subs).map(Some);
             }
-            ClientSig::TABLE if is_heap => return self.copy_table(node, nid, trouble),
+            ClientSig::TABLE if is_heap => {
+                return match self.copy_table(node, nid, trouble) {
+                    // rows or columns that no table has are damage
+                    Err(e) if matches!(e.kind(), ErrorKind::Usage(_) | ErrorKind::TooLarge(_)) => {
+                        trouble.value();
+                        Ok(None)
+                    }
+                    done => done,
+                };
+            }
             _ => {}
         }
         // Heaps that only Outlook understands keep their form where the other variant's is the same.
@@ -205,12 +215,16 @@ impl Copier<'_, '_> {
 
 /// Gives rows that have no id, or one that another row has, ids of their own; they stay in order.
 fn give_ids(rows: &mut [(u32, Props)]) {
-    let mut next = rows.last().map_or(1, |(id, _)| id.saturating_add(1));
+    let used: HashSet<u32> = rows.iter().map(|(id, _)| *id).collect();
+    let mut next = rows.last().map_or(1, |(id, _)| id.wrapping_add(1));
     let mut before = 0;
     for (id, _) in rows.iter_mut() {
         if *id == before {
+            while next == 0 || used.contains(&next) {
+                next = next.wrapping_add(1);
+            }
             *id = next;
-            next = next.saturating_add(1);
+            next = next.wrapping_add(1);
         } else {
             before = *id;
         }
