@@ -252,8 +252,8 @@ fn folder_row<'a>(
     // Outlook itself leaves cells of search folders out.
     let severity = match nid.nid_type() {
         NidType::SEARCH_FOLDER => Severity::Notice,
-        // properties with another name may be another folder's
-        _ if is_named_otherwise(table, row, &pc)? => Severity::Error,
+        // properties with another name may be another folder's; offline files keep much in rows alone
+        _ if !objects.offline && is_named_otherwise(table, row, &pc)? => Severity::Error,
         _ => rules::FOLDER_ROW.severity,
     };
     objects.compare(row, table, &pc, (&rules::FOLDER_ROW, severity), out)
