@@ -315,7 +315,7 @@ fn misses_entries(s: &mut Salvage, dangling: &[Nid], monitor: &dyn Monitor) -> R
         }
     }
     s.older.retain(|o| !back.contains(&o.entry.nid));
-    for o in s.older.iter_mut().filter(|o| dangling.contains(&o.entry.nid)) {
+    for o in s.older.iter_mut().filter(|o| dangling.binary_search(&o.entry.nid).is_ok()) {
         o.in_lost_range = true;
     }
     s.filled.extend(back);
@@ -483,6 +483,7 @@ fn link_messages(
         sub: pairs.get(&o.data).copied().unwrap_or(Bid::NONE),
         parent,
     };
+    let older = revive::OlderStates::of(&s.older);
     for (kind, shape, nid_type) in
         [(Kind::Contents, Shape::Message, NidType::NORMAL_MESSAGE), (Kind::Associated, Shape::Associated, NidType::ASSOC_MESSAGE)]
     {
@@ -545,7 +546,7 @@ fn link_messages(
                 used.insert(o.data);
                 nodes.insert(nid, entry(nid, o, folder));
                 out.origins.insert(nid, Origin::Orphan);
-            } else if let Some(e) = revive::older_state(s, nid, row) {
+            } else if let Some(e) = older.newest_like(s, nid, row) {
                 nodes.insert(nid, NbtEntry { parent: if folder.is_none() { e.parent } else { folder }, ..e });
                 out.origins.insert(nid, Origin::Orphan);
             } else if !folder.is_none() || s.is_lost_range(nid) {

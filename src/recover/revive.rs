@@ -4,6 +4,7 @@
 //! that is not this file's, or that was written before entries moved from one leaf to another, says that wrongly. Two things are against
 //! it: blocks that the allocation maps mark as in use and that no other node has, and objects that are spoken of by what is current.
 
+use super::OlderNode;
 use super::evidence::Table;
 use super::link::LIKE;
 use super::orphans::object;
@@ -69,11 +70,30 @@ pub(super) fn tell_apart(s: &Salvage, tables: &[Table], nodes: &mut HashMap<Nid,
     }
 }
 
-/// The newest state of a message that an older leaf has and that is like its row.
-pub(super) fn older_state(s: &Salvage, nid: Nid, row: &Values) -> Option<NbtEntry> {
-    let states = s.older.iter().filter(|o| o.in_lost_range && o.entry.nid == nid).map(|o| o.entry);
-    let like = |e: &NbtEntry| object(&s.ndb, e.data, Location::node(nid)).and_then(|o| likeness(row, &o.values));
-    states.filter(|e| like(e).is_some_and(|score| score >= LIKE)).max_by_key(|e| e.data)
+/// Entries of older leaves in ranges whose current leaves are lost, by node: a file can have a million of them, and as many rows that ask.
+#[derive(Debug)]
+pub(super) struct OlderStates(Vec<NbtEntry>);
+
+impl OlderStates {
+    pub(super) fn of(older: &[OlderNode]) -> Self {
+        let mut all: Vec<NbtEntry> = older.iter().filter(|o| o.in_lost_range).map(|o| o.entry).collect();
+        // those of one node stay in their order
+        all.sort_by_key(|e| e.nid);
+        Self(all)
+    }
+
+    /// All states of a node, as they came.
+    fn states(&self, nid: Nid) -> &[NbtEntry] {
+        let from = self.0.partition_point(|e| e.nid < nid);
+        let rest = self.0.get(from..).unwrap_or_default();
+        rest.get(..rest.partition_point(|e| e.nid == nid)).unwrap_or_default()
+    }
+
+    /// The newest state of a message that an older leaf has and that is like its row.
+    pub(super) fn newest_like(&self, s: &Salvage, nid: Nid, row: &Values) -> Option<NbtEntry> {
+        let like = |e: &NbtEntry| object(&s.ndb, e.data, Location::node(nid)).and_then(|o| likeness(row, &o.values));
+        self.states(nid).iter().filter(|e| like(e).is_some_and(|score| score >= LIKE)).max_by_key(|e| e.data).copied()
+    }
 }
 
 /// Folders that objects are in, or that tables are of.
@@ -87,4 +107,24 @@ fn put_back(s: &mut Salvage, nodes: &mut HashMap<Nid, NbtEntry>, back: Vec<NbtEn
     s.older.retain(|o| !states.contains(&(o.entry.nid, o.entry.data)));
     s.filled.extend(back.iter().map(|e| e.nid));
     nodes.extend(back.into_iter().map(|e| (e.nid, e)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn states_of_a_node_are_those_of_a_look_through_all(all in proptest::collection::vec((0u32..12, 0u64..1000, any::<bool>()), 0..60)) {
+            let entry = |nid: u32, data: u64| NbtEntry { nid: Nid(nid), data: Bid(data), ..NbtEntry::default() };
+            let older: Vec<OlderNode> =
+                all.iter().map(|(nid, data, lost)| OlderNode { entry: entry(*nid, *data), page: Bid::NONE, in_lost_range: *lost }).collect();
+            let index = OlderStates::of(&older);
+            for nid in (0..13).map(Nid) {
+                let naive: Vec<NbtEntry> = older.iter().filter(|o| o.in_lost_range && o.entry.nid == nid).map(|o| o.entry).collect();
+                prop_assert_eq!(index.states(nid), naive.as_slice());
+            }
+        }
+    }
 }
