@@ -10,9 +10,10 @@ use crate::format::header::Header;
 use crate::format::ids::{Bid, Ib};
 use crate::format::layout::Layout;
 use crate::format::maps::{DList, bitmap};
-use crate::format::page::{PageTrailer, PageType};
+use crate::format::page::{BbtEntry, PageTrailer, PageType};
 use crate::monitor::step;
 use crate::ndb::Ndb;
+use crate::ndb::btree::PageFact;
 use crate::ndb::space::SpaceMap;
 use crate::rules::{self, Rule, Severity};
 
@@ -30,6 +31,44 @@ pub(super) fn in_use(ndb: &Ndb, eof: u64) -> SpaceMap {
         }
     }
     map
+}
+
+/// What lies where, so that a run of slots leads to what is in it without a look at everything else.
+struct Places<'i> {
+    pages: &'i [PageFact],
+    /// Places of them, in the order of the file.
+    pages_by_place: Vec<usize>,
+    blocks: &'i [BbtEntry],
+    /// Places of them, in the order of the file.
+    blocks_by_place: &'i [u32],
+}
+
+impl<'i> Places<'i> {
+    fn new(pages: &'i [PageFact], blocks: &'i [BbtEntry], blocks_by_place: &'i [u32]) -> Self {
+        let mut pages_by_place: Vec<usize> = (0..pages.len()).collect();
+        pages_by_place.sort_by_key(|i| pages.get(*i).map(|p| p.bref.ib));
+        Self { pages, pages_by_place, blocks, blocks_by_place }
+    }
+
+    /// Pages, then blocks, that reach into a range, each in the order of the index.
+    fn within(&self, layout: &Layout, start: u64, end: u64) -> Vec<(Ib, Bid)> {
+        let ib_of_page = |i: &usize| self.pages.get(*i).map_or(0, |p| p.bref.ib.0);
+        let from = self.pages_by_place.partition_point(|i| ib_of_page(i).saturating_add(layout.page()) <= start);
+        let rest = self.pages_by_place.get(from..).unwrap_or_default();
+        let mut pages: Vec<usize> = rest.iter().copied().take_while(|i| ib_of_page(i) < end).collect();
+        pages.sort_unstable();
+        // no block that lies anywhere is longer
+        let longest = layout.block_size(wide(layout.block_data_max()));
+        let ib_of_block = |i: &u32| self.blocks.get(*i as usize).map_or(0, |b| b.ib.0);
+        let from = self.blocks_by_place.partition_point(|i| ib_of_block(i).saturating_add(longest) <= start);
+        let rest = self.blocks_by_place.get(from..).unwrap_or_default();
+        let mut blocks: Vec<u32> = rest.iter().copied().take_while(|i| ib_of_block(i) < end).collect();
+        blocks.sort_unstable();
+        let is_there =
+            |b: &&BbtEntry| usize::from(b.cb) <= layout.block_data_max() && b.ib.0.saturating_add(b.size_on_disk(layout)) > start;
+        let pages = pages.into_iter().filter_map(|i| self.pages.get(i)).map(|p| (p.bref.ib, p.bref.bid));
+        pages.chain(blocks.into_iter().filter_map(|i| self.blocks.get(i as usize)).filter(is_there).map(|b| (b.ib, b.bid))).collect()
+    }
 }
 
 /// What all sections together show.
@@ -51,10 +90,11 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     let eof = super::pass_header::true_end(ndb);
     let used = in_use(ndb, eof);
     let lost = check.causes.of_blocks().or_else(|| check.causes.of_nodes()).or(check.causes.truncated).or(check.causes.misplaced);
+    let lie = Places::new(&ndb.index().facts.pages, ndb.index().blocks(), &check.census.by_place);
     let mut totals = Totals::default();
     for j in 0..layout.amap_count(eof) {
         let mut out = Collector::new(check.options, Some(&check.causes));
-        section(ndb, j, eof, &used, &mut totals, &mut out)?;
+        section(ndb, j, eof, &used, &lie, &mut totals, &mut out)?;
         let bad = out.findings.iter().position(|f| is_map_rule(f.rule));
         let places = check.out.merge(out, check.monitor);
         if totals.broken.is_none() {
@@ -105,7 +145,7 @@ fn map_page(ndb: &Ndb, ib: u64, page_type: PageType, rule: &'static Rule, out: &
     Ok(None)
 }
 
-fn section(ndb: &Ndb, j: u64, eof: u64, used: &SpaceMap, totals: &mut Totals, out: &mut Collector<'_>) -> Result<()> {
+fn section(ndb: &Ndb, j: u64, eof: u64, used: &SpaceMap, places: &Places<'_>, totals: &mut Totals, out: &mut Collector<'_>) -> Result<()> {
     let layout = ndb.layout();
     let start = layout.amap_at(j);
     let page = map_page(ndb, start, PageType::AMAP, &rules::AMAP_TRAILER, out)?;
@@ -137,7 +177,7 @@ fn section(ndb: &Ndb, j: u64, eof: u64, used: &SpaceMap, totals: &mut Totals, ou
     let mut gap: Option<(u64, u64)> = None;
     for (k, (m, u)) in marked.iter().zip(in_use).enumerate() {
         if m == u && (*m == 0xFF || wide(k).saturating_mul(8).saturating_add(8) <= slots_in_file) {
-            close(ndb, &mut gap, out);
+            close(layout, places, &mut gap, out);
             continue;
         }
         for bit in 0..8u32 {
@@ -156,10 +196,10 @@ fn section(ndb: &Ndb, j: u64, eof: u64, used: &SpaceMap, totals: &mut Totals, ou
                 (false, false) if slot >= slots_in_file => beyond = beyond.saturating_add(1),
                 _ => {}
             }
-            close(ndb, &mut gap, out);
+            close(layout, places, &mut gap, out);
         }
     }
-    close(ndb, &mut gap, out);
+    close(layout, places, &mut gap, out);
     totals.beyond = totals.beyond.saturating_add(beyond);
     Ok(())
 }
@@ -216,24 +256,14 @@ fn per_slot(layout: &Layout, bytes: u64) -> u64 {
 }
 
 /// Reports the objects that lie in a run of slots that are in use and marked as free.
-fn close(ndb: &Ndb, gap: &mut Option<(u64, u64)>, out: &mut Collector<'_>) {
+fn close(layout: &Layout, places: &Places<'_>, gap: &mut Option<(u64, u64)>, out: &mut Collector<'_>) {
     let Some((start, end)) = gap.take() else { return };
-    let layout = ndb.layout();
-    let mut any = false;
-    let mut tell = |ib: Ib, bid: Bid, size: u64, out: &mut Collector<'_>| {
-        if ib.0 < end && ib.0.saturating_add(size) > start {
-            any = true;
-            out.add(Finding::new(&rules::NOT_ALLOCATED, Location::block(ib, bid)));
-        }
-    };
-    for p in &ndb.index().facts.pages {
-        tell(p.bref.ib, p.bref.bid, layout.page(), out);
-    }
-    for b in ndb.index().blocks().iter().filter(|b| usize::from(b.cb) <= layout.block_data_max()) {
-        tell(b.ib, b.bid, b.size_on_disk(layout), out);
-    }
-    if !any {
+    let there = places.within(layout, start, end);
+    if there.is_empty() {
         out.add(Finding::new(&rules::NOT_ALLOCATED, Location::at(start)).actual(format!("{} bytes", end.saturating_sub(start))));
+    }
+    for (ib, bid) in there {
+        out.add(Finding::new(&rules::NOT_ALLOCATED, Location::block(ib, bid)));
     }
 }
 
@@ -329,4 +359,40 @@ fn density_list(ndb: &Ndb, header: &Header, out: &mut Collector<'_>) -> Result<(
         return out.report(Finding::new(&rules::DLIST_STALE, at).numbers(low8(wide(list.entries.len())).into(), sections));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects)]
+    use super::*;
+    use crate::check::census::Census;
+    use crate::format::ids::Bref;
+    use crate::format::layout::UNICODE;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_in_a_range_is_what_a_look_through_all_finds(
+            pages in proptest::collection::vec(0u64..400, 0..20),
+            blocks in proptest::collection::vec((0u64..2000, any::<u16>()), 0..60),
+            start in 0u64..2100,
+            slots in 1u64..100,
+        ) {
+            let layout = &UNICODE;
+            let pages: Vec<PageFact> = pages.iter().map(|p| PageFact { bref: Bref { bid: Bid(*p), ib: Ib(p * 64) }, page_type: PageType::BBT, level: 0 }).collect();
+            let blocks: Vec<BbtEntry> = blocks
+                .iter()
+                .zip(1u64..)
+                .map(|((slot, cb), n)| BbtEntry { bid: Bid(n * 4), ib: Ib(slot * 64), cb: cb % 9000, ..BbtEntry::default() })
+                .collect();
+            let order = Census::order(&blocks);
+            let (start, end) = (start * 64, (start + slots) * 64);
+            let is_in = |ib: Ib, size: u64| ib.0 < end && ib.0 + size > start;
+            let mut naive: Vec<(Ib, Bid)> =
+                pages.iter().filter(|p| is_in(p.bref.ib, layout.page())).map(|p| (p.bref.ib, p.bref.bid)).collect();
+            let stored = blocks.iter().filter(|b| usize::from(b.cb) <= layout.block_data_max());
+            naive.extend(stored.filter(|b| is_in(b.ib, b.size_on_disk(layout))).map(|b| (b.ib, b.bid)));
+            prop_assert_eq!(Places::new(&pages, &blocks, &order).within(layout, start, end), naive);
+        }
+    }
 }
