@@ -40,7 +40,7 @@ pub struct Nodes {
     pub filled: HashSet<Nid>,
     /// Nodes of older generations that are not current: deleted, or older states of nodes.
     pub older: Vec<OlderNode>,
-    /// Ranges of ids whose current leaves are lost: first id and the one that it ends before.
+    /// Ranges of ids whose current leaves are lost: first id and the one that it ends before. They are sorted and apart.
     pub lost: Vec<(u64, Option<u64>)>,
     /// Entries of current leaves with ids that no node can have.
     pub nameless: Vec<NbtEntry>,
@@ -57,8 +57,24 @@ impl Nodes {
     }
 }
 
-fn in_ranges(ranges: &[(u64, Option<u64>)], key: u64) -> bool {
-    ranges.iter().any(|(first, end)| key >= *first && end.is_none_or(|e| key < e))
+/// Whether a key is in one of some ranges that are [`merged`].
+pub(super) fn in_ranges(ranges: &[(u64, Option<u64>)], key: u64) -> bool {
+    let at = ranges.partition_point(|(first, _)| *first <= key).checked_sub(1);
+    at.and_then(|i| ranges.get(i)).is_some_and(|(_, end)| end.is_none_or(|e| key < e))
+}
+
+/// The same keys as sorted ranges that neither overlap nor touch: damaged leaves give a range for each bad entry, and each id is looked
+/// up in them. There are none only if there were none.
+fn merged(mut ranges: Vec<(u64, Option<u64>)>) -> Vec<(u64, Option<u64>)> {
+    ranges.sort_unstable_by_key(|(first, _)| *first);
+    let mut out: Vec<(u64, Option<u64>)> = Vec::new();
+    for (first, end) in ranges {
+        match out.last_mut() {
+            Some((_, last)) if last.is_none_or(|l| first <= l) => *last = last.and_then(|l| Some(l.max(end?))),
+            _ => out.push((first, end.map(|e| e.max(first)))),
+        }
+    }
+    out
 }
 
 /// Inclusive intervals of keys that newer leaves have spoken for.
@@ -101,6 +117,11 @@ pub(super) fn salvage_nodes(
     if !facts.pages.iter().any(|p| p.page_type == PageType::NBT) && out.lost.is_empty() {
         out.lost.push((0, None));
     }
+    // what each lost leaf should have had, the first that is named so
+    let mut lost_leaves: HashMap<Ib, (u64, Option<u64>)> = HashMap::new();
+    for l in &facts.nbt_lost {
+        lost_leaves.entry(l.bref.ib).or_insert((l.first, l.end));
+    }
     let leaves = Leaves::of(PageType::NBT, facts, found, space);
     let mut nodes: HashMap<Nid, NbtEntry> = HashMap::new();
     let mut covered = Covered::default();
@@ -108,7 +129,7 @@ pub(super) fn salvage_nodes(
     for (ib, _, _) in leaves.valid.iter().filter(|(_, _, live)| *live) {
         let mut entries = leaf_entries::<NbtEntry>(ndb, *ib);
         // another page than the one that its parent names
-        if facts.nbt_lost.iter().any(|l| l.bref.ib == *ib) && is_contradicted(ndb, &entries, listed) {
+        if lost_leaves.contains_key(ib) && is_contradicted(ndb, &entries, listed) {
             continue;
         }
         // an id that can be none is damaged: what it was lies between its neighbours, and what it names is linked by what it is
@@ -146,8 +167,9 @@ pub(super) fn salvage_nodes(
     for e in &out.twice {
         nodes.remove(&e.nid);
     }
+    out.lost = merged(out.lost);
     for ib in &leaves.torn {
-        let lost = facts.nbt_lost.iter().find(|l| l.bref.ib == *ib).map(|l| (l.first, l.end));
+        let lost = lost_leaves.get(ib).copied();
         for e in leaf_entries::<NbtEntry>(ndb, *ib) {
             if lost.is_none_or(|r| in_ranges(&[r], e.key())) && is_plausible(ndb, &e) {
                 nodes.entry(e.nid).or_insert(e);
@@ -352,7 +374,22 @@ pub(super) fn is_plausible(ndb: &Ndb, e: &NbtEntry) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn merged_ranges_have_the_same_keys(all in proptest::collection::vec((0u64..60, proptest::option::weighted(0.9, 0u64..60)), 0..12)) {
+            let ranges = merged(all.clone());
+            prop_assert_eq!(ranges.is_empty(), all.is_empty());
+            prop_assert!(ranges.windows(2).all(|w| w[0].1.is_some_and(|end| end < w[1].0)));
+            for key in 0..70 {
+                let naive = all.iter().any(|(first, end)| key >= *first && end.is_none_or(|e| key < e));
+                prop_assert_eq!(in_ranges(&ranges, key), naive);
+            }
+        }
+    }
 
     #[test]
     fn covered_intervals_join() {

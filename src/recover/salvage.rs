@@ -3,7 +3,7 @@
 use super::blocks::{Blocks, references, salvage_blocks, scan_damaged, with_blocks};
 use super::detect::Detected;
 use super::freed::FreeSpace;
-use super::nodes::{Nodes, OlderNode, salvage_nodes};
+use super::nodes::{Nodes, OlderNode, in_ranges, salvage_nodes};
 use crate::error::Result;
 use crate::finding::Sink;
 use crate::format::ids::{Bid, Nid};
@@ -21,7 +21,7 @@ pub struct Salvage {
     pub filled: HashSet<Nid>,
     /// Nodes of older generations that are not current: deleted ones, and older states.
     pub older: Vec<OlderNode>,
-    /// Ranges of node ids whose current leaves are lost.
+    /// Ranges of node ids whose current leaves are lost, sorted and apart.
     pub lost_nodes: Vec<(u64, Option<u64>)>,
     /// Entries of the current tree with ids that no node can have; what they name is linked by what it is.
     pub nameless: Vec<NbtEntry>,
@@ -55,8 +55,7 @@ impl Salvage {
 
     /// Whether a node with this id may have been on a leaf that is lost.
     pub fn is_lost_range(&self, nid: Nid) -> bool {
-        let key = u64::from(nid.0);
-        self.lost_nodes.iter().any(|(first, end)| key >= *first && end.is_none_or(|e| key < e))
+        in_ranges(&self.lost_nodes, nid.0.into())
     }
 }
 
