@@ -13,6 +13,7 @@ use crate::messaging::code_page::CodePage;
 use crate::messaging::rtf;
 use crate::ndb::Node;
 use crate::write::{Data, Props, SubNodes};
+use std::collections::HashSet;
 
 /// Values of more bytes are not held in memory, unless they have to be converted.
 const STREAM_FROM: u64 = 256 << 10;
@@ -202,9 +203,11 @@ impl Copier<'_, '_> {
             return Ok(subs);
         };
         let entries: Vec<Nid> = tree.iter().map(|e| e.nid).collect();
+        // a damaged object can have as many values as sub-nodes
+        let settled: HashSet<Nid> = named.iter().chain(known).copied().collect();
         for nid in entries {
             // values that no property names any more are nobody's
-            if named.contains(&nid) || known.contains(&nid) || nid.nid_type() == crate::format::ids::NidType::LTP {
+            if settled.contains(&nid) || nid.nid_type() == crate::format::ids::NidType::LTP {
                 continue;
             }
             // bytes of something else, where entries should be

@@ -11,6 +11,7 @@ use crate::ltp::value::{ValueSource, string_type};
 use crate::messaging::rtf;
 use crate::ndb::Node;
 use crate::write::Props;
+use std::collections::HashSet;
 
 /// How much of a value is looked at.
 const HEAD: usize = 2048;
@@ -55,6 +56,7 @@ impl Copier<'_, '_> {
 /// The sub-nodes that hold a value and that nothing names.
 fn strays<'n>(node: &Node<'n>, named: &[Nid]) -> Vec<Node<'n>> {
     let Ok(tree) = node.subnodes(&mut Ignore) else { return Vec::new() };
+    let named: HashSet<Nid> = named.iter().copied().collect();
     let ids = tree.iter().map(|e| e.nid).filter(|nid| nid.nid_type() == NidType::LTP && !named.contains(nid));
     ids.filter_map(|nid| node.subnode(nid, &mut Ignore).ok().flatten()).collect()
 }
