@@ -25,7 +25,8 @@ use crate::ltp::PropertyContext;
 use crate::ltp::value::{latin1, utf16};
 use crate::monitor::{Monitor, step};
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 
 /// A message that a table lists and that is not in the file any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -460,10 +461,42 @@ fn subnodes_serve(s: &Salvage, n: &NbtEntry, o: &Object) -> bool {
     tree.is_ok_and(|t| o.needs.iter().all(|id| t.get(*id).is_some()))
 }
 
-/// Whether two objects can be states of one message: what never changes is equal.
-fn alike(a: &Values, b: &Values) -> bool {
-    [0x001A, 0x0037, 0x0039].into_iter().all(|id| a.get(id) == b.get(id))
-        && [0x300B, 0x3007].into_iter().any(|id| a.get(id).is_some() && a.get(id) == b.get(id))
+/// What never changes in a message, with one of the two values that tell it from others.
+type StateKey<'v> = (u16, &'v [u8], [Option<&'v [u8]>; 3]);
+
+/// The keys of an object. Two that have one in common can be states of one message.
+fn state_keys(v: &Values) -> impl Iterator<Item = StateKey<'_>> {
+    [0x300B, 0x3007].into_iter().filter_map(|id| Some((id, v.get(id)?, [0x001A, 0x0037, 0x0039].map(|id| v.get(id)))))
+}
+
+/// Objects by what never changes in them: each node may ask for its newer states.
+struct States<'o>(HashMap<StateKey<'o>, BTreeMap<Bid, &'o Object>>);
+
+impl<'o> States<'o> {
+    fn of(objects: impl Iterator<Item = &'o Object>) -> Self {
+        let mut all: HashMap<StateKey<'o>, BTreeMap<Bid, &'o Object>> = HashMap::new();
+        for o in objects {
+            for key in state_keys(&o.values) {
+                all.entry(key).or_default().insert(o.data, o);
+            }
+        }
+        Self(all)
+    }
+
+    /// Takes out an object that is given to a node.
+    fn remove(&mut self, o: &'o Object) {
+        for key in state_keys(&o.values) {
+            if let Some(all) = self.0.get_mut(&key) {
+                all.remove(&o.data);
+            }
+        }
+    }
+
+    /// Objects that can be states of the same message and that were written later: the newest, where there are many.
+    fn newer<'a>(&'a self, v: &'a Values, than: Bid) -> impl Iterator<Item = &'o Object> {
+        let alike = state_keys(v).filter_map(|key| self.0.get(&key));
+        alike.flat_map(move |all| all.range((Bound::Excluded(than), Bound::Unbounded)).rev().take(SHARED)).map(|(_, o)| *o)
+    }
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -508,15 +541,14 @@ fn link_messages(
         for t in &ordered {
             described.extend(t.rows.iter().filter(|(n, _)| s.filled.contains(n)).map(|(n, row)| (*n, row)));
         }
+        let mut states = States::of(candidates.iter().copied().filter(|c| !s.freed.contains(&c.data)));
         for n in present.iter().filter(|n| s.filled.contains(&n.nid)) {
             let Some(o) = object_of(n) else { continue };
             let none = Values::new();
             let row = described.get(&n.nid).copied().unwrap_or(&none);
             let like = |v: &Values| likeness(row, v).unwrap_or(0);
-            let newer = candidates
-                .iter()
-                .filter(|c| c.data > o.data && !s.freed.contains(&c.data) && !used.contains(&c.data) && alike(&c.values, &o.values));
-            let best = newer.map(|c| (like(&c.values), c.data, *c)).max_by_key(|(l, bid, _)| (*l, *bid));
+            let newer = states.newer(&o.values, o.data);
+            let best = newer.map(|c| (like(&c.values), c.data, c)).max_by_key(|(l, bid, _)| (*l, *bid));
             // where the row tells nothing, the time of the change does, or that there is none
             let time = |v: &Values| number(v, 0x3008);
             let is_later = |c: &Object| {
@@ -526,6 +558,7 @@ fn link_messages(
             };
             if let Some((_, _, c)) = best.filter(|(l, _, c)| *l > like(&o.values) || is_later(c)) {
                 used.insert(c.data);
+                states.remove(c);
                 let mut e = entry(n.nid, c, n.parent);
                 if e.sub.is_none() && !n.sub.is_none() && subnodes_serve(s, n, c) {
                     // only the properties were written again
@@ -626,4 +659,42 @@ pub(super) fn text_of(s: &Salvage, row: &Values, id: u16) -> String {
     let text = if s.ndb.layout().is_ansi() { latin1(bytes) } else { utf16(bytes) };
     let mut chars = text.chars();
     if chars.next() == Some('\u{1}') { chars.skip(1).collect() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Whether two objects can be states of one message: what never changes is equal.
+    fn alike(a: &Values, b: &Values) -> bool {
+        [0x001A, 0x0037, 0x0039].into_iter().all(|id| a.get(id) == b.get(id))
+            && [0x300B, 0x3007].into_iter().any(|id| a.get(id).is_some() && a.get(id) == b.get(id))
+    }
+
+    proptest! {
+        #[test]
+        fn newer_states_are_those_of_a_look_through_all(
+            all in proptest::collection::vec(proptest::collection::vec((0usize..5, 0u8..2), 0..6), 0..40),
+            gone in 0u64..40,
+            than in 0u64..40,
+        ) {
+            let object = |(values, data): (&Vec<(usize, u8)>, u64)| {
+                let mut v = Values::new();
+                for (id, value) in values {
+                    v.insert([0x001A, 0x0037, 0x0039, 0x300B, 0x3007].get(*id).copied().unwrap_or(0), &[*value]);
+                }
+                Object { data: Bid(data), shape: Shape::Message, values: v, needs: Vec::new(), bytes: 0, is_offline: false }
+            };
+            let objects: Vec<Object> = all.iter().zip(0u64..).map(object).collect();
+            let mut states = States::of(objects.iter());
+            objects.iter().filter(|o| o.data == Bid(gone)).for_each(|o| states.remove(o));
+            for asked in &objects {
+                let naive = objects.iter().filter(|o| o.data > Bid(than) && o.data != Bid(gone) && alike(&o.values, &asked.values));
+                let naive: HashSet<Bid> = naive.map(|o| o.data).collect();
+                let found: HashSet<Bid> = states.newer(&asked.values, Bid(than)).map(|o| o.data).collect();
+                prop_assert_eq!(found, naive);
+            }
+        }
+    }
 }
