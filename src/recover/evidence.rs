@@ -19,6 +19,8 @@ const ROW_VERSION: u16 = 0x67F3;
 
 /// Folders that are considered for a table.
 const LIKELY: usize = 32;
+/// Pairs of one thing and another that are compared in one search for what belongs together: more are only in files that are made so.
+pub(super) const PAIRS: usize = 1 << 24;
 
 /// What a table lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -438,34 +440,50 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>, told: H
             t.owner = Some(Nid::ROOT_FOLDER);
         }
     }
+    let mut budget = PAIRS;
     for kind in [Kind::Hierarchy, Kind::Contents] {
         let mut pairs: Vec<(u64, u64, u64, usize, Nid)> = Vec::new();
         let mut own: Vec<(u64, u64, u64, usize, Nid)> = Vec::new();
         let have = taken(tables, kind);
+        // which folders can have a table of so many messages, or one of folders
+        let mut fitting: HashMap<Option<u64>, Vec<(Nid, &Values)>> = HashMap::new();
+        for (folder, (_, row)) in folders.iter().filter(|(f, _)| f.nid_type() == NidType::NORMAL_FOLDER && !have.contains(f)) {
+            let size = match kind {
+                Kind::Hierarchy => number(row, 0x360A).is_none_or(|v| v & 0xFF != 0).then_some(None),
+                _ => number(row, 0x3602).map(Some),
+            };
+            if let Some(size) = size {
+                fitting.entry(size).or_default().push((*folder, row));
+            }
+        }
         // the numbers that folders tell are those of now
         for (i, t) in
             tables.iter().enumerate().filter(|(_, t)| t.kind == kind && t.owner.is_none() && (t.is_found || kind == Kind::Hierarchy))
         {
-            let listed: HashSet<Nid> = t.rows.iter().map(|r| r.0).collect();
+            let size = (kind != Kind::Hierarchy).then_some(wide(t.rows.len()));
+            let fitting = fitting.get(&size).map(Vec::as_slice).unwrap_or_default();
+            let Some(left) = budget.checked_sub(fitting.len()) else { break };
+            budget = left;
+            let listed = sorted_ids(t);
             let newest = t.rows.iter().filter_map(|(_, v)| number(v, ROW_VERSION)).max();
             let unread = t.rows.iter().filter(|(_, v)| number(v, 0x0E07).is_some_and(|f| f & 1 == 0)).count();
-            for (folder, (_, row)) in folders.iter().filter(|(f, _)| f.nid_type() == NidType::NORMAL_FOLDER && !have.contains(f)) {
-                let fits = match kind {
-                    Kind::Hierarchy => number(row, 0x360A).is_none_or(|v| v & 0xFF != 0) && !listed.contains(folder),
-                    _ => number(row, 0x3602) == Some(wide(t.rows.len())),
-                };
-                if !fits {
+            // there are few classes that make a difference
+            let mut class_fit: HashMap<Option<&str>, bool> = HashMap::new();
+            for (folder, row) in fitting {
+                if kind == Kind::Hierarchy && listed.binary_search(folder).is_ok() {
                     continue;
                 }
                 // a folder gets its tables, and what is in it, after it was made: the nearest lower id is the likeliest
                 let unread_differs = kind == Kind::Contents && number(row, 0x3603).is_some_and(|n| n != wide(unread));
-                let distance = t.rows.iter().map(|r| u64::from(r.0.0.abs_diff(folder.0))).min().unwrap_or(u64::MAX >> 1);
-                let class_differs = kind == Kind::Contents && !classes_fit(row, &t.rows);
-                if class_differs && is_special(row) {
+                let distance = nearest(&listed, *folder).map_or(u64::MAX >> 1, u64::from);
+                let class = special(row);
+                let class_differs =
+                    kind == Kind::Contents && !*class_fit.entry(class.map(|c| c.0)).or_insert_with(|| class_fits(class, &t.rows));
+                if class_differs && class.is_some() {
                     continue;
                 }
                 // a folder is made before what is in it
-                let older = kind == Kind::Hierarchy && t.rows.iter().any(|r| r.0 < *folder);
+                let older = kind == Kind::Hierarchy && listed.first().is_some_and(|id| id < folder);
                 let doubt = u64::from(older) << 39 | u64::from(unread_differs) << 40 | u64::from(class_differs) << 41;
                 // putting a message in changes its folder's row: the version after that of the message's row
                 let since = match (kind, newest, number(row, ROW_VERSION)) {
@@ -505,6 +523,20 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>, told: H
     }
 }
 
+/// The ids that a table lists, in order.
+fn sorted_ids(t: &Table) -> Vec<Nid> {
+    let mut ids: Vec<Nid> = t.rows.iter().map(|r| r.0).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// How far an id is from the nearest of some that are in order.
+fn nearest(ids: &[Nid], id: Nid) -> Option<u32> {
+    let at = ids.partition_point(|i| *i < id);
+    let around = ids.get(at.saturating_sub(1)..at.saturating_add(1).min(ids.len())).unwrap_or_default();
+    around.iter().map(|i| i.0.abs_diff(id.0)).min()
+}
+
 /// Tables in use that list what an older state of a table lists are that folder's.
 fn inherit_owners(tables: &mut [Table]) {
     let mut older: HashMap<(Kind, Nid), Nid> = HashMap::new();
@@ -541,7 +573,10 @@ pub(super) fn find_associated_owners(tables: &mut [Table], folders: &[(Nid, u64,
     let settled = |t: &&Table| t.kind == Kind::Associated && (t.is_current || t.is_found);
     let mut taken: HashSet<Nid> = tables.iter().filter(settled).filter_map(|t| t.owner).collect();
     let mut pairs: Vec<(u64, u64, usize, Nid)> = Vec::new();
+    let mut budget = PAIRS;
     for (i, t) in tables.iter().enumerate().filter(|(_, t)| t.kind == Kind::Associated && t.is_found && t.owner.is_none()) {
+        let Some(left) = budget.checked_sub(folders.len()) else { break };
+        budget = left;
         // what is put in changes both the table and the folder: their blocks are written at one time
         let mut own: Vec<_> = folders
             .iter()
@@ -566,24 +601,27 @@ pub(super) fn find_associated_owners(tables: &mut [Table], folders: &[(Nid, u64,
 /// A table in use that found no owner, because the only folder that can have it has another by what an older generation of the tree
 /// says: that other one moves to a folder that can have it and has none, if there is one.
 fn make_room(tables: &mut [Table], folders: &HashMap<Nid, (Option<Nid>, Values)>) {
-    let may_have = |t: &Table, folder: Nid| {
-        folder.nid_type() == NidType::NORMAL_FOLDER
-            && t.rows.iter().all(|(id, _)| *id != folder)
-            && folders.get(&folder).is_some_and(|(_, row)| number(row, 0x360A).is_some_and(|v| v & 0xFF != 0))
-    };
-    let mut listed: Vec<Nid> = folders.keys().copied().collect();
+    let has_folders = |row: &Values| number(row, 0x360A).is_some_and(|v| v & 0xFF != 0);
+    let of_type = folders.iter().filter(|(f, _)| f.nid_type() == NidType::NORMAL_FOLDER);
+    let mut listed: Vec<Nid> = of_type.filter(|(_, (_, row))| has_folders(row)).map(|(f, _)| *f).collect();
     listed.sort_unstable();
+    let mut budget = PAIRS;
     for i in 0..tables.len() {
         let Some(lone) = tables.get(i).filter(|t| t.kind == Kind::Hierarchy && t.is_in_use && t.owner.is_none()) else { continue };
+        let Some(left) = budget.checked_sub(tables.len().saturating_add(listed.len())) else { break };
+        budget = left;
         let settled = |t: &&Table| t.kind == Kind::Hierarchy && (t.is_current || t.is_found);
         let owned: HashMap<Nid, usize> =
             tables.iter().enumerate().filter(|(_, t)| settled(t)).filter_map(|(n, t)| Some((t.owner?, n))).collect();
-        let swap = listed.iter().filter(|f| may_have(lone, **f)).find_map(|folder| {
+        let of_lone = sorted_ids(lone);
+        let swap = listed.iter().filter(|f| of_lone.binary_search(f).is_err()).find_map(|folder| {
             let n = *owned.get(folder)?;
             let other = tables.get(n).filter(|t| t.is_found && !t.is_certain)?;
-            let free = listed.iter().filter(|f| may_have(other, **f) && !owned.contains_key(f));
-            let nearest = free.min_by_key(|f| other.rows.iter().map(|r| r.0.0.abs_diff(f.0)).min())?;
-            Some((n, *nearest, *folder))
+            budget = budget.checked_sub(listed.len().saturating_add(other.rows.len()))?;
+            let of_other = sorted_ids(other);
+            let free = listed.iter().filter(|f| of_other.binary_search(f).is_err() && !owned.contains_key(f));
+            let to = free.min_by_key(|f| nearest(&of_other, **f))?;
+            Some((n, *to, *folder))
         });
         if let Some((n, to, folder)) = swap {
             if let Some(t) = tables.get_mut(n) {
@@ -596,28 +634,57 @@ fn make_room(tables: &mut [Table], folders: &HashMap<Nid, (Option<Nid>, Values)>
     }
 }
 
+/// Classes of folders that have something else than mail, and how the classes of what is in them begin.
+const SPECIAL: &[(&str, &[&str])] = &[
+    ("IPF.Appointment", &["IPM.Appointment", "IPM.Schedule"]),
+    ("IPF.Contact", &["IPM.Contact", "IPM.DistList", "IPM.AbchPerson"]),
+    ("IPF.Task", &["IPM.Task"]),
+    ("IPF.StickyNote", &["IPM.StickyNote"]),
+    ("IPF.Journal", &["IPM.Activity"]),
+];
+
+type Special = (&'static str, &'static [&'static str]);
+
+/// A value as text, as far as it is ASCII.
+fn ascii(v: &Values, id: u16) -> String {
+    v.get(id).into_iter().flatten().filter(|c| **c != 0).map(|c| char::from(*c)).collect()
+}
+
+/// What a folder's class says that it has, where that is something else than mail.
+fn special(folder: &Values) -> Option<&'static Special> {
+    let class = ascii(folder, 0x3613);
+    SPECIAL.iter().find(|s| s.0 == class)
+}
+
 /// Whether a folder's class says that it has something else than mail.
 pub(super) fn is_special(folder: &Values) -> bool {
-    let class: String = folder.get(0x3613).into_iter().flatten().filter(|c| **c != 0).map(|c| char::from(*c)).collect();
-    ["IPF.Appointment", "IPF.Contact", "IPF.Task", "IPF.StickyNote", "IPF.Journal"].contains(&class.as_str())
+    special(folder).is_some()
 }
 
 /// Whether the class of a folder and the classes of messages go together.
 pub(super) fn classes_fit(folder: &Values, rows: &[(Nid, Values)]) -> bool {
-    let text = |v: &Values, id: u16| -> String {
-        v.get(id).map(|b| b.iter().filter(|c| **c != 0).map(|c| char::from(*c)).collect()).unwrap_or_default()
+    class_fits(special(folder), rows)
+}
+
+fn class_fits(class: Option<&Special>, rows: &[(Nid, Values)]) -> bool {
+    let Some((_, kinds)) = class else {
+        let special = ["IPM.Appointment", "IPM.Contact", "IPM.DistList", "IPM.StickyNote", "IPM.Activity", "IPM.Task"];
+        return !rows.iter().any(|(_, v)| special.contains(&ascii(v, 0x001A).as_str()));
     };
-    let class = text(folder, 0x3613);
-    let kinds: &[&str] = match class.as_str() {
-        "IPF.Appointment" => &["IPM.Appointment", "IPM.Schedule"],
-        "IPF.Contact" => &["IPM.Contact", "IPM.DistList", "IPM.AbchPerson"],
-        "IPF.Task" => &["IPM.Task"],
-        "IPF.StickyNote" => &["IPM.StickyNote"],
-        "IPF.Journal" => &["IPM.Activity"],
-        _ => {
-            let special = ["IPM.Appointment", "IPM.Contact", "IPM.DistList", "IPM.StickyNote", "IPM.Activity", "IPM.Task"];
-            return !rows.iter().any(|(_, v)| special.contains(&text(v, 0x001A).as_str()));
+    rows.iter().any(|(_, v)| kinds.iter().any(|k| ascii(v, 0x001A).starts_with(k)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_nearest_id_is_that_of_a_look_at_all(mut ids in proptest::collection::vec(0u32..200, 0..20), id in 0u32..200) {
+            ids.sort_unstable();
+            let ids: Vec<Nid> = ids.into_iter().map(Nid).collect();
+            prop_assert_eq!(nearest(&ids, Nid(id)), ids.iter().map(|i| i.0.abs_diff(id)).min());
         }
-    };
-    rows.iter().any(|(_, v)| kinds.iter().any(|k| text(v, 0x001A).starts_with(k)))
+    }
 }

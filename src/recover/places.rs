@@ -9,7 +9,7 @@
 //! 3. A folder that tells of more messages than are there has lost some, and those were written when their neighbours were.
 //! 4. Outlook gives the folders that every store has the same ids in all stores ([`well_known`]).
 
-use super::evidence::{Kind, Table, classes_fit, is_special};
+use super::evidence::{Kind, PAIRS, Table, classes_fit, is_special};
 use super::link::{LostItem, NamedFolder, text_of};
 use super::orphans::{Object, Shape, object};
 use super::salvage::Salvage;
@@ -18,6 +18,7 @@ use crate::finding::Location;
 use crate::format::bytes::wide;
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::page::NbtEntry;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What an id and a folder's properties must have in common at least.
@@ -26,6 +27,10 @@ const LIKE: u32 = 4;
 const NEAR: u64 = 0x40;
 /// Messages of a folder that are asked for its name.
 const ASKED: usize = 16;
+/// Folders' properties that are considered for an id, the likeliest first.
+const LIKELY: usize = 64;
+/// Ids that are as likely for a folder's properties and that are asked whether they have others by now.
+const RIVALS: usize = 1024;
 /// The first id that is given to a folder of a PST; what lies below are ids that every store has.
 const FIRST_DYNAMIC: u32 = 0x400;
 
@@ -149,32 +154,60 @@ pub(super) fn match_folders<'o>(
         slot.rows = values.collect();
         slot.name = told_name(s, &slot.rows);
     }
-    let mut scored: Vec<(u32, u64, Nid, usize)> = Vec::new();
+    let mut scored: Vec<Scored> = Vec::new();
+    // ids and folders without end could make this take for ever
+    let mut budget = PAIRS;
     for (nid, slot) in spoken.iter().filter(|(nid, _)| !is_named(**nid)) {
+        let Some(left) = budget.checked_sub(objects.len()) else { break };
+        budget = left;
+        let mut own: Vec<Scored> = Vec::new();
         for (i, o) in objects.iter().enumerate() {
             if let Some(score) = score(s, slot, o).filter(|score| *score >= LIKE) {
                 // what is put in changes both the table and the folder
                 let distance = slot.table.map_or(u64::MAX, |t| t.0.abs_diff(o.data.0));
-                scored.push((score, distance, *nid, i));
+                own.push((score, distance, *nid, i));
             }
         }
+        own.sort_unstable_by_key(rank);
+        own.truncate(LIKELY);
+        scored.append(&mut own);
     }
-    scored.sort_by_key(|(score, distance, nid, i)| (std::cmp::Reverse(*score), *distance, *nid, *i));
+    assign(scored).into_iter().filter_map(|(nid, i)| Some((nid, *objects.get(i)?))).collect()
+}
+
+/// How well an id and the properties of a folder go together: likeness, how far apart they were written, the id, and the place of the
+/// properties.
+type Scored = (u32, u64, Nid, usize);
+
+/// The likeliest first.
+fn rank((score, distance, nid, i): &Scored) -> (Reverse<u32>, u64, Nid, usize) {
+    (Reverse(*score), *distance, *nid, *i)
+}
+
+/// Gives each id the likeliest properties that are left.
+fn assign(mut scored: Vec<Scored>) -> Vec<(Nid, usize)> {
+    scored.sort_unstable_by_key(rank);
+    let mut of_object: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (n, pair) in scored.iter().enumerate() {
+        of_object.entry(pair.3).or_default().push(n);
+    }
     let (mut taken, mut given) = (HashSet::new(), HashSet::new());
     let mut out = Vec::new();
     for (n, (score, distance, nid, i)) in scored.iter().enumerate() {
         if given.contains(nid) || taken.contains(i) {
             continue;
         }
-        // of two that are as likely, neither
-        let rivals = scored.get(n.saturating_add(1)..).unwrap_or_default().iter().take_while(|r| (r.0, r.1) == (*score, *distance));
-        let is_rival = |r: &&(u32, u64, Nid, usize)| (r.2 == *nid) != (r.3 == *i) && !given.contains(&r.2) && !taken.contains(&r.3);
-        if let Some(o) = objects.get(*i)
-            && !rivals.into_iter().any(|r| is_rival(&r))
-        {
+        // of two that are as likely, neither; those of one id stand together
+        let is_tied = |r: &&Scored| (r.0, r.1) == (*score, *distance);
+        let behind = scored.get(n.saturating_add(1)..).unwrap_or_default();
+        let mut of_id = behind.iter().take_while(|r| is_tied(r) && r.2 == *nid);
+        let places = of_object.get(i).map(Vec::as_slice).unwrap_or_default();
+        let places = places.get(places.partition_point(|p| *p <= n)..).unwrap_or_default();
+        let mut of_same = places.iter().filter_map(|p| scored.get(*p)).take_while(is_tied).take(RIVALS);
+        if !of_id.any(|r| !taken.contains(&r.3)) && !of_same.any(|r| !given.contains(&r.2)) {
             taken.insert(*i);
             given.insert(*nid);
-            out.push((*nid, *o));
+            out.push((*nid, *i));
         }
     }
     out
@@ -289,7 +322,7 @@ fn folder_parents(s: &Salvage, nodes: &mut HashMap<Nid, NbtEntry>, tables: &[Tab
         .collect();
     let has_folders = |nid: Nid| folders.values.get(&nid).is_none_or(|v| number(v, 0x360A).is_none_or(|v| v & 0xFF != 0));
     let mut open: Vec<Nid> = nodes.keys().copied().filter(|nid| is_folder(*nid) && !told.contains(nid) && has_folders(*nid)).collect();
-    let homeless: Vec<Nid> = nodes.values().filter(|n| is_folder(n.nid) && !is_folder(n.parent)).map(|n| n.nid).collect();
+    let homeless: HashSet<Nid> = nodes.values().filter(|n| is_folder(n.nid) && !is_folder(n.parent)).map(|n| n.nid).collect();
     open.retain(|nid| !homeless.contains(nid));
     // beside the store's top folder nobody would see them
     let only = open.first().copied().filter(|nid| open.len() == 1 && *nid != Nid::ROOT_FOLDER);
@@ -436,6 +469,39 @@ fn by_counts(s: &Salvage, nodes: &mut HashMap<Nid, NbtEntry>, objects: &[Object]
             if let Some(slot) = nodes.get_mut(&n.nid) {
                 slot.parent = home;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The same by a look at all rivals of each pair.
+    fn naive(scored: &[Scored]) -> Vec<(Nid, usize)> {
+        let (mut taken, mut given, mut out) = (HashSet::new(), HashSet::new(), Vec::new());
+        for (n, (score, distance, nid, i)) in scored.iter().enumerate() {
+            if given.contains(nid) || taken.contains(i) {
+                continue;
+            }
+            let mut rivals = scored.iter().skip(n.saturating_add(1)).take_while(|r| (r.0, r.1) == (*score, *distance));
+            if !rivals.any(|r| (r.2 == *nid) != (r.3 == *i) && !given.contains(&r.2) && !taken.contains(&r.3)) {
+                taken.insert(*i);
+                given.insert(*nid);
+                out.push((*nid, *i));
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn properties_are_given_as_by_a_look_at_all_rivals(pairs in proptest::collection::btree_map((0u32..8, 0usize..8), (0u32..3, 0u64..2), 0..50)) {
+            let mut scored: Vec<Scored> = pairs.into_iter().map(|((nid, i), (score, distance))| (score, distance, Nid(nid), i)).collect();
+            let given = assign(scored.clone());
+            scored.sort_by_key(rank);
+            prop_assert_eq!(given, naive(&scored));
         }
     }
 }
