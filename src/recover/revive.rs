@@ -5,7 +5,7 @@
 //! it: blocks that the allocation maps mark as in use and that no other node has, and objects that are spoken of by what is current.
 
 use super::OlderNode;
-use super::evidence::Table;
+use super::evidence::{PAIRS, Table};
 use super::link::LIKE;
 use super::orphans::object;
 use super::salvage::Salvage;
@@ -49,17 +49,23 @@ pub(super) fn revive_folders(s: &mut Salvage, tables: &[Table], nodes: &mut Hash
 /// Gives messages whose entries bear one id the ids under which rows describe them; where none does, the one that was written last keeps it.
 pub(super) fn tell_apart(s: &Salvage, tables: &[Table], nodes: &mut HashMap<Nid, NbtEntry>) {
     let mut scored: Vec<(i32, Bid, Nid, Option<Nid>, NbtEntry)> = Vec::new();
+    let listed = tables.iter().map(|t| t.rows.len()).fold(1, usize::saturating_add);
+    let mut budget = PAIRS;
     for e in &s.twice {
+        // entries without end that bear one id could make this take for ever
+        let Some(left) = budget.checked_sub(listed) else { break };
+        budget = left;
         let Some(o) = object(&s.ndb, e.data, Location::node(e.nid)) else { continue };
         for t in tables.iter().filter(|t| t.kind.lists(e.nid) && !t.is_search) {
             let rows = t.rows.iter().filter(|(id, _)| !nodes.contains_key(id));
-            scored.extend(rows.filter_map(|(id, row)| Some((likeness(row, &o.values)?, e.data, *id, t.owner, *e))));
+            let like = |row: &Values| likeness(row, &o.values).filter(|score| *score >= LIKE);
+            scored.extend(rows.filter_map(|(id, row)| Some((like(row)?, e.data, *id, t.owner, *e))));
         }
     }
     scored.sort_by(|a, b| (b.0, b.1, a.2).cmp(&(a.0, a.1, b.2)));
     let mut taken: HashSet<Bid> = HashSet::new();
-    for (score, data, nid, owner, e) in scored {
-        if score >= LIKE && !nodes.contains_key(&nid) && taken.insert(data) {
+    for (_, data, nid, owner, e) in scored {
+        if !nodes.contains_key(&nid) && taken.insert(data) {
             nodes.insert(nid, NbtEntry { nid, parent: owner.unwrap_or(e.parent), ..e });
         }
     }
