@@ -6,16 +6,16 @@
 //! that are where they were, is what it was. References, places and maps are counted anew in each check.
 
 use super::collect::Collector;
-use super::report::Items;
+use super::report::{Items, RuleCount};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::format::crypt::CryptMethod;
 use crate::format::header::Header;
-use crate::format::ids::Bid;
+use crate::format::ids::{Bid, Nid};
 use crate::format::page::{BbtEntry, NbtEntry};
 use crate::monitor::Monitor;
 use crate::ndb::{BlockSet, Index, Ndb};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
@@ -31,6 +31,8 @@ pub(crate) struct Kept {
     index: Arc<Index>,
     /// Listed blocks that are not whole in each respect.
     doubtful: BlockSet,
+    /// Nodes that something was found about; `None` where not all of it was listed.
+    told_of: Option<HashSet<Nid>>,
     state: RandomState,
     objects: HashMap<u64, Known>,
 }
@@ -80,6 +82,11 @@ impl Kept {
     /// Whether a block was whole where this entry says, and is not to be verified again.
     pub(crate) fn is_whole(&self, b: &BbtEntry) -> bool {
         self.lists(b) == Some(true) && !self.doubtful.contains(&b.bid)
+    }
+
+    /// Whether nothing was found about a node as this entry has it.
+    pub(crate) fn is_sound(&self, n: &NbtEntry) -> bool {
+        self.told_of.as_ref().is_some_and(|told_of| !told_of.contains(&n.nid) && self.index.node(n.nid) == Some(n))
     }
 
     /// Whether the tree had the block where this entry says; `None` where it did not have it.
@@ -171,9 +178,11 @@ impl Memory {
     }
 
     /// What a repair can go on from.
-    pub(super) fn keep(self, ndb: &Ndb, as_read: bool) -> Option<Arc<Kept>> {
+    pub(super) fn keep(self, ndb: &Ndb, as_read: bool, findings: &[Finding], counts: &[RuleCount]) -> Option<Arc<Kept>> {
         let state = self.state.filter(|_| as_read)?;
         let (header, crypt, index) = (ndb.header().clone(), ndb.crypt(), ndb.shared_index());
-        Some(Arc::new(Kept { header, crypt, index, doubtful: self.doubtful.into(), state, objects: self.objects }))
+        let all_listed = counts.iter().all(|c| c.omitted == 0);
+        let told_of = all_listed.then(|| findings.iter().filter_map(|f| f.at.nid).collect());
+        Some(Arc::new(Kept { header, crypt, index, doubtful: self.doubtful.into(), told_of, state, objects: self.objects }))
     }
 }

@@ -244,7 +244,7 @@ impl Check<'_> {
         naming::name(&self.ndb, &mut findings);
         let verdict = verdict(&counts, &findings, &format);
         let source = Source::of(self.options.path.clone(), self.ndb.source().as_ref());
-        let kept = self.memory.keep(&self.ndb, self.as_read);
+        let kept = self.memory.keep(&self.ndb, self.as_read, &findings, &counts);
         let (level, phases) = (self.options.level, self.phases);
         let report = Report { source, format: Some(format), level, phases, findings, counts, items, verdict, kept };
         Outcome { report, ndb: Some(self.ndb.unverified()), census: self.census }

@@ -166,7 +166,10 @@ fn another_store(ndb: &Ndb) -> Option<u64> {
     const WINDOW: u64 = 1 << 20;
     let is_one = |head: &[u8]| head.starts_with(&MAGIC) && Header::decode(head, &mut crate::finding::Strict).is_ok();
     let (layout, eof) = (ndb.layout(), ndb.header().root.file_eof.0);
-    if eof >= ndb.len() || eof <= layout.amap_first {
+    if eof == ndb.len() {
+        return None;
+    }
+    if eof > ndb.len() || eof <= layout.amap_first {
         // where the header is wrong about its end, a store ends with a section: what is in its mail can be no header in a map's place
         let mut ends = (1..layout.amap_count(ndb.len())).map(|j| layout.amap_at(j));
         return ends.find(|at| ndb.bytes(*at, HEADER_MAX).is_ok_and(|head| is_one(&head)));

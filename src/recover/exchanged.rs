@@ -14,7 +14,6 @@ use crate::finding::Location;
 use crate::format::ids::{Nid, NidType};
 use crate::format::page::NbtEntry;
 use crate::monitor::{Monitor, step};
-use crate::ndb::Index;
 use std::collections::{HashMap, HashSet};
 
 /// More objects that do not fit are no exchange of two.
@@ -46,14 +45,17 @@ fn agrees(row: Option<&Values>, o: &Object) -> i32 {
     row.map_or(0, |row| likeness(row, &o.values).unwrap_or(-LIKE))
 }
 
-/// Finds entries that have one another's blocks, and gives each its own.
+/// Finds entries that have one another's blocks, and gives each its own; `is_sound` tells of entries that a check has found nothing wrong with.
 ///
 /// # Errors
 /// Cancellation.
-pub(super) fn settle(s: &mut Salvage, monitor: &dyn Monitor) -> Result<()> {
+pub(super) fn settle(s: &mut Salvage, is_sound: &dyn Fn(&NbtEntry) -> bool, monitor: &dyn Monitor) -> Result<()> {
     let mut doubted: Vec<Doubted> = Vec::new();
     for n in s.ndb.index().nodes().iter().filter(|n| n.nid.is_message() || n.nid.nid_type() == NidType::NORMAL_FOLDER) {
         step(monitor, 0)?;
+        if is_sound(n) {
+            continue;
+        }
         let at = Location::node(n.nid);
         let Some(o) = object(&s.ndb, n.data, at) else { continue };
         let is_right = if n.nid.is_message() { matches!(o.shape, Shape::Message | Shape::Associated) } else { o.shape == Shape::Folder };
@@ -105,8 +107,7 @@ pub(super) fn settle(s: &mut Salvage, monitor: &dyn Monitor) -> Result<()> {
     }
     if !changed.is_empty() {
         let nodes = s.ndb.index().nodes().iter().map(|n| changed.get(&n.nid).copied().unwrap_or(*n)).collect();
-        let (blocks, facts) = (s.ndb.index().blocks().to_vec(), s.ndb.index().facts.clone());
-        s.ndb = s.ndb.with_index(Index::new(nodes, blocks, facts));
+        s.ndb = s.ndb.with_index(s.ndb.index().with_nodes(nodes));
     }
     Ok(())
 }

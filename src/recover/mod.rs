@@ -128,7 +128,7 @@ pub(crate) fn open_checked(source: Arc<dyn ReadAt>, options: &Options, kept: Opt
     let detected = detect_further(&source, options.limits, begun, kept, &mut problems, monitor)?;
     let mut facts = salvage(&detected, &mut problems, monitor)?;
     let links = link::link(&mut facts, monitor)?;
-    exchanged::settle(&mut facts, monitor)?;
+    exchanged::settle(&mut facts, &|n| kept.is_some_and(|k| k.is_sound(n)), monitor)?;
     if !detected.kind_is_told && is_ost(&facts, &links) {
         let mut header = facts.ndb.header().clone();
         header.magic_client = FileKind::Ost.magic();
