@@ -111,7 +111,10 @@ fn two_folders_with_one_anothers_properties_or_tables_get_their_own() {
         folders.sort_by_key(|f| std::cmp::Reverse(count(f.nid)));
         let (a, b) = (folders[0], folders[1]);
         assert!(count(a.nid) > 2 && count(b.nid) > 2);
-        comes_back(&base, "properties", (a, b), |e, o| NbtEntry { data: o.data, ..e });
+        // in an offline file a row may have another name than its folder
+        if Pst::from_bytes(base.bytes.clone()).unwrap().header().kind() != Some(pstkit::format::header::FileKind::Ost) {
+            comes_back(&base, "properties", (a, b), |e, o| NbtEntry { data: o.data, ..e });
+        }
         let table = |f: NbtEntry| entries(&base, &|e| e.nid == f.nid.with_type(NidType::CONTENTS_TABLE))[0];
         comes_back(&base, "tables", (table(a), table(b)), |e, o| NbtEntry { data: o.data, sub: o.sub, ..e });
     }
