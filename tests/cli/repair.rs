@@ -272,10 +272,16 @@ fn an_undo_file_is_neither_overwritten_nor_applied_to_a_file_that_was_used_since
     assert_eq!(pstkit(["undo", "--force", u]).status, 0);
     assert!(std::fs::read(&path).unwrap() == before && !undo.exists());
     assert_eq!(pstkit(["undo", u]).status, 8, "there is none any more");
-    // an undo file that is damaged changes nothing
-    std::fs::write(&undo, &kept[..kept.len() - 1]).unwrap();
-    assert_eq!(pstkit(["undo", u]).status, 16);
-    assert!(std::fs::read(&path).unwrap() == before);
+    // an undo file that is damaged changes nothing, nor does one that is none any more take the place of the file
+    let mut beheaded = kept.clone();
+    beheaded[2] ^= 1;
+    for damaged in [&kept[..kept.len() - 1], &beheaded, b"something else"] {
+        std::fs::write(&undo, damaged).unwrap();
+        for args in [&["undo", u][..], &["undo", "--force", u]] {
+            assert_eq!(pstkit(args.iter().copied()).status, 16, "{args:?}");
+            assert!(std::fs::read(&path).unwrap() == before && undo.exists());
+        }
+    }
 }
 
 #[test]

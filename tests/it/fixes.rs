@@ -5,7 +5,7 @@ use crate::recipes::{Base, Recipe};
 use pstkit::check::{CheckOptions, Level, Report, check};
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::repair::{Outcome, Policy, Target, repair, repair_in_place, undo};
-use pstkit::rules::{FixVerb, RULES, Rule, Severity};
+use pstkit::rules::{self, FixVerb, RULES, Rule, Severity};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -48,6 +48,7 @@ fn every_rule_with_a_fix_verb_is_mended() {
     let mut bases: HashMap<String, Base> = HashMap::new();
     let mut wrong = String::new();
     let mut mended: HashSet<&str> = HashSet::new();
+    let mut shown = 0;
     for r in Recipe::all().into_iter().flat_map(|(_, r)| r) {
         let base = bases.entry(r.base.clone()).or_insert_with(|| Base::named(&r.base));
         let damaged = base.apply(&r.steps);
@@ -65,6 +66,15 @@ fn every_rule_with_a_fix_verb_is_mended() {
                 }
             };
             let after = examine(&bytes);
+            // an attachment that was lost is not made good by an empty one
+            let gone = [&rules::EMBEDDED_MISSING, &rules::ATTACH_ROW_DANGLING, &rules::ATTACH_DATA];
+            let is_gone = before.findings.iter().any(|f| gone.iter().any(|rule| std::ptr::eq(*rule, f.rule)));
+            if is_gone {
+                shown += 1;
+                if !outcome.account.has_loss() {
+                    writeln!(wrong, "{} {target}: an attachment is lost without a word", r.code).unwrap();
+                }
+            }
             let left = left(&after);
             if !left.is_empty() {
                 writeln!(wrong, "{} {target}: {} left, first {}", r.code, left.len(), left[0]).unwrap();
@@ -80,6 +90,7 @@ fn every_rule_with_a_fix_verb_is_mended() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+    assert!(shown > 2, "recipes that lose an attachment: {shown}");
     let without: Vec<&str> = RULES
         .iter()
         .filter(|r| r.fix != FixVerb::None && !mended.contains(r.code))

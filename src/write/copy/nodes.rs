@@ -250,3 +250,22 @@ fn is_always_heap(nid: Nid) -> bool {
             | NidType::REPLICATION_TABLE_18
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_row_gets_an_id_of_its_own(ids in proptest::collection::vec(prop_oneof![0u32..6, u32::MAX - 3..=u32::MAX], 0..24)) {
+            let mut rows: Vec<(u32, Props)> = ids.iter().map(|id| (*id, Props::new())).collect();
+            rows.sort_by_key(|(id, _)| *id);
+            give_ids(&mut rows);
+            prop_assert!(rows.windows(2).all(|w| matches!(w, [a, b] if a.0 < b.0)));
+            prop_assert!(rows.iter().all(|(id, _)| *id != 0));
+            let kept: HashSet<u32> = ids.into_iter().filter(|id| *id != 0).collect();
+            prop_assert!(kept.iter().all(|id| rows.iter().any(|(r, _)| r == id)));
+        }
+    }
+}
