@@ -80,9 +80,9 @@ class Recovery(unittest.TestCase):
         out = [item(4, "d4", "/A", "s4"), item(9, "d36", "/Lost", "s36"), item(68, "cut", "/A", "s68"), item(7, "new", "", "ghost")]
         outcome = Outcome("f", "d")
         states = {4: INTACT, 36: INTACT, 68: PC, 100: INTACT}
-        compare_recovery(Healthy("f", Path("f"), None, healthy, {}), states, out, outcome)
-        counts = outcome.recovered_full, outcome.recovered_partly, outcome.extra, outcome.right_folder
-        self.assertEqual(counts, (2, 1, 1, 1))
+        compare_recovery(Healthy("f", Path("f"), None, healthy, {}), states, {4, 68, 100}, out, outcome)
+        counts = outcome.recovered_full, outcome.recovered_partly, outcome.extra, outcome.right_folder, outcome.right_of_known
+        self.assertEqual(counts, (2, 1, 1, 1, 1))
         self.assertEqual(outcome.failures, ["1 intact items did not come back: 0x64"])
 
 
