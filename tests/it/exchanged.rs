@@ -1,36 +1,12 @@
 //! Entries of the node B-tree that have one another's blocks, or one another's id, all checksums right.
 
 use crate::support::mutate::{Base, Kind, Region, reseal};
+use crate::support::{items, repaired, varieties};
 use pstkit::Pst;
-use pstkit::export::items::Items;
 use pstkit::format::block::{BTYPE_DATA, XBlock};
 use pstkit::format::ids::{Ib, Nid, NidType};
 use pstkit::format::page::{BtPage, NbtEntry, PageType, TreeEntry};
-use pstkit::io::{MemoryStorage, ReadAt, Storage};
-use pstkit::repair::{Outcome, Policy, repair};
-use pstkit::testkit::{VARIETIES, Variety, small};
-use std::sync::Arc;
-
-/// One of each variant.
-fn varieties() -> [Variety; 3] {
-    [VARIETIES[0], VARIETIES[3], VARIETIES[6]]
-}
-
-/// Folder and digest of every message, sorted.
-fn items(bytes: &[u8]) -> Vec<(String, String)> {
-    let pst = Pst::from_bytes(bytes.to_vec()).unwrap();
-    let mut all: Vec<_> = Items::new(&pst).map(|i| i.unwrap()).map(|i| (i.folder, i.content_sha256[..12].to_owned())).collect();
-    all.sort();
-    all
-}
-
-fn repaired(bytes: &[u8]) -> (Vec<u8>, Outcome) {
-    let source: Arc<dyn ReadAt> = Arc::new(bytes.to_vec());
-    let memory = Arc::new(MemoryStorage::default());
-    let target: Arc<dyn Storage> = Arc::clone(&memory) as Arc<dyn Storage>;
-    let outcome = repair(&source, &target, &Policy { allow_loss: true, ..Policy::default() }, &()).unwrap();
-    (memory.to_bytes(), outcome)
-}
+use pstkit::testkit::{VARIETIES, small};
 
 /// The file with some entries of its node B-tree changed.
 fn with_entries(base: &Base, change: &dyn Fn(NbtEntry) -> NbtEntry) -> Vec<u8> {

@@ -1,38 +1,16 @@
 //! Salvage where bytes of other files stand among one's own: pages and blocks that are valid and say what is not so here.
 
 use crate::support::mutate::{Base, Kind, Region, reseal};
+use crate::support::{items, repaired, varieties};
 use pstkit::Pst;
 use pstkit::check::{CheckOptions, check};
-use pstkit::export::items::Items;
 use pstkit::format::block::encode_block;
 use pstkit::format::bytes::{put16, put32};
 use pstkit::format::ids::{Bid, Ib, Nid, NidType};
 use pstkit::format::page::{BtPage, NbtEntry, PageTrailer, PageType, TreeEntry};
-use pstkit::io::{MemoryStorage, ReadAt, Storage};
-use pstkit::repair::{Outcome, Policy, repair};
-use pstkit::testkit::{VARIETIES, Variety, small};
+use pstkit::io::ReadAt;
+use pstkit::testkit::small;
 use std::sync::Arc;
-
-/// One of each variant.
-fn varieties() -> [Variety; 3] {
-    [VARIETIES[0], VARIETIES[3], VARIETIES[6]]
-}
-
-/// Folder and digest of every message, sorted.
-fn items(bytes: &[u8]) -> Vec<(String, String)> {
-    let pst = Pst::from_bytes(bytes.to_vec()).unwrap();
-    let mut all: Vec<_> = Items::new(&pst).map(|i| i.unwrap()).map(|i| (i.folder, i.content_sha256[..12].to_owned())).collect();
-    all.sort();
-    all
-}
-
-fn repaired(bytes: &[u8]) -> (Vec<u8>, Outcome) {
-    let source: Arc<dyn ReadAt> = Arc::new(bytes.to_vec());
-    let memory = Arc::new(MemoryStorage::default());
-    let target: Arc<dyn Storage> = Arc::clone(&memory) as Arc<dyn Storage>;
-    let outcome = repair(&source, &target, &Policy { allow_loss: true, ..Policy::default() }, &()).unwrap();
-    (memory.to_bytes(), outcome)
-}
 
 /// The leaf of the node B-tree with most messages, and its entries.
 fn leaf_of_messages(base: &Base) -> (Region, Vec<NbtEntry>) {

@@ -1,38 +1,16 @@
 //! Salvage of made stores: what is current, which folder an object is in, and loss that nothing names.
 
 use crate::support::mutate::{Base, Kind, Region, reseal};
+use crate::support::{items, repaired, varieties};
 use pstkit::Pst;
-use pstkit::export::items::Items;
 use pstkit::format::bytes::{le32, put32};
 use pstkit::format::ids::{Nid, NidType, PropTag};
 use pstkit::format::page::{BbtEntry, BtPage, NbtEntry, PageType, TreeEntry};
-use pstkit::io::{MemoryStorage, ReadAt, Storage};
+use pstkit::io::MemoryStorage;
 use pstkit::recover::{Options, Origin, deleted, open};
-use pstkit::repair::{Outcome, Policy, repair};
-use pstkit::testkit::{VARIETIES, Variety, small};
+use pstkit::testkit::small;
 use pstkit::write::{IPM_SUBTREE, Message, PstWriter, StoreOptions};
 use std::sync::Arc;
-
-/// One of each variant.
-fn varieties() -> [Variety; 3] {
-    [VARIETIES[0], VARIETIES[3], VARIETIES[6]]
-}
-
-/// Folder and digest of every message, sorted.
-fn items(bytes: &[u8]) -> Vec<(String, String)> {
-    let pst = Pst::from_bytes(bytes.to_vec()).unwrap();
-    let mut all: Vec<_> = Items::new(&pst).map(|i| i.unwrap()).map(|i| (i.folder, i.content_sha256)).collect();
-    all.sort();
-    all
-}
-
-fn repaired(bytes: &[u8]) -> (Vec<u8>, Outcome) {
-    let source: Arc<dyn ReadAt> = Arc::new(bytes.to_vec());
-    let memory = Arc::new(MemoryStorage::default());
-    let target: Arc<dyn Storage> = Arc::clone(&memory) as Arc<dyn Storage>;
-    let outcome = repair(&source, &target, &Policy { allow_loss: true, ..Policy::default() }, &()).unwrap();
-    (memory.to_bytes(), outcome)
-}
 
 /// Places of the leaves of one tree.
 fn leaves(base: &Base, page_type: PageType) -> Vec<Region> {
