@@ -1,5 +1,7 @@
 //! Limits that keep a hostile file from costing more than its size justifies.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 /// What reading may cost; every limit is far above what real files need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,5 +36,58 @@ impl Default for Limits {
             table_rows: 1 << 22,
             problems: 1000,
         }
+    }
+}
+
+/// What a run may still enter of a kind of thing. Nearly everything in a file has blocks of its own; objects that were copied share them, and
+/// a hostile file can name the same blocks from everywhere: then what there is to enter grows with the square of the file, or faster.
+#[derive(Debug)]
+pub struct Allowance(AtomicU64);
+
+impl Allowance {
+    /// For objects within the objects of a file that has so many blocks: far more than copies that share their blocks come to.
+    pub fn of_objects(blocks: u64) -> Self {
+        Self::new(blocks.saturating_mul(16).saturating_add(1 << 16))
+    }
+
+    /// For bytes that are made out of a file that has so many.
+    pub fn of_bytes(len: u64) -> Self {
+        Self::new(len.saturating_mul(64).saturating_add(1 << 30))
+    }
+
+    /// So much.
+    pub fn new(most: u64) -> Self {
+        Self(AtomicU64::new(most))
+    }
+
+    /// Takes `n` of it; says whether there was as much left. Where it is shared by threads, who gets the last of it depends on them.
+    pub fn take(&self, n: u64) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(n)).is_ok()
+    }
+
+    /// Takes `n` of it, or what is left: what has cost that much already is still of use.
+    pub fn spend(&self, n: u64) {
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(n)));
+    }
+
+    /// Whether nothing is left.
+    pub fn is_spent(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_taken_than_there_is() {
+        let a = Allowance::new(10);
+        assert!(a.take(4) && a.take(5) && !a.take(2) && !a.is_spent() && a.take(1) && a.is_spent() && !a.take(1));
+        let a = Allowance::new(10);
+        a.spend(7);
+        assert!(!a.is_spent());
+        a.spend(7);
+        assert!(a.is_spent());
     }
 }

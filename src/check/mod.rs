@@ -33,7 +33,7 @@ use crate::format::crypt::CryptMethod;
 use crate::format::header::{FileKind, Header};
 use crate::format::ids::Ib;
 use crate::io::ReadAt;
-use crate::limits::Limits;
+use crate::limits::{Allowance, Limits};
 use crate::monitor::{Monitor, Phase};
 use crate::ndb::Ndb;
 use crate::rules::{self, Layer, Severity};
@@ -62,6 +62,8 @@ struct Check<'a> {
     ndb: Ndb,
     census: Census,
     causes: Causes,
+    /// Attachments and other parts of objects that are still entered.
+    allowance: Allowance,
     out: Collector<'a>,
     phases: Vec<PhaseCount>,
     items: Items,
@@ -149,6 +151,7 @@ fn examine_knowing(
         ndb,
         census: Census::default(),
         causes: Causes::default(),
+        allowance: Allowance::new(0),
         out,
         phases: Vec::new(),
         items: Items::default(),
@@ -222,6 +225,7 @@ impl Check<'_> {
     fn objects(&mut self) -> Result<()> {
         let count = self.ndb.index().nodes().iter().filter(|n| n.nid.is_folder() || n.nid.is_message()).count();
         self.begin(Phase::Messaging, wide(count));
+        self.allowance = Allowance::of_objects(wide(self.ndb.index().blocks().len()));
         pass_store::run(self)?;
         pass_folders::run(self)?;
         pass_messages::run(self)?;

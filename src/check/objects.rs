@@ -8,10 +8,15 @@ use crate::format::bytes::wide;
 use crate::format::header::FileKind;
 use crate::format::ids::{Nid, PropTag, PropType};
 use crate::format::tags;
+use crate::limits::Allowance;
 use crate::ltp::tc::Row;
 use crate::ltp::{NameMap, PropertyContext, TableContext};
 use crate::ndb::{DataTree, Ndb, Node};
 use crate::rules::{Rule, Severity};
+use std::collections::HashSet;
+
+/// Cells of more bytes are not compared: such values are in no table.
+const CELL_BYTES: u64 = 64 << 10;
 
 /// What the passes over objects know of the file.
 #[derive(Clone, Copy)]
@@ -19,6 +24,8 @@ pub(super) struct Objects<'a> {
     pub ndb: &'a Ndb,
     pub options: &'a CheckOptions,
     pub causes: &'a Causes,
+    /// Attachments and other parts of objects that are still entered.
+    pub allowance: &'a Allowance,
     /// Values are decoded, too.
     pub deep: bool,
     /// The names of named properties, where a pass needs them.
@@ -58,9 +65,9 @@ impl State {
 }
 
 impl<'a> Objects<'a> {
-    pub(super) fn new(ndb: &'a Ndb, options: &'a CheckOptions, causes: &'a Causes) -> Self {
+    pub(super) fn new(ndb: &'a Ndb, options: &'a CheckOptions, causes: &'a Causes, allowance: &'a Allowance) -> Self {
         let deep = options.level >= Level::Deep;
-        Self { ndb, options, causes, deep, names: None, offline: ndb.header().kind() == Some(FileKind::Ost) }
+        Self { ndb, options, causes, allowance, deep, names: None, offline: ndb.header().kind() == Some(FileKind::Ost) }
     }
 
     /// A collector for objects: what a bad block has been blamed for is not told again.
@@ -93,17 +100,23 @@ impl<'a> Objects<'a> {
             return Ok(());
         }
         let mut pending = vec![(node.data, node.sub, node.at)];
-        let mut left = 1u32 << 20;
+        let mut entered = HashSet::new();
         while let Some((data, sub, at)) = pending.pop() {
-            let tree = DataTree::load(self.ndb, data, at, out)?;
-            for leaf in tree.leaves() {
-                out.touch(leaf.bid, Loss::Partial);
+            if data.is_internal() && !entered.insert(data) {
+                // known already
+            } else {
+                let tree = DataTree::load(self.ndb, data, at, out)?;
+                if !self.allowance.take(wide(tree.leaf_count()).saturating_add(1)) {
+                    return Ok(());
+                }
+                for leaf in tree.leaves() {
+                    out.touch(leaf.bid, Loss::Partial);
+                }
+                out.touch(data, Loss::Partial);
             }
-            out.touch(data, Loss::Partial);
-            if sub.is_none() || left == 0 {
+            if sub.is_none() || !entered.insert(sub) {
                 continue;
             }
-            left = left.saturating_sub(1);
             out.touch(sub, Loss::Partial);
             let subs = self.ndb.subnode_tree(sub, at, out)?;
             pending.extend(subs.iter().map(|e| (e.data, e.sub, Location { sub: at.sub.or(Some(e.nid)), ..at })));
@@ -173,7 +186,7 @@ impl<'a> Objects<'a> {
                     if a.len() != b.len() && column.tag.prop_type().fixed_size().is_none() {
                         false
                     } else {
-                        let limit = self.ndb.limits().value_bytes;
+                        let limit = CELL_BYTES;
                         match (a.bytes(limit, &mut Ignore), b.bytes(limit, &mut Ignore)) {
                             (Ok(a), Ok(b)) => a == b,
                             _ => true,

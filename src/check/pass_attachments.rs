@@ -57,7 +57,13 @@ pub(super) fn run<'a>(
         out.report(Finding::new(&rules::ATTACH_ROW_DANGLING, message.at.with_sub(nid)).loss(Loss::Partial))?;
         State::Lost.count(items);
     }
-    for nid in here {
+    let mut here = here.into_iter();
+    for nid in here.by_ref() {
+        if !objects.allowance.take(1) {
+            out.report(Finding::new(&rules::DATA_TREE_DEPTH, message.at.with_sub(Nid(nid))).loss(Loss::Partial))?;
+            State::Lost.count(items);
+            break;
+        }
         let outer = out.loss;
         out.loss = Loss::None;
         attachment(objects, message, Nid(nid), table.as_ref(), depth, pending, out)?;
@@ -65,6 +71,7 @@ pub(super) fn run<'a>(
         // a lost attachment is a part of its message
         out.loss = outer.max(out.loss.min(Loss::Partial));
     }
+    here.for_each(|_| State::Lost.count(items));
     Ok(())
 }
 

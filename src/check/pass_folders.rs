@@ -37,7 +37,7 @@ struct TableFacts {
 /// Checks every folder.
 pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     let (options, monitor) = (check.options, check.monitor);
-    let objects = Objects::new(&check.ndb, options, &check.causes);
+    let objects = Objects::new(&check.ndb, options, &check.causes, &check.allowance);
     let index = check.ndb.index();
     let folders: Vec<NbtEntry> = index.nodes().iter().filter(|n| n.nid.is_folder()).copied().collect();
     let (out, items, memory) = (&mut check.out, &mut check.items, &mut check.memory);

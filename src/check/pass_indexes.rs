@@ -13,7 +13,7 @@ use crate::rules;
 
 /// Checks the index nodes.
 pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
-    let objects = Objects::new(&check.ndb, check.options, &check.causes);
+    let objects = Objects::new(&check.ndb, check.options, &check.causes, &check.allowance);
     let mut out = objects.collector();
     id_map(&objects, &mut out)?;
     message_index(&objects, &mut out)?;

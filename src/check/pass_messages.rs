@@ -14,6 +14,7 @@ use crate::format::bytes::{le16, wide};
 use crate::format::ids::{HnidKind, Nid, NidType, PropType};
 use crate::format::page::NbtEntry;
 use crate::format::tags;
+use crate::limits::Allowance;
 use crate::ltp::{NameMap, PropertyContext, TableContext};
 use crate::monitor::step;
 use crate::ndb::{DataTree, Ndb, Node};
@@ -42,7 +43,7 @@ pub(super) struct Pending<'a> {
 pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     let (options, monitor) = (check.options, check.monitor);
     let names = names(&check.ndb)?;
-    let objects = Objects { names: names.as_ref(), ..Objects::new(&check.ndb, options, &check.causes) };
+    let objects = Objects { names: names.as_ref(), ..Objects::new(&check.ndb, options, &check.causes, &check.allowance) };
     // by folder and kind, so that a piece has one table
     let mut order: Vec<NbtEntry> = check.ndb.index().nodes().iter().filter(|n| n.nid.is_message()).copied().collect();
     order.sort_by_key(|n| (n.parent, n.nid.nid_type(), n.nid));
@@ -204,7 +205,8 @@ fn properties(objects: &Objects<'_>, pc: &PropertyContext<'_>, associated: bool,
     if let Some(record) = pc.get(tags::SUBJECT.id()).filter(|r| r.tag.prop_type() == PropType::STRING)
         && let Some(source) = pc.source(record, &mut Ignore)?
         && source.len() >= 4
-        && let Ok(text) = source.bytes(objects.ndb.limits().value_bytes, &mut Ignore)
+        // a prefix has at most 65,535 characters
+        && let Ok(text) = source.bytes(1 << 17, &mut Ignore)
         && le16(&text, 0) == 1
         && u64::from(le16(&text, 2)) > source.len() / 2
     {
@@ -295,7 +297,8 @@ fn size(objects: &Objects<'_>, pc: &PropertyContext<'_>, out: &mut Collector<'_>
         return Ok(());
     }
     let (Some(stored), Some(node)) = (pc.int(tags::MESSAGE_SIZE.id()), pc.node()) else { return Ok(()) };
-    let (stored, counted) = (u64::try_from(stored).unwrap_or_default(), bytes_of(node)?);
+    let stored = u64::try_from(stored).unwrap_or_default();
+    let Some(counted) = bytes_of(node, objects.allowance)? else { return Ok(()) };
     if stored != counted {
         let f = Finding::new(&rules::MESSAGE_SIZE, pc.at().with_tag(tags::MESSAGE_SIZE));
         out.report(f.numbers(stored, counted).severity(Severity::Info))?;
@@ -303,19 +306,21 @@ fn size(objects: &Objects<'_>, pc: &PropertyContext<'_>, out: &mut Collector<'_>
     Ok(())
 }
 
-/// Bytes of data that a node and its sub-nodes hold.
-fn bytes_of(node: &Node<'_>) -> Result<u64> {
+/// Bytes of data that a node and its sub-nodes hold; `None` where that is more than may be counted.
+fn bytes_of(node: &Node<'_>, allowance: &Allowance) -> Result<Option<u64>> {
     let mut total = 0u64;
     let mut pending = vec![(node.data, node.sub)];
-    let mut left = 1u32 << 20;
     while let Some((data, sub)) = pending.pop() {
-        total = total.saturating_add(DataTree::load(node.ndb, data, node.at, &mut Ignore)?.len());
-        left = left.saturating_sub(1);
-        if sub.is_none() || left == 0 {
+        let tree = DataTree::load(node.ndb, data, node.at, &mut Ignore)?;
+        total = total.saturating_add(tree.len());
+        if !allowance.take(wide(tree.leaf_count()).saturating_add(1)) {
+            return Ok(None);
+        }
+        if sub.is_none() {
             continue;
         }
         let tree = node.ndb.subnode_tree(sub, node.at, &mut Ignore)?;
         pending.extend(tree.iter().filter(|e| e.nid.nid_type() != NidType::REPLICATION_TABLE).map(|e| (e.data, e.sub)));
     }
-    Ok(total)
+    Ok(Some(total))
 }

@@ -27,7 +27,7 @@ const TEMPLATE_COLUMNS: [(Nid, &[u16]); 6] = [
 
 /// Checks the store's own objects.
 pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
-    let objects = Objects::new(&check.ndb, check.options, &check.causes);
+    let objects = Objects::new(&check.ndb, check.options, &check.causes, &check.allowance);
     let mut out = objects.collector();
     store(&objects, &mut out)?;
     name_map(&objects, &mut out)?;

@@ -5,19 +5,21 @@
 //! the same message has the same digest in the damaged, repaired, compacted and converted file.
 
 use crate::error::Result;
-use crate::finding::{Finding, Ignore};
+use crate::finding::{Finding, Ignore, Location, Loss};
 use crate::format::bytes::wide;
-use crate::format::ids::Nid;
+use crate::format::ids::{Bid, Nid};
 use crate::format::tags;
 use crate::format::types::FileTime;
+use crate::limits::Allowance;
 use crate::ltp::ValueReader;
-use crate::messaging::{Attachment, Message, Pst, Recipient, RecipientType, State, plain_subject};
+use crate::messaging::{Attachment, Message, MessageFlags, Pst, Recipient, RecipientType, State, plain_subject};
 use crate::rules::{self, Severity};
 
 pub use crate::recover::Origin;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::BufRead;
+use std::sync::{Mutex, PoisonError};
 
 /// A name and an address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -124,13 +126,22 @@ impl Item {
     /// # Errors
     /// In strict reading, the first violation.
     pub fn read(message: &Message<'_>, folder: &str, origin: Origin) -> Result<Self> {
+        Self::read_with(&Reading::of(message.properties().pst()), message, folder, origin)
+    }
+
+    /// The same, as one of many of a file: what several of them have in common is read once, and all of them together cost no more than the
+    /// file's size justifies.
+    ///
+    /// # Errors
+    /// In strict reading, the first violation.
+    pub fn read_with(reading: &Reading, message: &Message<'_>, folder: &str, origin: Origin) -> Result<Self> {
         // Embedded messages wait on a stack of their own, so that depth costs no call stack.
-        let mut outer: Vec<Frame<'_>> = Vec::new();
-        let mut current = Frame::open(message, folder, origin)?;
+        let mut outer: Vec<Frame<'_, '_>> = Vec::new();
+        let mut current = Frame::open(reading, message, folder, origin)?;
         loop {
             match current.next_attachment()? {
                 Step::Embedded(inner) => {
-                    let inner = Frame::open(&inner, "", origin)?;
+                    let inner = Frame::open(reading, &inner, "", origin)?;
                     outer.push(std::mem::replace(&mut current, inner));
                 }
                 Step::More => {}
@@ -146,6 +157,67 @@ impl Item {
     }
 }
 
+/// Values of more bytes are read once, however many objects share them.
+const LARGE: u64 = 64 << 10;
+
+/// What reading the items of a file goes by.
+#[derive(Debug)]
+pub struct Reading {
+    /// Attachments that are still entered.
+    attachments: Allowance,
+    /// Bytes of bodies and attachments that are still read.
+    bytes: Allowance,
+    /// Large data without damage, by the root of its tree.
+    known: Mutex<HashMap<Bid, (u64, String)>>,
+}
+
+impl Reading {
+    /// Begins with a file.
+    pub fn of(pst: &Pst) -> Self {
+        let ndb = pst.ndb();
+        let blocks = wide(ndb.index().blocks().len());
+        Self { attachments: Allowance::of_objects(blocks), bytes: Allowance::of_bytes(ndb.len()), known: Mutex::default() }
+    }
+
+    /// Length and digest of an attachment's data.
+    fn measure(&self, data: &mut ValueReader<'_>) -> (u64, String) {
+        let root = data.root().filter(|_| data.len() > LARGE);
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = root.and_then(|root| known().get(&root).cloned()) {
+            return found;
+        }
+        let found = measure(data);
+        self.bytes.spend(found.0);
+        if let Some(root) = root.filter(|_| data.problems().is_empty()) {
+            known().insert(root, found.clone());
+        }
+        found
+    }
+
+    /// A body, where it is still read.
+    fn body<T: AsRef<[u8]>>(
+        &self,
+        what: &'static str,
+        left_out: &mut Vec<Finding>,
+        read: &dyn Fn() -> Result<Option<T>>,
+    ) -> Result<Option<Measured>> {
+        if self.bytes.is_spent() {
+            left_out.push(too_much(what));
+            return Ok(None);
+        }
+        Ok(read()?.map(|body| {
+            self.bytes.spend(wide(body.as_ref().len()));
+            Measured::of(body.as_ref())
+        }))
+    }
+}
+
+/// What is said of something that is not read, because all together would be more than the file's size justifies.
+fn too_much(what: &'static str) -> Finding {
+    let why = format!("{what}: not read, because objects of this file name the same blocks too often");
+    Finding::new(&rules::DATA_TREE_DEPTH, Location::NONE).actual(why).loss(Loss::Partial)
+}
+
 enum Step<'a> {
     Embedded(Box<Message<'a>>),
     More,
@@ -153,7 +225,8 @@ enum Step<'a> {
 }
 
 /// A message that is being read, with the attachments that are still to come.
-struct Frame<'a> {
+struct Frame<'a, 'r> {
+    reading: &'r Reading,
     item: Item,
     digest: ContentDigest,
     pending: std::vec::IntoIter<Attachment<'a>>,
@@ -161,8 +234,8 @@ struct Frame<'a> {
     problems: Vec<Finding>,
 }
 
-impl<'a> Frame<'a> {
-    fn open(message: &Message<'a>, folder: &str, origin: Origin) -> Result<Self> {
+impl<'a, 'r> Frame<'a, 'r> {
+    fn open(reading: &'r Reading, message: &Message<'a>, folder: &str, origin: Origin) -> Result<Self> {
         let p = message.properties();
         let mut digest = ContentDigest::default();
         let mut class = message.class()?;
@@ -191,16 +264,17 @@ impl<'a> Frame<'a> {
         digest.time("sent", sent);
         digest.time("received", received);
         digest.recipients(&recipients);
+        let mut left_out = Vec::new();
         let bodies = Bodies {
-            text: message.text()?.map(|t| Measured::of(t.as_bytes())),
-            html: message.html()?.map(|h| Measured::of(&h)),
-            rtf: message.rtf()?.map(|r| Measured::of(&r)),
+            text: reading.body("the text", &mut left_out, &|| message.text())?,
+            html: reading.body("the HTML body", &mut left_out, &|| message.html())?,
+            rtf: reading.body("the RTF body", &mut left_out, &|| message.rtf())?,
         };
         for (what, body) in [("text", &bodies.text), ("html", &bodies.html), ("rtf", &bodies.rtf)] {
             // An empty body and none are the same to a person, and to Outlook.
             digest.text(what, body.as_ref().filter(|b| b.length > 0).map(|b| b.sha256.as_str()));
         }
-        let attachments = message.attachments()?;
+        let attachments = if reading.attachments.is_spent() { Vec::new() } else { message.attachments()? };
         let from = (name.is_some() || email.is_some()).then_some(Person { name, email, kind: None });
         let item = Item {
             nid: message.nid().0,
@@ -222,11 +296,20 @@ impl<'a> Frame<'a> {
             problems: Vec::new(),
             content_sha256: String::new(),
         };
-        Ok(Self { item, digest, pending: attachments.into_iter(), state: message.state(), problems: p.problems() })
+        let mut frame = Self { reading, item, digest, pending: attachments.into_iter(), state: message.state(), problems: p.problems() };
+        if reading.attachments.is_spent() && message.flags()?.contains(MessageFlags::HAS_ATTACHMENTS) {
+            left_out.push(too_much("attachments"));
+        }
+        frame.note(&left_out);
+        Ok(frame)
     }
 
     fn next_attachment(&mut self) -> Result<Step<'a>> {
         let Some(a) = self.pending.next() else { return Ok(Step::Done) };
+        if !self.reading.attachments.take(1) {
+            self.note(&[too_much("attachments")]);
+            return Ok(Step::Done);
+        }
         let mut record = AttachmentItem {
             name: a.name()?,
             method: a.method()?.number(),
@@ -235,10 +318,14 @@ impl<'a> Frame<'a> {
             embedded: None,
         };
         if let Some(mut data) = a.data()? {
-            let (length, sha256) = measure(&mut data);
-            self.note(data.problems());
-            record.size = Some(length);
-            record.sha256 = Some(sha256);
+            if self.reading.bytes.is_spent() {
+                self.note(&[too_much("an attachment's data")]);
+            } else {
+                let (length, sha256) = self.reading.measure(&mut data);
+                self.note(data.problems());
+                record.size = Some(length);
+                record.sha256 = Some(sha256);
+            }
         }
         let embedded = match a.embedded() {
             Ok(e) => e,
@@ -370,13 +457,14 @@ impl ContentDigest {
 pub struct Items<'a> {
     pst: &'a Pst,
     paths: HashMap<Nid, String>,
+    reading: Reading,
     next: usize,
 }
 
 impl<'a> Items<'a> {
     /// The items of a file.
     pub fn new(pst: &'a Pst) -> Self {
-        Self { pst, paths: pst.folder_paths(), next: 0 }
+        Self { pst, paths: pst.folder_paths(), reading: Reading::of(pst), next: 0 }
     }
 
     /// The path of a folder.
@@ -395,7 +483,7 @@ impl Iterator for Items<'_> {
             if node.nid.is_message() {
                 let origin = if self.paths.contains_key(&node.parent) { Origin::Normal } else { Origin::Orphan };
                 let folder = self.path(node.parent).to_owned();
-                return Some(self.pst.message(node.nid).and_then(|m| Item::read(&m, &folder, origin)));
+                return Some(self.pst.message(node.nid).and_then(|m| Item::read_with(&self.reading, &m, &folder, origin)));
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
 use crate::format::bytes::{array_at, byte, le16, le32, le64, wide};
 use crate::format::context::{MultiItems, ObjectValue};
-use crate::format::ids::{Hnid, HnidKind, PropType};
+use crate::format::ids::{Bid, Hnid, HnidKind, PropType};
 use crate::format::layout::Layout;
 use crate::ndb::{DataReader, DataTree, Ndb, Node};
 use crate::rules::{self, Rule};
@@ -451,6 +451,14 @@ enum Reader<'n> {
 impl ValueReader<'_> {
     fn memory(bytes: &[u8]) -> Self {
         Self(Reader::Memory(Cursor::new(bytes.to_vec())))
+    }
+
+    /// The root of the data tree that the value is all of, where it is one of its own.
+    pub fn root(&self) -> Option<Bid> {
+        match &self.0 {
+            Reader::Memory(_) => None,
+            Reader::Node(r) => Some(r.root()),
+        }
     }
 
     /// Bytes in all.

@@ -26,6 +26,7 @@ pub struct Leaf {
 /// A node's data: its leaves in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DataTree {
+    root: Bid,
     first: Option<Leaf>,
     rest: Vec<Leaf>,
     len: u64,
@@ -45,6 +46,7 @@ impl DataTree {
         if root.is_none() {
             return Ok(tree);
         }
+        tree.root = root;
         if !root.is_internal() {
             let len = tree.leaf_size(ndb, root, at, true, sink)?;
             tree.push(root, len);
@@ -146,6 +148,11 @@ impl DataTree {
         }
     }
 
+    /// The block that it was read from; none where there is no data.
+    pub fn root(&self) -> Bid {
+        self.root
+    }
+
     /// Bytes of data.
     pub fn len(&self) -> u64 {
         self.len
@@ -228,6 +235,11 @@ impl<'n> DataReader<'n> {
     pub fn strict(mut self) -> Self {
         self.strict = true;
         self
+    }
+
+    /// The block that the tree was read from.
+    pub fn root(&self) -> Bid {
+        self.tree.root
     }
 
     /// Bytes in all.

@@ -6,9 +6,83 @@
 use super::Ndb;
 use crate::error::Result;
 use crate::finding::{Ignore, Location, Sink};
-use crate::format::block::{SubnodeBlock, XBlock};
+use crate::format::block::{BTYPE_DATA, SubnodeBlock, XBlock};
 use crate::format::ids::{Bid, Nid};
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
+/// An internal block: what refers to other blocks.
+pub(crate) enum Internal {
+    /// Of a data tree.
+    Data(XBlock),
+    /// Of a sub-node tree.
+    Sub(SubnodeBlock),
+}
+
+impl Internal {
+    /// Decodes a block's bytes; `None` where they are those of no internal block. What is wrong with it has been told elsewhere.
+    ///
+    /// # Errors
+    /// None; as decoding in general.
+    pub(crate) fn decode(ndb: &Ndb, bytes: &[u8]) -> Result<Option<Self>> {
+        let (layout, at) = (ndb.layout(), Location::NONE);
+        if bytes.first() == Some(&BTYPE_DATA) {
+            return Ok(XBlock::decode(layout, bytes, at, &mut Ignore)?.map(Self::Data));
+        }
+        Ok(SubnodeBlock::decode(layout, bytes, at, &mut Ignore)?.map(Self::Sub))
+    }
+
+    /// Tells each block that it refers to, as it stands there, with the id of the sub-node whose data or sub-nodes it is. A sub-node
+    /// without data tells of none, so that its id is told.
+    pub(crate) fn each(&self, tell: &mut dyn FnMut(Bid, Nid)) {
+        match self {
+            Self::Data(x) => x.children.iter().for_each(|b| tell(*b, Nid::NONE)),
+            Self::Sub(SubnodeBlock::Leaf(entries)) => {
+                for e in entries {
+                    tell(e.data, e.nid);
+                    if !e.sub.is_none() {
+                        tell(e.sub, e.nid);
+                    }
+                }
+            }
+            Self::Sub(SubnodeBlock::Index(_, entries)) => entries.iter().for_each(|e| tell(e.bid, Nid::NONE)),
+        }
+    }
+}
+
+/// What is true of all listed blocks above some: of each block from which one of those can be reached, the answer of all of them together.
+/// Each block is looked at once, however many trees it is in.
+pub(crate) fn spread_up(ndb: &Ndb, from: &HashMap<Bid, bool>) -> Result<HashMap<Bid, bool>> {
+    let mut above: HashMap<Bid, Vec<Bid>> = HashMap::new();
+    for b in ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
+        let Some(block) = ndb.block_at(b, &mut Ignore)? else { continue };
+        if let Some(internal) = Internal::decode(ndb, &block)? {
+            internal.each(&mut |child, _| {
+                let child = child.masked();
+                if child.is_internal() || from.contains_key(&child) {
+                    above.entry(child).or_default().push(b.bid.masked());
+                }
+            });
+        }
+    }
+    let mut all = from.clone();
+    all.remove(&Bid::NONE);
+    let mut pending: Vec<Bid> = from.keys().copied().collect();
+    while let Some(bid) = pending.pop() {
+        let answer = all.get(&bid).copied().unwrap_or(true);
+        for parent in above.get(&bid).into_iter().flatten() {
+            let slot = all.entry(*parent);
+            let is_new = matches!(slot, Entry::Vacant(_));
+            let slot = slot.or_insert(true);
+            let now = *slot && answer;
+            if is_new || now != *slot {
+                *slot = now;
+                pending.push(*parent);
+            }
+        }
+    }
+    Ok(all)
+}
 
 /// Tells every reference that lies in the trees under `root`, the one to `root` itself included, and of a sub-node's data and sub-nodes
 /// its id; blocks in `seen` are not entered again, and those entered are added to it. The reference of a sub-node without data is to none.
@@ -29,23 +103,13 @@ pub fn each_reference(ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>, sink: &mut 
             continue;
         }
         let Some(block) = ndb.block(bid, sink)? else { continue };
-        let at = Location::NONE;
-        if block.first() == Some(&crate::format::block::BTYPE_DATA) {
-            if let Some(x) = XBlock::decode(ndb.layout(), &block, at, &mut Ignore)? {
-                pending.extend(x.children.iter().filter(|b| !b.is_none()).map(|b| (*b, Nid::NONE)));
-            }
-        } else {
-            match SubnodeBlock::decode(ndb.layout(), &block, at, &mut Ignore)? {
-                Some(SubnodeBlock::Leaf(entries)) => {
-                    // a sub-node without any data has an id all the same
-                    pending.extend(entries.iter().map(|e| (e.data, e.nid)));
-                    pending.extend(entries.iter().map(|e| (e.sub, e.nid)).filter(|(b, _)| !b.is_none()));
+        if let Some(internal) = Internal::decode(ndb, &block)? {
+            // the end of a list is none; a sub-node without any data has an id all the same
+            internal.each(&mut |bid, nid| {
+                if !bid.is_none() || !nid.is_none() {
+                    pending.push((bid, nid))
                 }
-                Some(SubnodeBlock::Index(_, entries)) => {
-                    pending.extend(entries.iter().map(|e| (e.bid, Nid::NONE)).filter(|(b, _)| !b.is_none()));
-                }
-                None => {}
-            }
+            });
         }
     }
     Ok(())

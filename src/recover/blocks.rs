@@ -12,13 +12,14 @@
 use super::freed::FreeSpace;
 use crate::error::Result;
 use crate::finding::Ignore;
-use crate::format::block::{BlockTrailer, SubnodeBlock, XBlock};
-use crate::format::bytes::{byte, index, le16, round_up, wide};
+use crate::format::block::BlockTrailer;
+use crate::format::bytes::{index, le16, round_up, wide};
 use crate::format::ids::{Bid, Ib};
 use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, BtPage, PageType, TreeEntry};
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::index::position;
+use crate::ndb::refs::Internal;
 use crate::ndb::scan::Scan;
 use crate::ndb::{BlockSet, Ndb, TreeFacts};
 use crate::work::{in_order, threads};
@@ -273,21 +274,8 @@ pub(super) fn references(ndb: &Ndb, monitor: &dyn Monitor) -> Result<BlockSet> {
 /// Tells every block that an internal block refers to.
 pub(super) fn for_each_reference(ndb: &Ndb, b: &BbtEntry, f: &mut dyn FnMut(Bid)) {
     let Ok(Some(data)) = ndb.block_at(b, &mut Ignore) else { return };
-    let at = crate::finding::Location::NONE;
-    match byte(&data, 0) {
-        crate::format::block::BTYPE_DATA => {
-            if let Ok(Some(x)) = XBlock::decode(ndb.layout(), &data, at, &mut Ignore) {
-                x.children.into_iter().for_each(f);
-            }
-        }
-        _ => match SubnodeBlock::decode(ndb.layout(), &data, at, &mut Ignore) {
-            Ok(Some(SubnodeBlock::Leaf(entries))) => entries.into_iter().for_each(|e| {
-                f(e.data);
-                f(e.sub);
-            }),
-            Ok(Some(SubnodeBlock::Index(_, entries))) => entries.into_iter().for_each(|e| f(e.bid)),
-            _ => {}
-        },
+    if let Ok(Some(internal)) = Internal::decode(ndb, &data) {
+        internal.each(&mut |bid, _| f(bid));
     }
 }
 

@@ -24,7 +24,7 @@ use crate::ltp::PropertyContext;
 use crate::messaging::Pst;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::Ndb;
-use crate::ndb::refs::each_reference;
+use crate::ndb::refs::{each_reference, spread_up};
 use crate::recover;
 use crate::rules::{self, FixVerb, Layer, Severity};
 use crate::write::{NdbWriter, believed_counter, write_maps};
@@ -321,16 +321,12 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, taken: &mut BTreeSet<Nid>, 
         }
     }
     if !blocks.is_empty() {
+        let hit = spread_up(ndb, &blocks)?;
         for n in ndb.index().nodes() {
-            let mut hit = None;
-            for root in [n.data, n.sub] {
-                each_reference(ndb, root, &mut HashSet::new(), &mut Ignore, &mut |bid, _| {
-                    if let Some(selected) = blocks.get(&bid.masked()) {
-                        hit = Some(hit.unwrap_or(true) & *selected);
-                    }
-                })?;
+            let (data, sub) = (hit.get(&n.data.masked()), hit.get(&n.sub.masked()));
+            if data.is_some() || sub.is_some() {
+                found.push((n.nid, *data.unwrap_or(&true) && *sub.unwrap_or(&true)));
             }
-            found.extend(hit.map(|selected| (n.nid, selected)));
         }
     }
     left.extend(found.iter().filter(|(_, selected)| !selected).map(|(nid, _)| *nid));

@@ -2,27 +2,12 @@
 
 use super::ndb::NdbWriter;
 use crate::error::Result;
-use crate::finding::{Ignore, Location};
-use crate::format::block::{BTYPE_DATA, SubnodeBlock, XBlock};
+use crate::finding::Ignore;
+use crate::format::block::SubnodeBlock;
 use crate::format::ids::Bid;
 use crate::ndb::Ndb;
+use crate::ndb::refs::Internal;
 use std::collections::{HashMap, HashSet};
-
-/// An internal block that is being taken over.
-enum Inner {
-    Data(XBlock),
-    Sub(SubnodeBlock),
-}
-
-impl Inner {
-    fn children(&self) -> Vec<Bid> {
-        match self {
-            Self::Data(x) => x.children.clone(),
-            Self::Sub(SubnodeBlock::Leaf(entries)) => entries.iter().flat_map(|e| [e.data, e.sub]).collect(),
-            Self::Sub(SubnodeBlock::Index(_, entries)) => entries.iter().map(|e| e.bid).collect(),
-        }
-    }
-}
 
 impl NdbWriter<'_> {
     /// Takes over a data tree or sub-node tree of another file, with leaves and boundaries as they are; answers the root's new id. `done`
@@ -49,17 +34,13 @@ impl NdbWriter<'_> {
                 done.insert(bid, new);
                 continue;
             }
-            let (layout, at) = (from.layout(), Location::NONE);
-            let inner = if bytes.first() == Some(&BTYPE_DATA) {
-                XBlock::decode(layout, &bytes, at, &mut Ignore)?.map(Inner::Data)
-            } else {
-                SubnodeBlock::decode(layout, &bytes, at, &mut Ignore)?.map(Inner::Sub)
-            };
+            let inner = Internal::decode(from, &bytes)?;
             let Some(inner) = inner else {
                 done.insert(bid, Bid::NONE);
                 continue;
             };
-            let children = inner.children();
+            let mut children = Vec::new();
+            inner.each(&mut |child, _| children.push(child));
             if entered.insert(bid) {
                 let waiting = pending.len();
                 pending.extend(children.iter().map(|c| c.masked()).filter(|c| !c.is_none() && !done.contains_key(c)));
@@ -69,18 +50,18 @@ impl NdbWriter<'_> {
             }
             let new = |b: Bid| done.get(&b.masked()).copied().unwrap_or(Bid::NONE);
             let encoded = match inner {
-                Inner::Data(mut x) => {
+                Internal::Data(mut x) => {
                     x.children.iter_mut().for_each(|c| *c = new(*c));
                     x.encode(self.layout())?
                 }
-                Inner::Sub(SubnodeBlock::Leaf(mut entries)) => {
+                Internal::Sub(SubnodeBlock::Leaf(mut entries)) => {
                     for e in &mut entries {
                         (e.data, e.sub) = (new(e.data), new(e.sub));
                         self.use_nid(e.nid);
                     }
                     SubnodeBlock::Leaf(entries).encode(self.layout())?
                 }
-                Inner::Sub(SubnodeBlock::Index(level, mut entries)) => {
+                Internal::Sub(SubnodeBlock::Index(level, mut entries)) => {
                     entries.iter_mut().for_each(|e| e.bid = new(e.bid));
                     SubnodeBlock::Index(level, entries).encode(self.layout())?
                 }

@@ -441,6 +441,11 @@ impl<'a> NdbWriter<'a> {
         wide(self.blocks.len())
     }
 
+    /// Bytes that the file has so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.storage.len()
+    }
+
     /// Leaves space free, so that what follows lies in the section of `ib` or behind it: for tests of places in large files.
     #[doc(hidden)]
     pub fn skip_to(&mut self, ib: u64) -> Result<()> {

@@ -25,6 +25,7 @@ mod recipes;
 mod recover;
 mod repair;
 mod salvage;
+mod shared;
 mod strays;
 mod support;
 mod sweep;

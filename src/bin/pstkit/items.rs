@@ -5,7 +5,7 @@ use crate::args::{ItemsArgs, OriginArg};
 use crate::status::{Failure, Outcome, Status};
 use crate::{open, render};
 use pstkit::error::ErrorKind;
-use pstkit::export::items::{Item, Origin};
+use pstkit::export::items::{Item, Origin, Reading};
 use pstkit::messaging::State;
 use pstkit::monitor::{Monitor as _, Phase};
 use pstkit::{Nid, NidType};
@@ -127,11 +127,12 @@ pub(crate) fn run(ctx: &mut Context, args: &ItemsArgs) -> Outcome {
             ctx.warn(format_args!("{}: and more; -v tells all", args.file.display()));
         }
     };
+    let reading = Reading::of(&readable.pst);
     for (nid, path, origin) in chosen {
         if ctx.progress.cancelled() {
             return Err(Failure::of(&args.file, ErrorKind::Cancelled.into()));
         }
-        match readable.pst.message(nid).and_then(|m| Item::read(&m, path, origin)) {
+        match readable.pst.message(nid).and_then(|m| Item::read_with(&reading, &m, path, origin)) {
             Ok(item) => {
                 if item.state != State::Ok {
                     status |= Status::LEFT;

@@ -4,7 +4,7 @@ use super::object::{named_by, row_only, without_row_only};
 use super::{Copier, LISTED_MAX, Trouble};
 use crate::error::Result;
 use crate::finding::Ignore;
-use crate::format::bytes::low32;
+use crate::format::bytes::{low32, wide};
 use crate::format::context::ObjectValue;
 use crate::format::ids::{Nid, NidType, PropTag, PropType};
 use crate::format::tags;
@@ -70,6 +70,7 @@ struct Frame<'s> {
 impl<'s> Copier<'s, '_> {
     /// Copies a message of a folder. One whose properties are lost is made of its row.
     pub(super) fn copy_message(&mut self, nid: Nid, folder: Nid, tables: &[Option<(TableContext<'_>, bool)>; 2]) -> Result<()> {
+        self.see_size()?;
         let mut trouble = Trouble::default();
         let is_associated = nid.nid_type() == NidType::ASSOC_MESSAGE;
         let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
@@ -223,6 +224,15 @@ impl<'s> Copier<'s, '_> {
         loop {
             if let Some(node) = top.attachments.next() {
                 let nid = node.nid;
+                self.see_size()?;
+                if !self.attachments.take(1) {
+                    // the blocks of the source are named too often
+                    let left = wide(top.attachments.by_ref().count()).saturating_add(1);
+                    let counts = &mut self.report.attachments;
+                    (counts.expected, counts.lost) = (counts.expected.saturating_add(left), counts.lost.saturating_add(left));
+                    trouble.value();
+                    continue;
+                }
                 let (attachment, inner) = self.read_attachment(node, &top.node, top.page, trouble)?;
                 let Some(mut attachment) = attachment else { continue };
                 attachment.nid = Some(nid);

@@ -20,23 +20,30 @@ use super::props::Props;
 use super::store::{IPM_SUBTREE, PstWriter, StoreOptions};
 use super::tree::WrittenData;
 use crate::check::ItemCount;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Loss};
 use crate::format::bytes::wide;
 use crate::format::context::EntryId;
 use crate::format::crypt::CryptMethod;
 use crate::format::header::FileKind;
-use crate::format::ids::{Nid, NidType, PropTag, PropType};
+use crate::format::ids::{Bid, Nid, NidType, PropTag, PropType};
 use crate::format::layout::Variant;
 use crate::format::tags;
 use crate::format::types::{FileTime, Guid};
 use crate::io::Storage;
+use crate::limits::Allowance;
 use crate::ltp::{NAMED_FIRST, NameKind, NameMap, PropertyContext, PropertyName, TableContext};
 use crate::messaging::code_page::CodePage;
 use crate::messaging::{Properties, Pst};
 use crate::monitor::{Monitor, Phase, step};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::ndb::{DataTree, Ndb};
+use crate::write::Node as Written;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+/// Values of more bytes are not held in memory, unless they have to be converted.
+const STREAM_FROM: u64 = 256 << 10;
+/// A block that has so many references gets no more: they are counted in 16 bits.
+const REFERENCES_MAX: u16 = 0x8000;
 /// Problems and dropped nodes that are listed one by one.
 const LISTED_MAX: usize = 1000;
 /// What the folder is called under which Outlook shows what is in a store.
@@ -195,6 +202,18 @@ pub(super) struct Copier<'s, 'w> {
     strayed: Vec<Nid>,
     /// Where names of properties are lost: the ids that whole objects have from 0x8000 on, and their types.
     unnamed: Option<SeenTypes>,
+    /// Attachments that are still copied.
+    attachments: Allowance,
+    shared: Shared,
+}
+
+/// What objects of the source share, and those of the copy share again.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Large data, by the root of its tree, with what was wrong with it.
+    data: HashMap<Bid, (WrittenData, Vec<Finding>)>,
+    /// Sub-nodes that nobody knows, by the roots of their two trees, and whether something of them was lost.
+    nodes: HashMap<(Bid, Bid), (Written, bool)>,
 }
 
 /// Copies a store.
@@ -275,6 +294,8 @@ fn copy_some(
         only,
         strayed: Vec::new(),
         unnamed: None,
+        attachments: Allowance::of_objects(wide(pst.ndb().index().blocks().len())),
+        shared: Shared::default(),
     };
     let before = trouble.findings.len();
     let names = context(Nid::NAME_TO_ID_MAP, &mut trouble).and_then(|pc| NameMap::read(&pc, &mut trouble.findings).ok());
@@ -666,7 +687,26 @@ impl<'s> Copier<'s, '_> {
         self.report.texts_lossy = self.report.texts_lossy.saturating_add(wide(lossy.len()));
     }
 
-    fn write_stream(&mut self, reader: &mut dyn std::io::Read) -> Result<WrittenData> {
-        self.out.copy_reader(reader)
+    /// Objects that name the same blocks have copies of their own of all but large data: a file in which very many do is not copied.
+    fn see_size(&mut self) -> Result<()> {
+        let most = self.pst.ndb().len().saturating_mul(64).saturating_add(1 << 30);
+        if self.out.ndb().bytes() > most { Err(Error::limit("bytes of a copy", most)) } else { Ok(()) }
+    }
+
+    /// Writes data as it is, what several objects share but once. Tells what is wrong with it.
+    fn write_tree(&mut self, ndb: &Ndb, tree: DataTree) -> Result<(WrittenData, Vec<Finding>)> {
+        let (root, is_large) = (tree.root(), tree.len() > STREAM_FROM);
+        if let Some((written, problems)) = self.shared.data.get(&root).filter(|_| is_large)
+            && self.out.ndb().references(written.bid) < REFERENCES_MAX
+        {
+            return Ok((*written, problems.clone()));
+        }
+        let mut reader = tree.reader(ndb);
+        let written = self.out.copy_reader(&mut reader)?;
+        let problems = reader.problems().to_vec();
+        if is_large {
+            self.shared.data.insert(root, (written, problems.clone()));
+        }
+        Ok((written, problems))
     }
 }

@@ -1,11 +1,11 @@
 //! All other nodes: tables, lists and queues of the store, and what nobody knows.
 
-use super::{Copier, Trouble};
+use super::{Copier, REFERENCES_MAX, Trouble};
 use crate::error::{ErrorKind, Result};
 use crate::finding::Ignore;
 use crate::format::bytes::{le32, wide};
 use crate::format::heap::{ClientSig, HnHeader};
-use crate::format::ids::{Nid, NidType};
+use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::tags;
 use crate::ltp::{PropertyContext, TableContext};
 use crate::monitor::{Monitor, step};
@@ -131,6 +131,9 @@ impl Copier<'_, '_> {
     fn copy_raw(&mut self, root: Node<'_>, trouble: &mut Trouble) -> Result<Written> {
         struct Level<'n> {
             nid: Nid,
+            roots: (Bid, Bid),
+            /// What had been lost before.
+            mark: (u64, usize),
             data: crate::write::WrittenData,
             subs: SubNodes,
             pending: std::vec::IntoIter<Node<'n>>,
@@ -140,12 +143,23 @@ impl Copier<'_, '_> {
         let mut next = Some(root);
         loop {
             if let Some(node) = next.take() {
-                let mut reader = match node.data(&mut trouble.findings) {
-                    Ok(tree) => tree.reader(node.ndb),
-                    Err(_) => crate::ndb::DataTree::default().reader(node.ndb),
-                };
-                let data = self.write_stream(&mut reader)?;
-                if !reader.problems().is_empty() {
+                let roots = (node.data.masked(), node.sub.masked());
+                if let Some((known, is_lossy)) = self.shared.nodes.get(&roots).copied()
+                    && self.out.ndb().references(known.sub) < REFERENCES_MAX
+                    && self.out.ndb().references(known.data) < REFERENCES_MAX
+                {
+                    if is_lossy {
+                        trouble.value();
+                    }
+                    let Some(below) = stack.last_mut() else { return Ok(known) };
+                    below.subs.add(node.nid, known);
+                    next = below.pending.next();
+                    continue;
+                }
+                let mark = trouble.mark();
+                let tree = node.data(&mut trouble.findings).unwrap_or_default();
+                let (data, problems) = self.write_tree(node.ndb, tree)?;
+                if !problems.is_empty() {
                     trouble.value();
                 }
                 let ids: Vec<Nid> = match node.subnodes(&mut trouble.findings) {
@@ -153,7 +167,7 @@ impl Copier<'_, '_> {
                     _ => Vec::new(),
                 };
                 let pending: Vec<Node<'_>> = ids.into_iter().filter_map(|nid| node.subnode(nid, &mut Ignore).ok().flatten()).collect();
-                stack.push(Level { nid: node.nid, data, subs: SubNodes::new(), pending: pending.into_iter() });
+                stack.push(Level { nid: node.nid, roots, mark, data, subs: SubNodes::new(), pending: pending.into_iter() });
             }
             let Some(top) = stack.last_mut() else { return Ok(Written::default()) };
             next = top.pending.next();
@@ -161,6 +175,9 @@ impl Copier<'_, '_> {
                 && let Some(done) = stack.pop()
             {
                 let written = done.subs.finish(self.out.ndb(), done.data)?;
+                if !written.sub.is_none() {
+                    self.shared.nodes.insert(done.roots, (written, trouble.is_lossy_since(done.mark)));
+                }
                 match stack.last_mut() {
                     Some(below) => below.subs.add(done.nid, written),
                     None => return Ok(written),

@@ -1,8 +1,8 @@
 //! Reading what objects consist of: properties and rows, as far as they can be read.
 
-use super::{Copier, Trouble};
+use super::{Copier, STREAM_FROM, Trouble};
 use crate::error::Result;
-use crate::finding::{Finding, Ignore, Location, Strict};
+use crate::finding::{Ignore, Location, Strict};
 use crate::format::bytes::{index, le16, wide};
 use crate::format::ids::{HnidKind, Nid, PropTag, PropType};
 use crate::format::tags;
@@ -14,9 +14,6 @@ use crate::messaging::rtf;
 use crate::ndb::Node;
 use crate::write::{Data, Props, SubNodes};
 use std::collections::HashSet;
-
-/// Values of more bytes are not held in memory, unless they have to be converted.
-const STREAM_FROM: u64 = 256 << 10;
 
 /// Whether a property stands in rows of folders' tables only.
 fn is_row_only(tag: PropTag) -> bool {
@@ -99,9 +96,10 @@ impl Copier<'_, '_> {
         let converts = is_text && (self.widen || self.narrow);
         let is_rtf = tag == tags::RTF_COMPRESSED && source.len() <= self.pst.ndb().limits().value_bytes;
         if source.len() > STREAM_FROM && !converts && !is_rtf {
-            let mut reader = source.reader();
-            let tree = self.write_stream(&mut reader)?;
-            let problems: Vec<Finding> = reader.problems().to_vec();
+            let (tree, problems) = match source {
+                ValueSource::Node(ndb, tree) => self.write_tree(ndb, tree)?,
+                small => (self.out.copy_reader(&mut small.reader())?, Vec::new()),
+            };
             if !problems.is_empty() {
                 trouble.value();
             }
