@@ -258,20 +258,6 @@ impl AtomicFile {
         Ok(Self { storage: Some(Arc::new(FileStorage::new(file))), temporary, path: path.to_owned(), replace })
     }
 
-    /// Begins a file that is never to get a name, and that nobody else may read. It is none that was there before: in a folder that others
-    /// write to, that might be a link to something else.
-    ///
-    /// # Errors
-    /// Where `path` exists; errors of the medium.
-    pub fn unnamed(path: &Path) -> std::io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let storage = Some(Arc::new(FileStorage::new(options.open(path)?)));
-        Ok(Self { storage, temporary: path.to_owned(), path: path.to_owned(), replace: false })
-    }
-
     /// The storage to write to.
     ///
     /// # Errors
@@ -312,6 +298,62 @@ impl AtomicFile {
         std::fs::rename(&self.temporary, &self.path).map_err(ErrorKind::Io)?;
         sync_name(&self.path);
         Ok(())
+    }
+}
+
+/// A file that nobody else may read, and that goes away with the value, or with the process where the system can do that.
+#[derive(Debug)]
+pub(crate) struct TemporaryFile {
+    storage: FileStorage,
+    /// Its name, where a file that is open has to have one.
+    name: Option<PathBuf>,
+}
+
+impl TemporaryFile {
+    /// Makes one. It is none that was there before: in a folder that others write to, that might be a link to something else.
+    ///
+    /// # Errors
+    /// Where `path` exists; errors of the medium.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let storage = FileStorage::new(options.open(path)?);
+        let gone = cfg!(unix) && std::fs::remove_file(path).is_ok();
+        Ok(Self { storage, name: if gone { None } else { Some(path.to_owned()) } })
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            let _ = std::fs::remove_file(name);
+        }
+    }
+}
+
+impl ReadAt for TemporaryFile {
+    fn len(&self) -> u64 {
+        self.storage.len()
+    }
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.storage.read_exact_at(buf, offset)
+    }
+}
+
+impl Storage for TemporaryFile {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.storage.write_all_at(buf, offset)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.storage.set_len(len)
+    }
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn settled(&self) -> io::Result<Option<Arc<dyn ReadAt>>> {
+        self.storage.settled()
     }
 }
 

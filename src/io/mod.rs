@@ -12,8 +12,8 @@ mod overlay;
 
 pub(crate) use behind::Behind;
 pub(crate) use file::copy_in_system;
-pub(crate) use file::sync_name;
 pub use file::{AtomicFile, FileSource, FileStorage, is_local, lock_exclusive};
+pub(crate) use file::{TemporaryFile, sync_name};
 #[cfg(feature = "mmap")]
 pub use map::MapSource;
 pub use memory::MemoryStorage;

@@ -69,12 +69,12 @@ impl Plan {
     /// errors of the media; cancellation. A file in place is then as it was, a new one has no name, and a storage holds no header.
     pub fn apply(&self, target: Target<'_>, monitor: &dyn Monitor) -> Result<Outcome> {
         match target {
-            Target::NewFile { source, target } => self.write_to(&source, &target, &mut Scratch::anywhere(), monitor),
+            Target::NewFile { source, target } => self.write_to(&source, &target, &Scratch::anywhere(), monitor),
             Target::Path { source, out, replace } => {
                 let file = AtomicFile::create(out, replace)?;
                 let behind = Behind::new(file.shared()?);
                 let storage: Arc<dyn Storage> = behind.clone();
-                let outcome = self.write_to(&source, &storage, &mut Scratch::beside(out), monitor)?;
+                let outcome = self.write_to(&source, &storage, &Scratch::beside(out), monitor)?;
                 behind.finish()?;
                 drop((storage, behind));
                 file.commit()?;
@@ -85,13 +85,7 @@ impl Plan {
         }
     }
 
-    fn write_to(
-        &self,
-        source: &Arc<dyn ReadAt>,
-        target: &Arc<dyn Storage>,
-        scratch: &mut Scratch,
-        monitor: &dyn Monitor,
-    ) -> Result<Outcome> {
+    fn write_to(&self, source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, scratch: &Scratch, monitor: &dyn Monitor) -> Result<Outcome> {
         self.fits(source.as_ref())?;
         // Where nothing of the header and the trees is left, a search may still find blocks; where it does not, that is the error.
         let search = self.before.verdict == Verdict::NotPst;
@@ -122,7 +116,7 @@ impl Plan {
         &self,
         source: &Arc<dyn ReadAt>,
         target: &Arc<dyn Storage>,
-        scratch: &mut Scratch,
+        scratch: &Scratch,
         monitor: &dyn Monitor,
     ) -> (Result<Option<Planned>>, Option<Result<()>>) {
         if source.file().is_none() || target.file().is_none() {

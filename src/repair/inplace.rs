@@ -115,7 +115,7 @@ pub(super) fn apply_to_storage(
     if plan.is_empty() {
         return Ok(untouched(plan));
     }
-    match partial::plan(&source, plan, &mut Scratch::anywhere(), monitor)? {
+    match partial::plan(&source, plan, &Scratch::anywhere(), monitor)? {
         Some(planned) => {
             commit(target.as_ref(), &planned.view, planned.layout, keep)?;
             Ok(planned.outcome(plan))
@@ -154,9 +154,9 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
         let what = "exists from an earlier repair: take that back (undo), give another name, or remove it";
         return Err(ErrorKind::Usage(format!("{} {what}", undo.display())).into());
     }
-    let mut scratch = Scratch::beside(path);
+    let scratch = Scratch::beside(path);
     if partial::may_serve(plan) {
-        if let Some(planned) = partial::plan(source, plan, &mut scratch, monitor)? {
+        if let Some(planned) = partial::plan(source, plan, &scratch, monitor)? {
             commit(storage.as_ref(), &planned.view, planned.layout, &mut |record| record.save(undo))?;
             return Ok(planned.outcome(plan));
         }
@@ -171,7 +171,7 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
     }
     let behind = Behind::new(file.shared()?);
     let target: Arc<dyn Storage> = behind.clone();
-    let outcome = rebuild(source, &target, plan, &mut scratch, monitor)?;
+    let outcome = rebuild(source, &target, plan, &scratch, monitor)?;
     behind.finish()?;
     drop((target, behind));
     // The old file keeps its bytes under the undo file's name; the new one takes its name in one step.

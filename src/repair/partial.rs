@@ -142,7 +142,7 @@ fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
 
 /// What carrying out the selected actions makes of a file. `None` where that makes it no better; and, where nothing is left out, where it
 /// does not make it healthy or where so much has to be written anew that all may be.
-pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch, monitor: &dyn Monitor) -> Result<Option<Planned>> {
+pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, monitor: &dyn Monitor) -> Result<Option<Planned>> {
     let before = plan.before.as_ref();
     // objects that have one another's blocks are told by what does not fit
     let apart =
@@ -231,7 +231,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &mut Scratch,
         {
             break (view, after);
         }
-        let view = Arc::new(Overlay::new(Arc::clone(source)));
+        let view = Arc::new(scratch.over(source));
         let with = copied.as_ref().map(|from| Taken { from, nodes: &taken, new });
         match write_over(ndb, before, unique, plan.is_partial(), &view, with, monitor) {
             Ok(()) => {}

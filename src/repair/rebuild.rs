@@ -138,7 +138,7 @@ pub(super) fn rebuild(
     source: &Arc<dyn ReadAt>,
     target: &Arc<dyn Storage>,
     plan: &Plan,
-    scratch: &mut Scratch,
+    scratch: &Scratch,
     monitor: &dyn Monitor,
 ) -> Result<Outcome> {
     let policy = &plan.policy;

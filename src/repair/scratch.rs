@@ -2,61 +2,138 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{index, wide};
-use crate::io::{AtomicFile, MemoryStorage, Overlay, ReadAt, Storage, copy_in_system};
+use crate::io::{MemoryStorage, Overlay, ReadAt, Storage, TemporaryFile, copy_in_system};
 use crate::monitor::{Monitor, Phase, step};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// Results of at most so many bytes are held in memory.
-const IN_MEMORY: u64 = 64 << 20;
+const IN_MEMORY: u64 = 32 << 20;
 /// Bytes copied in one go.
 const CHUNK: u64 = 4 << 20;
 
 /// Where intermediate results go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Scratch {
     dir: PathBuf,
-    /// Files that live as long as this; none of them is ever given its name.
-    files: Vec<AtomicFile>,
 }
 
 impl Scratch {
     /// Beside a file, where there is room for its repair anyway.
     pub(super) fn beside(path: &Path) -> Self {
         let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Self { dir: dir.to_owned(), files: Vec::new() }
+        Self { dir: dir.to_owned() }
     }
 
     /// In the system's folder for such files.
     pub(super) fn anywhere() -> Self {
-        Self { dir: std::env::temp_dir(), files: Vec::new() }
+        Self { dir: std::env::temp_dir() }
     }
 
-    /// Room for about `bytes` bytes.
-    pub(super) fn room(&mut self, bytes: u64) -> Result<Arc<dyn Storage>> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        if bytes <= IN_MEMORY {
-            return Ok(Arc::new(MemoryStorage::default()));
-        }
-        let file = loop {
-            let n = NEXT.fetch_add(1, Ordering::Relaxed);
-            match AtomicFile::unnamed(&self.dir.join(format!("pstkit-scratch.{}.{n}", std::process::id()))) {
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && n < u64::from(u16::MAX) => {}
-                made => break made.map_err(ErrorKind::Io)?,
-            }
+    /// Room for about `bytes` bytes, or for as many as it takes.
+    pub(super) fn room(&self, bytes: u64) -> Result<Arc<dyn Storage>> {
+        let place = match bytes {
+            0..=IN_MEMORY => Place::Memory(MemoryStorage::default()),
+            _ => Place::File(self.file().map_err(ErrorKind::Io)?),
         };
-        let storage: Arc<dyn Storage> = file.shared()?;
-        self.files.push(file);
-        Ok(storage)
+        Ok(Arc::new(Room { scratch: self.clone(), place: RwLock::new(place), most: IN_MEMORY }))
+    }
+
+    /// Changes over a file.
+    pub(super) fn over(&self, base: &Arc<dyn ReadAt>) -> Overlay {
+        let scratch = self.clone();
+        Overlay::new(Arc::clone(base)).with_room(move || scratch.file().map(|file| Arc::new(file) as Arc<dyn Storage>))
+    }
+
+    /// A file that never gets a name and goes away by itself.
+    fn file(&self) -> io::Result<TemporaryFile> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let n = NEXT.fetch_add(1, Ordering::Relaxed);
+            match TemporaryFile::create(&self.dir.join(format!("pstkit-scratch.{}.{n}", std::process::id()))) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists && n < u64::from(u16::MAX) => {}
+                made => return made,
+            }
+        }
     }
 
     /// The bytes of something that is going to be overwritten.
-    pub(super) fn snapshot(&mut self, of: &dyn ReadAt, monitor: &dyn Monitor) -> Result<Arc<dyn ReadAt>> {
+    pub(super) fn snapshot(&self, of: &dyn ReadAt, monitor: &dyn Monitor) -> Result<Arc<dyn ReadAt>> {
         let room = self.room(of.len())?;
         copy_range(of, room.as_ref(), 0, of.len(), monitor)?;
-        let room: Arc<dyn Storage> = room;
         Ok(room)
+    }
+}
+
+/// Where the bytes of a room are.
+enum Place {
+    Memory(MemoryStorage),
+    File(TemporaryFile),
+}
+
+impl Place {
+    fn storage(&self) -> &dyn Storage {
+        match self {
+            Self::Memory(m) => m,
+            Self::File(f) => f,
+        }
+    }
+}
+
+/// Bytes in memory while there are few of them, and in a file from then on.
+struct Room {
+    scratch: Scratch,
+    place: RwLock<Place>,
+    /// How many are held in memory.
+    most: u64,
+}
+
+impl Room {
+    fn place(&self) -> RwLockReadGuard<'_, Place> {
+        self.place.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves to a file where `len` bytes are too many.
+    fn make(&self, len: u64) -> io::Result<()> {
+        if len <= self.most || matches!(*self.place(), Place::File(_)) {
+            return Ok(());
+        }
+        let mut place = self.place.write().unwrap_or_else(PoisonError::into_inner);
+        if let Place::Memory(memory) = &mut *place {
+            let file = self.scratch.file()?;
+            file.write_all_at(&std::mem::take(memory).into_bytes(), 0)?;
+            *place = Place::File(file);
+        }
+        Ok(())
+    }
+}
+
+impl ReadAt for Room {
+    fn len(&self) -> u64 {
+        self.place().storage().len()
+    }
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.place().storage().read_exact_at(buf, offset)
+    }
+}
+
+impl Storage for Room {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.make(offset.saturating_add(wide(buf.len())))?;
+        self.place().storage().write_all_at(buf, offset)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.make(len)?;
+        self.place().storage().set_len(len)
+    }
+    fn sync(&self) -> io::Result<()> {
+        // it does not outlive the process
+        Ok(())
+    }
+    fn settled(&self) -> io::Result<Option<Arc<dyn ReadAt>>> {
+        self.place().storage().settled()
     }
 }
 
@@ -121,13 +198,12 @@ pub(super) fn finish_copy(source: &dyn ReadAt, changes: Option<&Overlay>, target
         target.set_len(shown).map_err(ErrorKind::Io)?;
     }
     target.set_len(view.len()).map_err(ErrorKind::Io)?;
-    for (at, bytes) in view.changed() {
+    view.each_change(&mut |at, bytes| {
         let skip = index(HEAD.saturating_sub(at)).min(bytes.len());
         let (at, bytes) = (at.saturating_add(wide(skip)), bytes.get(skip..).unwrap_or_default());
-        if !bytes.is_empty() {
-            target.write_all_at(bytes, at).map_err(|e| Error::io_at(e, at))?;
-        }
-    }
+        if bytes.is_empty() { Ok(()) } else { target.write_all_at(bytes, at) }
+    })
+    .map_err(ErrorKind::Io)?;
     sync()?;
     copy_range(view, target, 0, HEAD.min(view.len()), monitor)?;
     sync()
@@ -137,7 +213,30 @@ pub(super) fn finish_copy(source: &dyn ReadAt, changes: Option<&Overlay>, target
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
     use super::*;
-    use crate::io::FileStorage;
+    use crate::io::{AtomicFile, FileStorage};
+
+    /// A room moves to a file of no name when it grows, and nothing is left of that.
+    #[test]
+    fn a_room_reads_as_it_was_written_wherever_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let scratch = Scratch::beside(&dir.path().join("x"));
+        let place = RwLock::new(Place::Memory(MemoryStorage::default()));
+        let room = Room { scratch, place, most: 1000 };
+        let mut want = Vec::new();
+        for i in 0..40u8 {
+            room.write_all_at(&[i; 77], u64::from(i) * 70).unwrap();
+            want.resize(usize::from(i) * 70, 0);
+            want.extend([i; 77]);
+            let mut got = vec![0; index(room.len())];
+            room.read_exact_at(&mut got, 0).unwrap();
+            assert!(got == want, "{i}");
+        }
+        assert!(matches!(*room.place(), Place::File(_)));
+        room.set_len(100).unwrap();
+        assert_eq!(room.len(), 100);
+        drop(room);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     /// Files are copied by the system, anything else through this process: the result is the same.
     #[test]
