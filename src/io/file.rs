@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(unix)]
 fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
@@ -251,10 +252,18 @@ impl AtomicFile {
         if !replace && path.exists() {
             return Err(ErrorKind::Usage(format!("{} exists: give another name, or remove it first", path.display())).into());
         }
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        let temporary = path.with_file_name(name);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary).map_err(ErrorKind::Io)?;
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // never one that is there: in a folder that others write to, it might be a link to something else
+        let (temporary, file) = loop {
+            let n = NEXT.fetch_add(1, Ordering::Relaxed);
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            name.push(format!(".{}.{n}.part", std::process::id()));
+            let temporary = path.with_file_name(name);
+            match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists && n < u64::from(u16::MAX) => {}
+                made => break (temporary, made.map_err(ErrorKind::Io)?),
+            }
+        };
         Ok(Self { storage: Some(Arc::new(FileStorage::new(file))), temporary, path: path.to_owned(), replace })
     }
 
@@ -285,6 +294,36 @@ impl AtomicFile {
         }
     }
 
+    /// Renames; without `replace` never over another file, not even one that has just appeared, where the system can do that.
+    fn name(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if !self.replace {
+            use rustix::fs::{CWD, RenameFlags, renameat_with};
+            match renameat_with(CWD, &self.temporary, CWD, &self.path, RenameFlags::NOREPLACE) {
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {}
+                done => return Ok(done?),
+            }
+        }
+        if !self.replace && self.path.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        std::fs::rename(&self.temporary, &self.path)
+    }
+
+    /// Keeps from others what they may not read of the file that this one is made of.
+    pub fn hide_as(&self, source: &std::fs::Metadata) {
+        #[cfg(unix)]
+        if let Some(storage) = &self.storage
+            && let Ok(now) = storage.file.metadata()
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = now.permissions().mode() & (source.permissions().mode() | 0o600);
+            let _ = storage.file.set_permissions(std::fs::Permissions::from_mode(mode));
+        }
+        #[cfg(not(unix))]
+        let _ = source;
+    }
+
     /// Brings everything to the medium and gives the file its name.
     ///
     /// # Errors
@@ -292,10 +331,11 @@ impl AtomicFile {
     pub fn commit(mut self) -> Result<()> {
         self.storage()?.sync().map_err(ErrorKind::Io)?;
         self.storage = None;
-        if !self.replace && self.path.exists() {
-            return Err(ErrorKind::Usage(format!("{} has appeared meanwhile", self.path.display())).into());
+        let appeared = || Error::new(ErrorKind::Usage(format!("{} has appeared meanwhile", self.path.display())));
+        match self.name() {
+            Err(e) if !self.replace && e.kind() == io::ErrorKind::AlreadyExists => return Err(appeared()),
+            named => named.map_err(ErrorKind::Io)?,
         }
-        std::fs::rename(&self.temporary, &self.path).map_err(ErrorKind::Io)?;
         sync_name(&self.path);
         Ok(())
     }
@@ -392,6 +432,33 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         assert!(AtomicFile::create(&path, false).is_err());
+    }
+
+    #[test]
+    fn a_file_that_has_just_appeared_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.pst");
+        let file = AtomicFile::create(&path, false).unwrap();
+        std::fs::write(&path, b"mine").unwrap();
+        let e = file.commit().unwrap_err();
+        assert!(e.to_string().contains("appeared"), "{e}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    /// What others may not read of a file, they may not read of a copy either.
+    #[cfg(unix)]
+    #[test]
+    fn a_copy_is_hidden_as_its_source_is() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (old, path) = (dir.path().join("old"), dir.path().join("new"));
+        std::fs::write(&old, b"").unwrap();
+        std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o400)).unwrap();
+        let file = AtomicFile::create(&path, false).unwrap();
+        file.hide_as(&std::fs::metadata(&old).unwrap());
+        file.commit().unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

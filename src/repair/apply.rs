@@ -66,12 +66,14 @@ impl Plan {
     /// [`ErrorKind::Usage`] where the plan is another file's or the file has changed since, where the target exists, or where
     /// something readable would be left out without consent; [`ErrorKind::NotPst`] where nothing in the source is part of such a file,
     /// [`ErrorKind::Unsupported`] where it is encrypted; [`ErrorKind::Locked`] where another process holds a file that is to be changed;
-    /// errors of the media; cancellation. A file in place is then as it was, a new one has no name, and a storage holds no header.
+    /// errors of the media; cancellation. A new file has no name then, a new storage holds no header, and a file or a storage in place is as it was, unless
+    /// the error says that it could not be put back: then the undo record does that.
     pub fn apply(&self, target: Target<'_>, monitor: &dyn Monitor) -> Result<Outcome> {
         match target {
             Target::NewFile { source, target } => self.write_to(&source, &target, &Scratch::anywhere(), monitor),
             Target::Path { source, out, replace } => {
                 let file = AtomicFile::create(out, replace)?;
+                source.file().and_then(|f| f.metadata().ok()).iter().for_each(|old| file.hide_as(old));
                 let behind = Behind::new(file.shared()?);
                 let storage: Arc<dyn Storage> = behind.clone();
                 let outcome = self.write_to(&source, &storage, &Scratch::beside(out), monitor)?;

@@ -43,17 +43,48 @@ fn overwritten(layout: &Layout, len: u64) -> Vec<(u64, usize)> {
 /// Brings the changes of `planned`, made by [`restructure`](super::restructure), to the file in the order that a crash cannot hurt. `keep` takes the undo
 /// record and must have it on the medium when it returns.
 ///
+/// What fails on the way is taken back at once, as far as the medium lets it: the target is then as it was.
+///
 /// # Errors
-/// Errors of the media.
+/// Errors of the media; where the target could not be put back either, the error says so, and the undo record brings back every byte.
 pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &mut dyn FnMut(&UndoRecord) -> Result<()>) -> Result<()> {
-    let old_len = target.len();
-    let ranges = overwritten(layout, old_len);
+    let (ranges, record) = prepare(target, planned, layout)?;
+    keep(&record)?;
+    bring_or_take_back(target, planned, &ranges, &record).map_err(|(e, _)| e)
+}
+
+/// What is going to be overwritten, and what brings it back.
+fn prepare(target: &dyn Storage, planned: &Overlay, layout: &Layout) -> Result<(Vec<(u64, usize)>, UndoRecord)> {
+    let ranges = overwritten(layout, target.len());
     let mut bytes = vec![0; layout.header_size];
     planned.read_exact_at(&mut bytes, 0).map_err(|e| Error::io_at(e, 0))?;
     let mut header = Header::decode_as(Layout::of(layout.variant), &bytes);
     header.root.amap_valid = 0;
-    let switched = header.encode()?;
-    keep(&UndoRecord { headers: vec![switched.clone(), bytes.clone()], ..UndoRecord::take(target, &ranges)? })?;
+    let record = UndoRecord { headers: vec![header.encode()?, bytes], ..UndoRecord::take(target, &ranges)? };
+    Ok((ranges, record))
+}
+
+/// What is said where a file is left between two states.
+const NOT_BACK: &str = "the file could not be put back as it was: the undo file does that";
+
+/// Steps 2 to 5; an error comes with whether the target is as it was.
+fn bring_or_take_back(
+    target: &dyn Storage,
+    planned: &Overlay,
+    ranges: &[(u64, usize)],
+    record: &UndoRecord,
+) -> std::result::Result<(), (Error, bool)> {
+    let Err(e) = bring(target, planned, ranges, record) else { return Ok(()) };
+    match record.apply(target) {
+        Ok(()) => Err((e, true)),
+        Err(_) => Err((ErrorKind::Io(std::io::Error::other(format!("{e}; {NOT_BACK}"))).into(), false)),
+    }
+}
+
+/// Steps 2 to 5.
+fn bring(target: &dyn Storage, planned: &Overlay, ranges: &[(u64, usize)], record: &UndoRecord) -> Result<()> {
+    let [switched, bytes] = record.headers.as_slice() else { return Ok(()) };
+    let old_len = record.len;
     let io = |at: u64| move |e| Error::io_at(e, at);
     let sync = || target.sync().map_err(|e| Error::new(ErrorKind::Io(e)));
     // 2: what lies behind the old end
@@ -69,7 +100,7 @@ pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &m
     }
     sync()?;
     // 3: the switch
-    target.write_all_at(&switched, 0).map_err(io(0))?;
+    target.write_all_at(switched, 0).map_err(io(0))?;
     sync()?;
     // 4: maps
     for (at, len) in ranges.iter().skip(1) {
@@ -80,7 +111,7 @@ pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &m
     }
     sync()?;
     // 5: done
-    target.write_all_at(&bytes, 0).map_err(io(0))?;
+    target.write_all_at(bytes, 0).map_err(io(0))?;
     sync()
 }
 
@@ -88,7 +119,7 @@ pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &m
 ///
 /// # Errors
 /// [`ErrorKind::Locked`] where another process holds the file; [`ErrorKind::Usage`] where the undo file exists; otherwise as
-/// [`repair`](super::repair). The file is then as it was.
+/// [`repair`](super::repair). The file is then as it was, unless the error says that it could not be put back: then the undo file is there.
 pub fn repair_in_place(path: &Path, undo: &Path, policy: &Policy, monitor: &dyn Monitor) -> Result<Outcome> {
     take_back_interrupted(path, undo)?;
     let held = Held::open(path, policy)?;
@@ -157,7 +188,15 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
     let scratch = Scratch::beside(path);
     if partial::may_serve(plan) {
         if let Some(planned) = partial::plan(source, plan, &scratch, monitor)? {
-            commit(storage.as_ref(), &planned.view, planned.layout, &mut |record| record.save(undo))?;
+            let (ranges, record) = prepare(storage.as_ref(), &planned.view, planned.layout)?;
+            record.save(undo)?;
+            if let Err((e, is_back)) = bring_or_take_back(storage.as_ref(), &planned.view, &ranges, &record) {
+                if is_back {
+                    // nothing is left to be undone
+                    let _ = std::fs::remove_file(undo);
+                }
+                return Err(e);
+            }
             return Ok(planned.outcome(plan));
         }
         if plan.is_partial() {
@@ -175,14 +214,18 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
     behind.finish()?;
     drop((target, behind));
     // The old file keeps its bytes under the undo file's name; the new one takes its name in one step.
-    let linked = std::fs::hard_link(path, undo).is_ok();
+    // One that has other names besides keeps its bytes under those too, and gets no mark.
+    let linked = old.as_ref().is_some_and(has_one_name) && std::fs::hard_link(path, undo).is_ok();
     if linked {
         sync_name(undo);
     } else {
         copy_to(storage, old.as_ref(), undo, monitor)?;
     }
     let new = file.shared()?;
-    file.commit()?;
+    if let Err(e) = file.commit() {
+        let _ = std::fs::remove_file(undo);
+        return Err(e);
+    }
     // Without the mark the undo file serves too; it only cannot tell whether the new file was used since.
     let _ = if linked {
         mark_whole(storage.as_ref(), new.as_ref())
@@ -190,6 +233,18 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
         FileStorage::open_exclusive(undo).and_then(|kept| mark_whole(&kept, new.as_ref()))
     };
     Ok(outcome)
+}
+
+/// Whether a file has no other name.
+#[cfg(unix)]
+fn has_one_name(of: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(of) == 1
+}
+
+/// Whether a file has no other name, as far as the platform tells.
+#[cfg(not(unix))]
+fn has_one_name(_: &Metadata) -> bool {
+    true
 }
 
 fn copy_to(source: &FileStorage, old: Option<&Metadata>, path: &Path, monitor: &dyn Monitor) -> Result<()> {

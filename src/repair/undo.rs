@@ -197,6 +197,11 @@ pub fn undo(undo: &Path, target: &Path, force: bool) -> Result<()> {
         return std::fs::remove_file(undo).map_err(|e| Error::new(ErrorKind::Io(e)));
     }
     // the file as it was stands under the undo file's name
+    if whole.is_none()
+        && let Some(len) = torn_mark(&kept, &Source::of(None, &held))?
+    {
+        kept.set_len(len).map_err(ErrorKind::Io)?;
+    }
     if let Some((len, new_len, stamp)) = whole {
         let now = Source::of(None, &held);
         if !force && (now.size, now.stamp) != (new_len, stamp) {
@@ -272,7 +277,13 @@ fn is_same(a: &Path, b: &Path) -> bool {
 
 /// Marks the old file, kept whole under the undo file's name, as belonging to the new one.
 pub(super) fn mark_whole(kept: &dyn Storage, new: &dyn ReadAt) -> Result<()> {
-    let (len, new) = (kept.len(), Source::of(None, new));
+    let len = kept.len();
+    kept.write_all_at(&whole_mark(len, &Source::of(None, new)), len).map_err(|e| Error::io_at(e, len))?;
+    kept.sync().map_err(|e| Error::new(ErrorKind::Io(e)))
+}
+
+/// The mark of a file that had `len` bytes.
+fn whole_mark(len: u64, new: &Source) -> Vec<u8> {
     let mut out = Vec::with_capacity(WHOLE_LEN);
     out.extend_from_slice(WHOLE);
     out.extend_from_slice(&len.to_le_bytes());
@@ -281,8 +292,29 @@ pub(super) fn mark_whole(kept: &dyn Storage, new: &dyn ReadAt) -> Result<()> {
     out.extend_from_slice(&[0; 4]);
     let sum = crc(&out);
     out.extend_from_slice(&sum.to_le_bytes());
-    kept.write_all_at(&out, len).map_err(|e| Error::io_at(e, len))?;
-    kept.sync().map_err(|e| Error::new(ErrorKind::Io(e)))
+    out
+}
+
+/// The length of the file before a mark was begun that a crash has cut off at the end of a sector, or of which only the length has come to the
+/// medium.
+fn torn_mark(kept: &dyn ReadAt, new: &Source) -> Result<Option<u64>> {
+    let end = kept.len();
+    for n in 1..=wide(WHOLE_LEN) {
+        let Some(at) = end.checked_sub(n) else { break };
+        let mut tail = vec![0; index(n)];
+        kept.read_exact_at(&mut tail, at).map_err(|e| Error::io_at(e, at))?;
+        let mark = whole_mark(at, new);
+        let same = tail.iter().zip(&mark).take_while(|(a, b)| a == b).count();
+        let whole_sectors = at.saturating_add(wide(same)).is_multiple_of(wide(SECTOR));
+        let zeros = tail.get(same..).is_some_and(|rest| rest.iter().all(|b| *b == 0));
+        let is_begun = same == tail.len() || (tail.len() == WHOLE_LEN && zeros);
+        // data files have whole slots
+        let is_sure = if same == 0 { at.is_multiple_of(64) } else { whole_sectors || same >= WHOLE.len() };
+        if is_begun && is_sure {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
 }
 
 /// What the mark at the end of such a file says: its own length, and length and stamp of the new file.
@@ -329,6 +361,25 @@ mod tests {
             prop_assert_eq!(target.to_bytes(), before.clone());
             record.apply(&target).unwrap();
             prop_assert_eq!(target.to_bytes(), before);
+        }
+
+        #[test]
+        fn a_mark_that_was_cut_off_is_found(len in 300usize..3000, cut in 0usize..WHOLE_LEN, only_length in any::<bool>()) {
+            let new = Source::of(None, &vec![9u8; 600]);
+            let len = if only_length { len / 64 * 64 } else { len };
+            let old = vec![0xEE; len];
+            let mark = whole_mark(len as u64, &new);
+            let mut kept = old.clone();
+            kept.extend_from_slice(&mark[..cut]);
+            if only_length {
+                kept.resize(len + WHOLE_LEN, 0);
+            }
+            let found = torn_mark(&kept, &new).unwrap();
+            // a cut within the first word is none that a medium makes, but at the end of a sector
+            if cut >= WHOLE.len() || (cut > 0 && (len + cut).is_multiple_of(SECTOR)) || (only_length && cut == 0) {
+                prop_assert_eq!(found, Some(len as u64));
+            }
+            prop_assert_eq!(torn_mark(&old, &new).unwrap(), None);
         }
 
         #[test]

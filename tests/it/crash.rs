@@ -357,6 +357,8 @@ fn an_error_of_the_medium_at_any_operation_is_told_and_loses_nothing() {
                     match run.result {
                         Err(_) => {
                             failed += 1;
+                            let is_back = way != Way::InPlace || ever || run.image == s.damaged;
+                            assert!(is_back, "{} {when}: what was begun was not taken back", s.name);
                             hold(way, s, &run.image, run.record.as_ref(), &when);
                         }
                         // A range that could not be read for a moment is damage: what that costs is told, and undo brings it back.
@@ -508,15 +510,14 @@ fn a_repair_in_place_can_be_undone_byte_for_byte() {
     }
 }
 
-/// A file that has to be written anew: header and both trees are gone, and so is a message.
+/// A file that has to be written anew: bytes were lost in its middle, so that what lies behind is at other places.
 fn beyond_adding() -> Vec<u8> {
-    let s = scenarios().remove(4);
-    let mut bytes = s.damaged;
-    let header = Header::decode(&bytes, &mut Vec::new()).unwrap();
-    for root in [header.root.nbt.ib.0, header.root.bbt.ib.0] {
-        bytes[root as usize..root as usize + 512].fill(0xA5);
-    }
-    bytes[..512].fill(0);
+    let mut bytes = scenarios().remove(4).damaged;
+    let pst = Pst::from_bytes(bytes.clone()).unwrap();
+    let mut blocks = pst.ndb().index().blocks().to_vec();
+    blocks.sort_by_key(|b| b.ib);
+    let at = blocks[blocks.len() / 2].ib.0 as usize;
+    drop(bytes.drain(at..at + 100));
     bytes
 }
 
@@ -538,6 +539,7 @@ fn a_file_that_was_written_anew_in_place_can_be_undone_and_keeps_its_mode_and_it
     let path = real.clone();
     let outcome = repair_in_place(&path, &undo_path, &Policy::default(), &()).unwrap();
     assert!(outcome.changed && outcome.after.is_healthy());
+    assert!(!std::fs::read(&undo_path).unwrap().starts_with(b"PSTKUNDO"), "it was added to");
     let fixed = std::fs::read(&path).unwrap();
     #[cfg(unix)]
     {
@@ -553,6 +555,19 @@ fn a_file_that_was_written_anew_in_place_can_be_undone_and_keeps_its_mode_and_it
     std::fs::write(&real, &fixed).unwrap();
     undo(&undo_path, &path, false).unwrap();
     assert!(std::fs::read(&path).unwrap() == damaged && !undo_path.exists());
+
+    // a file that has another name keeps its bytes under that one, to the last
+    #[cfg(unix)]
+    {
+        let other = dir.path().join("other.pst");
+        std::fs::hard_link(&real, &other).unwrap();
+        repair_in_place(&path, &undo_path, &Policy::default(), &()).unwrap();
+        assert!(std::fs::read(&other).unwrap() == damaged, "another name");
+        assert!(std::fs::read(&undo_path).unwrap()[..damaged.len()] == damaged, "the undo file");
+        undo(&undo_path, &path, false).unwrap();
+        assert!(std::fs::read(&path).unwrap() == damaged);
+        std::fs::remove_file(&other).unwrap();
+    }
 
     // a crash between the undo file's name and the new file's: both names are the old file
     std::fs::hard_link(&real, &undo_path).unwrap();

@@ -46,6 +46,7 @@ fn write(ctx: &mut Context, file: &Path, pst: &Pst, out: &Path, force: bool, opt
     repair::same_file(file, out)?;
     let fail = |e| Failure::of(out, e);
     let target = AtomicFile::create(out, force).map_err(fail)?;
+    pst.ndb().source().file().and_then(|f| f.metadata().ok()).iter().for_each(|old| target.hide_as(old));
     let report = copy(pst, target.storage().map_err(fail)?, options, &ctx.progress).map_err(fail)?;
     target.commit().map_err(fail)?;
     let exit = status(&report, damaged);

@@ -43,6 +43,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     let source = open::source(&args.file, &ctx.global)?;
     let fail = |e| Failure::of(&args.out, e);
     let file = AtomicFile::create(&args.out, args.force).map_err(fail)?;
+    source.file().and_then(|f| f.metadata().ok()).iter().for_each(|old| file.hide_as(old));
     let target: Arc<dyn Storage> = file.shared().map_err(fail)?;
     let rescued = rescue(&source, &target, &ctx.progress).map_err(|e| match e.kind() {
         ErrorKind::NotPst(_) => {
