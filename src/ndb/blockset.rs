@@ -1,6 +1,6 @@
 //! A set of block ids: a sorted list, eight bytes an id. Files have a million blocks, and a set is asked far more often than it is made.
 
-use super::index::position;
+use super::index::{Ascending, position};
 use crate::format::ids::Bid;
 
 /// Block ids, each once, in ascending order.
@@ -12,6 +12,11 @@ impl BlockSet {
     #[inline]
     pub fn contains(&self, bid: &Bid) -> bool {
         position(&self.0, bid.0, |b| b.0).is_some()
+    }
+
+    /// The set for ids that are looked up in ascending order.
+    pub(crate) fn ascending(&self) -> Ascending<'_, Bid> {
+        Ascending::new(&self.0, |b| b.0)
     }
 
     /// Whether nothing is in it.

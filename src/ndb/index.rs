@@ -165,6 +165,11 @@ impl Index {
         position(&self.blocks, bid.0, |b| b.bid.0)
     }
 
+    /// The blocks for ids that are looked up in ascending order.
+    pub(crate) fn ascending(&self) -> Ascending<'_, BbtEntry> {
+        Ascending::new(&self.blocks, |b| b.bid.0)
+    }
+
     /// The nodes whose parent is `parent`, by id.
     pub fn children(&self, parent: Nid) -> impl Iterator<Item = &NbtEntry> {
         let order = self.by_parent.get_or_init(|| {
@@ -214,6 +219,32 @@ pub(crate) fn position<T>(list: &[T], want: u64, key: impl Fn(&T) -> u64) -> Opt
     Some(low.saturating_add(within))
 }
 
+/// Looks up keys that come in ascending order in a list sorted by them: each look-up goes on where the last one ended.
+pub(crate) struct Ascending<'a, T> {
+    rest: &'a [T],
+    key: fn(&T) -> u64,
+}
+
+impl<'a, T> Ascending<'a, T> {
+    #[inline]
+    pub(crate) fn new(list: &'a [T], key: fn(&T) -> u64) -> Self {
+        Self { rest: list, key }
+    }
+
+    /// Whether a key, not lower than the last one, is in the list.
+    #[inline]
+    pub(crate) fn has(&mut self, want: u64) -> bool {
+        while let Some((first, rest)) = self.rest.split_first() {
+            let key = (self.key)(first);
+            if key >= want {
+                return key == want;
+            }
+            self.rest = rest;
+        }
+        false
+    }
+}
+
 /// Of entries with the same block id keeps the one whose block agrees with it.
 fn best_of_each(ndb: &Ndb, blocks: Vec<BbtEntry>) -> Vec<BbtEntry> {
     let mut out: Vec<BbtEntry> = Vec::with_capacity(blocks.len());
@@ -233,7 +264,7 @@ fn best_of_each(ndb: &Ndb, blocks: Vec<BbtEntry>) -> Vec<BbtEntry> {
 
 #[cfg(test)]
 mod tests {
-    use super::position;
+    use super::{Ascending, position};
     use proptest::prelude::*;
 
     proptest! {
@@ -245,6 +276,10 @@ mod tests {
             keys.sort_unstable();
             keys.dedup();
             prop_assert_eq!(position(&keys, want, |k| *k), keys.binary_search(&want).ok());
+            let mut ascending = Ascending::new(&keys, |k| *k);
+            for n in 0..420 {
+                prop_assert_eq!(ascending.has(n), keys.binary_search(&n).is_ok());
+            }
             for (i, k) in keys.iter().enumerate() {
                 prop_assert_eq!(position(&keys, *k, |k| *k), Some(i));
             }

@@ -9,7 +9,7 @@ use crate::finding::{Ignore, Location, Sink};
 use crate::format::block::{BTYPE_DATA, SubnodeBlock, XBlock};
 use crate::format::ids::{Bid, Nid};
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// An internal block: what refers to other blocks.
 pub(crate) enum Internal {
@@ -85,12 +85,18 @@ pub(crate) fn spread_up(ndb: &Ndb, from: &HashMap<Bid, bool>) -> Result<HashMap<
 }
 
 /// Tells every reference that lies in the trees under `root`, the one to `root` itself included, and of a sub-node's data and sub-nodes
-/// its id; blocks in `seen` are not entered again, and those entered are added to it. The reference of a sub-node without data is to none.
-/// Missing and damaged blocks hold no references.
+/// its id. Blocks that hold references are entered where `enter` says so: it has to refuse those that it was asked for before. The reference
+/// of a sub-node without data is to none. Missing and damaged blocks hold no references.
 ///
 /// # Errors
 /// What the sink answers.
-pub fn each_reference(ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>, sink: &mut dyn Sink, tell: &mut dyn FnMut(Bid, Nid)) -> Result<()> {
+pub fn each_reference(
+    ndb: &Ndb,
+    root: Bid,
+    enter: &mut dyn FnMut(Bid) -> bool,
+    sink: &mut dyn Sink,
+    tell: &mut dyn FnMut(Bid, Nid),
+) -> Result<()> {
     let root = root.masked();
     if root.is_none() {
         return Ok(());
@@ -99,7 +105,7 @@ pub fn each_reference(ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>, sink: &mut 
     while let Some((bid, nid)) = pending.pop() {
         tell(bid, nid);
         // only internal blocks hold references, and each holds its own once
-        if !bid.is_internal() || !seen.insert(bid) {
+        if !bid.is_internal() || !enter(bid) {
             continue;
         }
         let Some(block) = ndb.block(bid, sink)? else { continue };

@@ -50,7 +50,8 @@ impl Scan {
         let pages = self.pages.iter().map(|p| (p.ib.0, p.ib.0.saturating_add(layout.page())));
         let mut found: Vec<(u64, u64)> =
             self.blocks.iter().map(|b| (b.ib.0, b.ib.0.saturating_add(b.size_on_disk(layout)))).chain(pages).collect();
-        found.sort_unstable();
+        // both lists are in order, which a sort that looks for runs makes use of
+        found.sort();
         let mut gaps = Vec::new();
         let mut at = 0u64;
         for (start, end) in found {
@@ -96,7 +97,8 @@ pub fn search(ndb: &Ndb, is_whole: &(dyn Fn(&BbtEntry) -> bool + Sync), monitor:
         }
     }
     let mut blocks: Vec<BbtEntry> = ndb.index().blocks().iter().filter(|b| b.ib.0.is_multiple_of(layout.slot)).copied().collect();
-    blocks.sort_unstable_by_key(|b| b.ib);
+    // places mostly come in runs as well as ids
+    blocks.sort_by_key(|b| b.ib);
     blocks.dedup_by_key(|b| b.ib);
     let pieces: Vec<&[BbtEntry]> = blocks.chunks(PIECE).collect();
     let verify = |piece: &&[BbtEntry]| {
@@ -120,7 +122,7 @@ pub fn search(ndb: &Ndb, is_whole: &(dyn Fn(&BbtEntry) -> bool + Sync), monitor:
     let gaps = out.gaps(layout, ndb.len());
     scan_ranges(ndb, gaps.into_iter(), &mut out, monitor)?;
     out.pages.sort_unstable_by_key(|p| p.ib);
-    out.blocks.sort_unstable_by_key(|b| b.ib.0.saturating_add(b.size_on_disk(layout)));
+    out.blocks.sort_by_key(|b| b.ib.0.saturating_add(b.size_on_disk(layout)));
     Ok(out)
 }
 

@@ -298,12 +298,13 @@ fn misses_entries(s: &mut Salvage, dangling: &[Nid], monitor: &dyn Monitor) -> R
     let roots = s.roots();
     step(monitor, 0)?;
     // the tree's own entry is one reference
-    let is_lost = |b: &&BbtEntry| b.refs > 1 && s.listed.contains(&b.bid) && !roots.contains(&b.bid) && !s.referred.contains(&b.bid);
+    let (mut roots, mut listed, mut referred) = (roots.ascending(), s.listed.ascending(), s.referred.ascending());
+    let mut is_lost = |b: &&BbtEntry| b.refs > 1 && listed.has(b.bid.0) && !roots.has(b.bid.0) && !referred.has(b.bid.0);
     let is_object = |b: &&BbtEntry| {
         let shape = object(&s.ndb, b.bid, Location::block(b.ib, b.bid)).map(|o| o.shape);
         matches!(shape, Some(Shape::Message | Shape::Associated | Shape::Folder))
     };
-    let lost: HashSet<Bid> = s.ndb.index().blocks().iter().filter(is_lost).filter(is_object).map(|b| b.bid.masked()).collect();
+    let lost: HashSet<Bid> = s.ndb.index().blocks().iter().filter(|b| is_lost(b)).filter(is_object).map(|b| b.bid.masked()).collect();
     if lost.is_empty() && dangling.is_empty() {
         return Ok(false);
     }

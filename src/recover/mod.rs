@@ -32,6 +32,7 @@ use crate::finding::{Finding, Ignore, Sink};
 use crate::format::block::BlockTrailer;
 use crate::format::bytes::wide;
 use crate::format::header::{FileKind, Header};
+use crate::format::page::NbtEntry;
 use crate::io::ReadAt;
 use crate::limits::Limits;
 use crate::monitor::Monitor;
@@ -126,9 +127,10 @@ pub(crate) fn open_checked(source: Arc<dyn ReadAt>, options: &Options, kept: Opt
     };
     let mut problems = Limited::of(&options.limits);
     let detected = detect_further(&source, options.limits, begun, kept, &mut problems, monitor)?;
-    let mut facts = salvage(&detected, &mut problems, monitor)?;
+    let is_sound = |n: &NbtEntry| kept.is_some_and(|k| k.is_sound(n));
+    let mut facts = salvage::salvage_further(&detected, &is_sound, &mut problems, monitor)?;
     let links = link::link(&mut facts, monitor)?;
-    exchanged::settle(&mut facts, &|n| kept.is_some_and(|k| k.is_sound(n)), monitor)?;
+    exchanged::settle(&mut facts, &is_sound, monitor)?;
     if !detected.kind_is_told && is_ost(&facts, &links) {
         let mut header = facts.ndb.header().clone();
         header.magic_client = FileKind::Ost.magic();

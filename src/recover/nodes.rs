@@ -7,7 +7,6 @@
 
 use super::blocks::{Leaves, leaf_entries};
 use super::detect::is_heap_head;
-use super::freed::FreeSpace;
 use super::orphans::{Shape, shape};
 use crate::error::Result;
 use crate::finding::{Ignore, Location};
@@ -16,7 +15,6 @@ use crate::format::heap::ClientSig;
 use crate::format::ids::{Bid, Ib, Nid, NidType};
 use crate::format::page::{NbtEntry, PageType, TreeEntry};
 use crate::monitor::{Monitor, step};
-use crate::ndb::scan::Scan;
 use crate::ndb::{BlockSet, Ndb, TreeFacts};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -101,16 +99,16 @@ impl Covered {
 }
 
 /// Merges the tree with its older generations. `ndb` must have an index with the salvaged blocks; its nodes don't count. `listed` are the
-/// blocks that the current block B-tree names.
+/// blocks that the current block B-tree names; `is_sound` tells of entries that a check has found nothing wrong with.
 ///
 /// # Errors
 /// Cancellation.
 pub(super) fn salvage_nodes(
     ndb: &Ndb,
     facts: &TreeFacts,
-    found: &Scan,
-    space: &FreeSpace,
+    leaves: &Leaves,
     listed: &BlockSet,
+    is_sound: &dyn Fn(&NbtEntry) -> bool,
     monitor: &dyn Monitor,
 ) -> Result<Nodes> {
     let mut out = Nodes { lost: facts.nbt_lost.iter().map(|l| (l.first, l.end)).collect(), ..Nodes::default() };
@@ -122,7 +120,6 @@ pub(super) fn salvage_nodes(
     for l in &facts.nbt_lost {
         lost_leaves.entry(l.bref.ib).or_insert((l.first, l.end));
     }
-    let leaves = Leaves::of(PageType::NBT, facts, found, space);
     let mut nodes: HashMap<Nid, NbtEntry> = HashMap::new();
     let mut covered = Covered::default();
     let mut wrong: Vec<NbtEntry> = Vec::new();
@@ -139,7 +136,7 @@ pub(super) fn salvage_nodes(
         cover(&mut covered, &entries);
         for (n, e) in entries.iter().enumerate() {
             // the data of another kind of object: what each of them is tells whose it is
-            if is_told(ndb, e) == Some(false) {
+            if !is_sound(e) && is_told(ndb, e) == Some(false) {
                 wrong.push(*e);
                 continue;
             }
@@ -176,7 +173,8 @@ pub(super) fn salvage_nodes(
             }
         }
     }
-    let mut known: HashSet<(Nid, Bid, Bid)> = nodes.values().map(|e| (e.nid, e.data.masked(), e.sub.masked())).collect();
+    let state = |e: &NbtEntry| (e.nid, e.data.masked(), e.sub.masked());
+    let mut known: HashSet<(Nid, Bid, Bid)> = HashSet::new();
     // where the block tree is whole, a leaf of this file names blocks that are here: one that does not speaks for nothing, and last
     let whole_bbt = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
     let older: Vec<(Ib, Bid)> = leaves.valid.iter().filter(|(_, _, live)| !live).map(|(ib, page, _)| (*ib, *page)).collect();
@@ -188,7 +186,7 @@ pub(super) fn salvage_nodes(
         step(monitor, 0)?;
         let entries = leaf_entries::<NbtEntry>(ndb, ib);
         for e in &entries {
-            if !known.insert((e.nid, e.data.masked(), e.sub.masked())) {
+            if nodes.get(&e.nid).is_some_and(|n| state(n) == state(e)) || !known.insert(state(e)) {
                 continue;
             }
             let in_lost_range = in_ranges(&out.lost, e.key());

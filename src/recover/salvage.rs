@@ -1,6 +1,6 @@
 //! Salvage: an index for a broken file, made of everything that its pages and blocks still say.
 
-use super::blocks::{Blocks, references, salvage_blocks, scan_damaged, with_blocks};
+use super::blocks::{Blocks, Leaves, leaf_entries, references, salvage_blocks, scan_damaged, with_blocks};
 use super::detect::Detected;
 use super::freed::FreeSpace;
 use super::nodes::{Nodes, OlderNode, in_ranges, salvage_nodes};
@@ -64,6 +64,16 @@ impl Salvage {
 /// # Errors
 /// Cancellation; what the sink answers.
 pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) -> Result<Salvage> {
+    salvage_further(detected, &|_| false, sink, monitor)
+}
+
+/// The same where a check tells of entries that it has found nothing wrong with.
+pub(super) fn salvage_further(
+    detected: &Detected,
+    is_sound: &dyn Fn(&NbtEntry) -> bool,
+    sink: &mut dyn Sink,
+    monitor: &dyn Monitor,
+) -> Result<Salvage> {
     let (ndb, found) = (&detected.ndb, &detected.scan);
     monitor.phase(Phase::Trees, None);
     let facts = ndb.load_index(sink)?.facts.clone();
@@ -71,30 +81,32 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
     let Blocks { entries, mut damaged, listed, lost, others } = salvage_blocks(ndb, &facts, found, &space, monitor)?;
     let bare = ndb.index().with_nodes(Vec::new()).with_facts(TreeFacts::default());
     let mut work = ndb.with_index(bare.with_blocks(entries)).verified(damaged.as_slice().to_vec());
-    let mut nodes = salvage_nodes(&work, &facts, found, &space, &listed, monitor)?;
+    let leaves = Leaves::of(PageType::NBT, &facts, found, &space);
+    let mut nodes = salvage_nodes(&work, &facts, &leaves, &listed, is_sound, monitor)?;
     let mut referred = references(&work, monitor)?;
     // blocks that only a damaged trailer or a damaged tree hides; their own references may name more
     for _ in 0..4 {
-        let roots = tree_roots(&work, &facts, found, &space);
-        let wanted = referred.iter().copied().chain(roots).filter(|bid| !bid.is_none() && work.find_block(*bid).is_none());
-        let more = scan_damaged(&work, &wanted.collect(), found, monitor)?;
+        let mut is_there = work.index().ascending();
+        let roots = tree_roots(&work, &leaves).filter(|bid| !bid.is_none() && work.find_block(*bid).is_none());
+        let wanted = referred.iter().copied().filter(|bid| !bid.is_none() && !is_there.has(bid.masked().0)).chain(roots).collect();
+        let more = scan_damaged(&work, &wanted, found, monitor)?;
         if more.is_empty() {
             break;
         }
         damaged.extend(more.iter().map(|b| b.bid));
         work = with_blocks(&work, more).verified(damaged.as_slice().to_vec());
-        nodes = salvage_nodes(&work, &facts, found, &space, &listed, monitor)?;
+        nodes = salvage_nodes(&work, &facts, &leaves, &listed, is_sound, monitor)?;
         referred = references(&work, monitor)?;
     }
     let Nodes { entries, filled, older, lost: lost_nodes, nameless, twice, gone } = nodes;
     let trees_whole = facts.complete() && facts.pages.len() > 1;
-    let blocks = work.index().blocks();
+    let (blocks, mut is_listed) = (work.index().blocks(), listed.ascending());
     let whole_bbt = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
     let (mut freed, mut in_use) = (Vec::new(), Vec::new());
     for b in blocks {
         match space.block(b) {
             Some(false) => in_use.push(b.bid),
-            is_free if is_free.unwrap_or(whole_bbt) && !listed.contains(&b.bid) => freed.push(b.bid),
+            is_free if is_free.unwrap_or(whole_bbt) && !is_listed.has(b.bid.0) => freed.push(b.bid),
             _ => {}
         }
     }
@@ -120,9 +132,7 @@ pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) 
 }
 
 /// Blocks that entries of any generation of the node B-tree name, plausible or not.
-fn tree_roots(ndb: &Ndb, facts: &TreeFacts, found: &crate::ndb::scan::Scan, space: &FreeSpace) -> Vec<Bid> {
-    use super::blocks::{Leaves, leaf_entries};
-    let leaves = Leaves::of(PageType::NBT, facts, found, space);
+fn tree_roots<'a>(ndb: &'a Ndb, leaves: &'a Leaves) -> impl Iterator<Item = Bid> + 'a {
     let places = leaves.valid.iter().map(|l| l.0).chain(leaves.torn.iter().copied());
-    places.flat_map(|ib| leaf_entries::<NbtEntry>(ndb, ib)).flat_map(|n| [n.data.masked(), n.sub.masked()]).collect()
+    places.flat_map(|ib| leaf_entries::<NbtEntry>(ndb, ib)).flat_map(|n| [n.data.masked(), n.sub.masked()])
 }

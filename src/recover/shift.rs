@@ -19,7 +19,7 @@ use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, BtPage, PageTrailer, PageType, TreeEntry};
 use crate::io::ReadAt;
 use crate::monitor::{Monitor, Phase, Quiet, step};
-use crate::ndb::scan::{Scan, scan_ranges};
+use crate::ndb::scan::{FoundPage, Scan, scan_ranges};
 use crate::ndb::{BlockSet, Ndb};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -169,20 +169,16 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
     // what is in its place has not been moved
     let gaps = plain.gaps(layout, ndb.len());
     let mut loose = loose_pages(ndb, &gaps, monitor)?;
-    loose.extend(plain.pages.iter().filter_map(|p| {
-        let bytes = ndb.bytes(p.ib.0, layout.page_size).ok()?;
-        Some(Loose { from: p.ib.0, page_type: p.page_type, bid: p.bid, sig: PageTrailer::decode(layout, &bytes).sig })
-    }));
     loose.sort_unstable_by_key(|l| l.from);
     // blocks that pages name and that are not in their places; where no page tells anything, any block
     let have: BlockSet = plain.blocks.iter().map(|b| b.bid).collect();
     let is_elsewhere = |bid: Bid| !have.contains(&bid);
-    let current = ndb.index().blocks();
-    let mut wanted: HashSet<Bid> = current.iter().map(|b| b.bid).filter(|b| is_elsewhere(*b)).collect();
+    let (current, mut is_there) = (ndb.index().blocks(), have.ascending());
+    let mut wanted: HashSet<Bid> = current.iter().map(|b| b.bid).filter(|b| !is_there.has(b.0)).collect();
     // of what stood on leaves that are lost, pages that have moved themselves may tell
     let lost = &ndb.index().facts.bbt_lost;
     let is_untold = |bid: Bid| current.is_empty() || lost.iter().any(|l| bid.0 >= l.first && l.end.is_none_or(|end| bid.0 < end));
-    let brefs = places_named(ndb, &loose, &|bid| is_elsewhere(bid) && (is_untold(bid) || wanted.contains(&bid)));
+    let brefs = places_named(ndb, &loose, plain, &|bid| (is_untold(bid) || wanted.contains(&bid)) && is_elsewhere(bid));
     wanted.extend(brefs.blocks.keys().filter(|bid| is_untold(**bid)));
     let mut votes: HashMap<i64, Vec<u64>> = HashMap::new();
     for page in &loose {
@@ -352,18 +348,22 @@ struct Named {
     blocks: HashMap<Bid, BbtEntry>,
 }
 
-/// The places that the header and the pages found give to other pages and to the blocks that are `wanted`.
-fn places_named(ndb: &Ndb, loose: &[Loose], wanted: &dyn Fn(Bid) -> bool) -> Named {
+/// The places that the header and the pages found give to the `loose` pages and to the blocks that are `wanted`.
+fn places_named(ndb: &Ndb, loose: &[Loose], plain: &Scan, wanted: &dyn Fn(Bid) -> bool) -> Named {
     let layout = ndb.layout();
     let mut named = Named::default();
-    let mut sorted: Vec<&Loose> = loose.iter().filter(|l| matches!(l.page_type, PageType::BBT | PageType::NBT)).collect();
-    sorted.sort_by_key(|l| l.bid);
-    for l in sorted {
-        let Ok(bytes) = ndb.bytes(l.from, layout.page_size) else { continue };
-        let Ok(Some(page)) = BtPage::decode(layout, &bytes, Ib(l.from), l.page_type, &mut crate::finding::Ignore) else { continue };
+    let strays: HashSet<(PageType, Bid)> = loose.iter().map(|l| (l.page_type, l.bid)).collect();
+    let trees = loose.iter().filter(|l| matches!(l.page_type, PageType::BBT | PageType::NBT));
+    let mut sorted: Vec<FoundPage> = trees.map(|l| FoundPage { ib: Ib(l.from), bid: l.bid, page_type: l.page_type }).collect();
+    sorted.extend(&plain.pages);
+    sorted.sort_by_key(|p| (p.bid, p.ib));
+    for FoundPage { ib, page_type, .. } in sorted {
+        let Ok(bytes) = ndb.bytes(ib.0, layout.page_size) else { continue };
+        let Ok(Some(page)) = BtPage::decode(layout, &bytes, ib, page_type, &mut crate::finding::Ignore) else { continue };
         if page.level > 0 {
-            named.pages.extend(page.children().map(|c| ((l.page_type, c.child.bid), c.child.ib)));
-        } else if l.page_type == BbtEntry::PAGE_TYPE {
+            let children = page.children().map(|c| ((page_type, c.child.bid), c.child.ib));
+            named.pages.extend(children.filter(|(id, _)| strays.contains(id)));
+        } else if page_type == BbtEntry::PAGE_TYPE {
             named.blocks.extend(page.leaf::<BbtEntry>().map(|b| (b.bid.masked(), b)).filter(|(bid, _)| wanted(*bid)));
         }
     }

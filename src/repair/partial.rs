@@ -132,7 +132,7 @@ fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
     let (mut seen, mut bytes) = (HashSet::new(), 0u64);
     for n in nodes.iter().filter_map(|nid| ndb.index().node(*nid)) {
         for root in [n.data, n.sub] {
-            each_reference(ndb, root, &mut seen, &mut Ignore, &mut |bid, _| {
+            each_reference(ndb, root, &mut |bid| seen.insert(bid), &mut Ignore, &mut |bid, _| {
                 bytes = bytes.saturating_add(ndb.find_block(bid).map_or(0, |b| b.size_on_disk(ndb.layout())));
             })?;
         }
@@ -355,6 +355,7 @@ pub fn restructure(ndb: &Ndb, report: &Report, target: &Overlay, monitor: &dyn M
 }
 
 /// Lets pass what a report knows; not that something cannot be read that could be when the report was made.
+#[derive(Clone, Copy)]
 struct Known<'r>(&'r Report);
 
 impl Sink for Known<'_> {
@@ -401,20 +402,15 @@ fn write_over(
         // what nothing refers to may be what was not asked for
         writer.keep_orphans();
     }
-    let (mut seen, mut given_up) = (HashSet::new(), HashSet::new());
-    for (i, node) in nodes.iter().enumerate() {
-        if i.is_multiple_of(1024) {
-            step(monitor, 1024)?;
-        }
-        if taken.is_some_and(|t| t.nodes.contains(&node.nid)) {
-            for root in [node.data, node.sub].iter().filter(|_| keep) {
-                each_reference(ndb, *root, &mut given_up, &mut Ignore, &mut |bid, _| writer.give_up(bid))?;
-            }
-            continue;
-        }
-        writer.keep_node(ndb, node, &mut seen, &mut Known(report))?;
-    }
+    let goes = |nid: Nid| taken.is_some_and(|t| t.nodes.contains(&nid));
+    writer.keep_nodes(ndb, &|n| !goes(n.nid), Known(report), monitor)?;
     if let Some(taken) = taken {
+        if keep {
+            let mut given_up = HashSet::new();
+            for root in nodes.iter().filter(|n| goes(n.nid)).flat_map(|n| [n.data, n.sub]) {
+                each_reference(ndb, root, &mut |bid| given_up.insert(bid), &mut Ignore, &mut |bid, _| writer.give_up(bid))?;
+            }
+        }
         let mut done = HashMap::new();
         // with a folder that was made, or that lacks one, come its tables
         let folder = |nid: Nid| match nid.nid_type() {

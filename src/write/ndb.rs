@@ -9,21 +9,24 @@
 
 use super::space::{Space, SpaceTotals};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Sink;
+use crate::finding::{Finding, Sink};
 use crate::format::block::{SiEntry, SlEntry, SubnodeBlock, deflate, seal_block};
 use crate::format::bytes::{index, low16, wide};
 use crate::format::crypt::CryptMethod;
 use crate::format::header::{AMAP_VALID, FileKind, Header};
 use crate::format::ids::{Bid, Bref, Ib, Nid, NidType};
 use crate::format::layout::{Layout, UNICODE, Variant};
-use crate::format::page::{BbtEntry, BtEntry, BtPageBuilder, NbtEntry, PageType, TreeEntry};
+use crate::format::page::{BbtEntry, BtEntry, BtPage, BtPageBuilder, NbtEntry, PageType, TreeEntry};
 use crate::io::Storage;
+use crate::monitor::{Monitor, step};
+use crate::ndb::btree::PageFact;
 use crate::ndb::index::position;
 use crate::ndb::refs::each_reference;
 use crate::ndb::space::SpaceMap;
 use crate::ndb::{Index, Ndb};
-use std::collections::HashSet;
+use crate::work::{in_order, threads};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 /// What a new file is like beneath its messages.
 #[derive(Debug, Clone)]
@@ -69,6 +72,24 @@ struct BlockFact {
     internal: bool,
 }
 
+/// What the pages of one level of a tree hold.
+struct Level<'l, T> {
+    /// 0 for leaves.
+    number: u8,
+    page_type: PageType,
+    /// An empty page.
+    page: &'l dyn Fn() -> BtPageBuilder,
+    push: &'l dyn Fn(&mut BtPageBuilder, &T) -> Result<()>,
+    key: &'l dyn Fn(&T) -> u64,
+    read: &'l dyn Fn(&BtPage<'_>, &mut Vec<T>),
+}
+
+/// A page that is being filled, and its first key.
+struct Open {
+    page: BtPageBuilder,
+    first: u64,
+}
+
 /// What a finished file amounts to.
 #[derive(Debug, Clone)]
 pub struct Written {
@@ -102,7 +123,7 @@ pub struct NdbWriter<'a> {
     header: Header,
     /// Blocks that were there before, sorted by id; their reference counts are made anew.
     old: Arc<Vec<BbtEntry>>,
-    old_refs: Vec<u16>,
+    old_refs: Vec<AtomicU16>,
     keep_orphans: bool,
     /// Ordinal of the first block that is written.
     first: u64,
@@ -110,6 +131,8 @@ pub struct NdbWriter<'a> {
     nodes: Vec<NbtEntry>,
     /// What was there before, if the writer adds to a file.
     added_to: Option<u64>,
+    /// Pages of the trees that were there before: where nothing on one has changed, it stays.
+    old_pages: Vec<PageFact>,
 }
 
 impl std::fmt::Debug for NdbWriter<'_> {
@@ -142,13 +165,14 @@ impl<'a> NdbWriter<'a> {
             blocks: Vec::new(),
             nodes: Vec::new(),
             added_to: None,
+            old_pages: Vec::new(),
         })
     }
 
     /// Adds to a file: new blocks and pages go behind its end, the blocks of `index` stay where they are and may be referred to. Nothing that the
     /// file's old header reaches is overwritten but its map pages, and those and the header come last.
     ///
-    /// The nodes are all given anew, with [`keep_node`](Self::keep_node) for those that stay.
+    /// The nodes are all given anew, with [`keep_nodes`](Self::keep_nodes) for those that stay.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] where the file cannot grow.
@@ -163,13 +187,14 @@ impl<'a> NdbWriter<'a> {
             space: Space::behind(storage, layout, sections)?,
             header,
             options,
-            old_refs: vec![1; old.len()],
+            old_refs: (0..old.len()).map(|_| AtomicU16::new(1)).collect(),
             keep_orphans: false,
             old,
             first,
             blocks: Vec::new(),
             nodes: Vec::new(),
             added_to: Some(storage.len()),
+            old_pages: index.facts.pages.clone(),
         })
     }
 
@@ -180,59 +205,73 @@ impl<'a> NdbWriter<'a> {
 
     /// A block that was there before goes where nothing refers to it any more.
     pub fn give_up(&mut self, bid: Bid) {
-        let refs = position(&self.old, bid.0, |b| b.bid.0).and_then(|i| self.old_refs.get_mut(i));
+        let refs = position(&self.old, bid.0, |b| b.bid.0).and_then(|i| self.old_refs.get_mut(i)).map(AtomicU16::get_mut);
         if let Some(refs) = refs.filter(|refs| **refs == 1) {
             *refs = 0;
         }
     }
 
-    /// Keeps a node of the file that is added to, with all blocks that its trees refer to; `seen` is one set for all nodes of the file.
+    /// Keeps nodes of the file that is added to, those that `which` names, with all blocks that their trees refer to; call it once.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] where a block gets more references than can be counted; what the sink answers to what is wrong with blocks
-    /// that refer to others.
-    pub fn keep_node(&mut self, ndb: &Ndb, node: &NbtEntry, seen: &mut HashSet<Bid>, sink: &mut dyn Sink) -> Result<()> {
-        for root in [node.data, node.sub] {
-            self.keep_below(ndb, root, seen, sink)?;
-            self.refer_to_old(root.masked());
-        }
-        self.use_nid(node.nid);
-        self.nodes.push(NbtEntry { key_high: 0, data: node.data.masked(), sub: node.sub.masked(), ..*node });
-        Ok(())
-    }
-
-    /// Keeps all blocks beneath a root of the file that is added to; the reference to the root itself counts where it is made.
-    ///
-    /// # Errors
-    /// As [`keep_node`](Self::keep_node).
-    pub fn keep_below(&mut self, ndb: &Ndb, root: Bid, seen: &mut HashSet<Bid>, sink: &mut dyn Sink) -> Result<()> {
-        let mut at_root = true;
-        each_reference(ndb, root, seen, sink, &mut |bid, nid| {
-            // ids of attachments and values are given out from the header's counters too
-            self.use_nid(nid);
-            if !std::mem::take(&mut at_root) {
-                self.refer_to_old(bid);
+    /// What the sink answers to what is wrong with blocks that refer to others; cancellation.
+    pub fn keep_nodes<S: Sink + Clone + Sync>(
+        &mut self,
+        ndb: &Ndb,
+        which: &dyn Fn(&NbtEntry) -> bool,
+        sink: S,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        const PIECE: usize = 1024;
+        let nodes = ndb.index().nodes().iter().filter(|n| which(n)).map(|n| NbtEntry { data: n.data.masked(), sub: n.sub.masked(), ..*n });
+        let nodes: Vec<NbtEntry> = nodes.map(|n| NbtEntry { key_high: 0, ..n }).collect();
+        let (old, refs) = (&self.old, &self.old_refs);
+        // trees that several nodes share are entered by the first of them
+        let entered: Vec<AtomicU64> = (0..=old.len() >> 6).map(|_| AtomicU64::new(0)).collect();
+        let enter = |bid: Bid| {
+            let Some(i) = position(old, bid.masked().0, |b| b.bid.0) else { return true };
+            let bit = 1u64 << (i & 63);
+            entered.get(i >> 6).is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
+        };
+        let (first, mut highest) = (self.first, 0);
+        let keep = |piece: &&[NbtEntry]| {
+            let (mut ids, mut highest) = ([0u32; 32], 0u64);
+            for root in piece.iter().flat_map(|n| [n.data, n.sub]) {
+                each_reference(ndb, root, &mut |bid| enter(bid), &mut sink.clone(), &mut |bid, nid| {
+                    // ids of attachments and values are given out from the header's counters too
+                    if let Some(most) = ids.get_mut(usize::from(nid.nid_type().0)) {
+                        *most = nid.index().max(*most);
+                    }
+                    let is_there = position(old, bid.masked().0, |b| b.bid.0).and_then(|i| refs.get(i)).is_some_and(count);
+                    // the id of a block that is gone is not given out again: what refers to it would have another block's data. One
+                    // far beyond all others is none that was given out.
+                    let next = (bid.0 >> 2).saturating_add(1);
+                    if !is_there && next.saturating_sub(first) < 1 << 20 {
+                        highest = next.max(highest);
+                    }
+                })?;
             }
-        })
+            step(monitor, wide(piece.len()))?;
+            Ok((ids, highest))
+        };
+        let mut all = [0u32; 32];
+        let pieces: Vec<&[NbtEntry]> = nodes.chunks(PIECE).collect();
+        in_order(threads(), &pieces, &keep, &mut |(ids, missing)| {
+            all.iter_mut().zip(ids).for_each(|(most, i)| *most = i.max(*most));
+            highest = missing.max(highest);
+        })?;
+        self.first = highest.max(first);
+        for (t, most) in (0u8..).zip(all) {
+            self.use_nid(Nid::new(NidType(t), most));
+        }
+        nodes.iter().for_each(|n| self.use_nid(n.nid));
+        self.nodes = nodes;
+        Ok(())
     }
 
     /// Counts one more reference to a block that was there before; tells whether there is one.
     fn refer_to_old(&mut self, bid: Bid) -> bool {
-        match position(&self.old, bid.0, |b| b.bid.0).and_then(|i| self.old_refs.get_mut(i)) {
-            Some(refs) => {
-                *refs = refs.saturating_add(1);
-                true
-            }
-            None => {
-                // the id of a block that is gone is not given out again: what refers to it would have another block's data. One far
-                // beyond all others is none that was given out.
-                let next = (bid.0 >> 2).saturating_add(1);
-                if self.added_to.is_some() && self.blocks.is_empty() && next.saturating_sub(self.first) < 1 << 20 {
-                    self.first = self.first.max(next);
-                }
-                false
-            }
-        }
+        position(&self.old, bid.masked().0, |b| b.bid.0).and_then(|i| self.old_refs.get(i)).is_some_and(count)
     }
 
     /// Layout of the file.
@@ -476,24 +515,27 @@ impl<'a> NdbWriter<'a> {
         // what nothing refers to any more is given up with the trees that named it
         let least = if self.keep_orphans { 1 } else { 2 };
         let (old, old_refs) = (std::mem::take(&mut self.old), std::mem::take(&mut self.old_refs));
-        let kept = || old.iter().zip(&old_refs).filter(|(_, refs)| **refs >= least).map(|(b, refs)| BbtEntry { refs: *refs, ..*b });
-        self.header.root.nbt = self.write_tree(nodes.iter().copied())?;
+        let counted = || old.iter().zip(old_refs.iter().map(|refs| refs.load(Ordering::Relaxed)));
+        let kept = || counted().filter(|(_, refs)| *refs >= least).map(|(b, refs)| BbtEntry { refs, ..*b });
+        let layout = self.options.layout;
+        let mut in_use = SpaceMap::new(layout, self.added_to.map_or(0, |len| layout.amap_at(layout.amap_count(len))));
+        if self.added_to.is_some() {
+            for b in kept() {
+                in_use.mark(b.ib.0, b.size_on_disk(layout));
+            }
+        }
+        self.header.root.nbt = self.write_tree(nodes.iter().copied(), &mut in_use)?;
         self.header.root.bbt = if old.last().is_some_and(|b| b.bid.0 >> 2 >= first) {
             let mut all: Vec<BbtEntry> = kept().chain(new).collect();
             all.sort_by_key(|b| b.bid);
-            self.write_tree(all.into_iter())?
+            self.write_tree(all.into_iter(), &mut in_use)?
         } else {
-            self.write_tree(kept().chain(new))?
+            self.write_tree(kept().chain(new), &mut in_use)?
         };
         let orphans = blocks.iter().map(|b| b.refs).chain(kept().map(|b| b.refs)).filter(|refs| *refs <= 1).count();
         self.header.orphans = u32::try_from(orphans).unwrap_or(u32::MAX);
         self.header.bid_next_block = Bid(next_ordinal.saturating_mul(4));
-        if let Some(len) = self.added_to {
-            let layout = self.options.layout;
-            let mut in_use = SpaceMap::new(layout, layout.amap_at(layout.amap_count(len)));
-            for b in kept() {
-                in_use.mark(b.ib.0, b.size_on_disk(layout));
-            }
+        if self.added_to.is_some() {
             self.space.write_old_maps(&in_use)?;
             changed(&mut self.header);
         }
@@ -503,38 +545,107 @@ impl<'a> NdbWriter<'a> {
         Ok(Written { header: self.header, nodes: wide(nodes.len()), blocks: wide(blocks.len()).saturating_add(wide(kept().count())) })
     }
 
-    /// Loads a B-tree from its leaves up ([MS-PST] 2.2.2.7.7).
-    fn write_tree<E: TreeEntry>(&mut self, entries: impl Iterator<Item = E>) -> Result<Bref> {
+    /// Loads a B-tree from its leaves up ([MS-PST] 2.2.2.7.7); pages that stay are marked in `in_use`.
+    fn write_tree<E: TreeEntry>(&mut self, entries: impl Iterator<Item = E>, in_use: &mut SpaceMap) -> Result<Bref> {
         let layout = self.layout();
-        let mut level_entries: Vec<BtEntry> = Vec::new();
-        let mut page = BtPageBuilder::leaf::<E>(layout);
-        let mut first = 0;
-        for entry in entries {
-            if page.count() == page.capacity() {
-                let full = std::mem::replace(&mut page, BtPageBuilder::leaf::<E>(layout));
-                level_entries.push(BtEntry { key: first, child: self.write_page(full, E::PAGE_TYPE)? });
-            }
-            if page.count() == 0 {
-                first = entry.key();
-            }
-            page.push(&entry)?;
-        }
-        level_entries.push(BtEntry { key: first, child: self.write_page(page, E::PAGE_TYPE)? });
-        let mut level = 1;
+        let leaf = Level {
+            number: 0,
+            page_type: E::PAGE_TYPE,
+            page: &|| BtPageBuilder::leaf::<E>(layout),
+            push: &|page, e: &E| Ok(page.push(e)?),
+            key: &TreeEntry::key,
+            read: &|page, out| out.extend(page.leaf::<E>()),
+        };
+        let mut level_entries = self.write_level(&leaf, entries, in_use)?;
+        let mut number = 1;
         while level_entries.len() > 1 {
-            let capacity = BtPageBuilder::inner(layout, level).capacity().max(2);
-            let mut above = Vec::with_capacity(level_entries.len().div_ceil(capacity));
-            for chunk in level_entries.chunks(capacity) {
-                let mut page = BtPageBuilder::inner(layout, level);
-                for entry in chunk {
-                    page.push_child(entry)?;
-                }
-                above.push(BtEntry { key: chunk.first().map_or(0, |e| e.key), child: self.write_page(page, E::PAGE_TYPE)? });
-            }
-            level_entries = above;
-            level = level.saturating_add(1);
+            let inner = Level {
+                number,
+                page_type: E::PAGE_TYPE,
+                page: &|| BtPageBuilder::inner(layout, number),
+                push: &|page, e: &BtEntry| Ok(page.push_child(e)?),
+                key: &|e| e.key,
+                read: &|page, out| out.extend(page.children()),
+            };
+            level_entries = self.write_level(&inner, level_entries.into_iter(), in_use)?;
+            number = number.saturating_add(1);
         }
         Ok(level_entries.first().map(|e| e.child).unwrap_or_default())
+    }
+
+    /// Writes the pages of one level, and answers what the level above lists. A page of the same level that was there before, with the
+    /// very entries that are due, stays.
+    fn write_level<T: Copy + PartialEq>(
+        &mut self,
+        level: &Level<'_, T>,
+        entries: impl Iterator<Item = T>,
+        in_use: &mut SpaceMap,
+    ) -> Result<Vec<BtEntry>> {
+        let layout = self.layout();
+        let (mut above, mut page) = (Vec::new(), Open { page: (level.page)(), first: 0 });
+        let mut entries = entries.peekable();
+        let old: Vec<Bref> =
+            self.old_pages.iter().filter(|p| p.page_type == level.page_type && p.level == level.number).map(|p| p.bref).collect();
+        let (mut bytes, mut stored, mut same) = (vec![0; layout.page_size], Vec::new(), Vec::new());
+        for bref in old {
+            stored.clear();
+            if !self.is_sound_page(level, bref, &mut bytes, &mut stored)? || in_use.any(bref.ib.0, layout.page()) {
+                continue;
+            }
+            let Some(first) = stored.first().map(level.key) else { continue };
+            while let Some(e) = entries.next_if(|e| (level.key)(e) < first) {
+                self.add_to_page(level, &mut page, &e, &mut above)?;
+            }
+            same.clear();
+            same.extend(stored.iter().map_while(|s| entries.next_if(|e| e == s)));
+            if same.len() == stored.len() {
+                self.close_page(level, &mut page, &mut above)?;
+                in_use.mark(bref.ib.0, layout.page());
+                above.push(BtEntry { key: first, child: bref });
+            } else {
+                for e in &same {
+                    self.add_to_page(level, &mut page, e, &mut above)?;
+                }
+            }
+        }
+        for e in entries {
+            self.add_to_page(level, &mut page, &e, &mut above)?;
+        }
+        if above.is_empty() || page.page.count() > 0 {
+            let full = std::mem::replace(&mut page.page, (level.page)());
+            above.push(BtEntry { key: page.first, child: self.write_page(full, level.page_type)? });
+        }
+        Ok(above)
+    }
+
+    /// Whether a page is there with nothing wrong with it; what it lists comes to `out`.
+    fn is_sound_page<T>(&self, level: &Level<'_, T>, bref: Bref, bytes: &mut [u8], out: &mut Vec<T>) -> Result<bool> {
+        if bref.bid >= self.header.bid_next_page || self.storage.read_exact_at(bytes, bref.ib.0).is_err() {
+            return Ok(false);
+        }
+        let mut problems: Vec<Finding> = Vec::new();
+        let Some(page) = BtPage::decode(self.layout(), bytes, bref.ib, level.page_type, &mut problems)? else { return Ok(false) };
+        (level.read)(&page, out);
+        Ok(problems.is_empty() && page.trailer.bid == bref.bid && page.level == level.number)
+    }
+
+    fn add_to_page<T>(&mut self, level: &Level<'_, T>, open: &mut Open, entry: &T, above: &mut Vec<BtEntry>) -> Result<()> {
+        if open.page.count() == open.page.capacity() {
+            self.close_page(level, open, above)?;
+        }
+        if open.page.count() == 0 {
+            open.first = (level.key)(entry);
+        }
+        (level.push)(&mut open.page, entry)
+    }
+
+    /// Writes the page that is being filled, if there is anything on it, and begins the next.
+    fn close_page<T>(&mut self, level: &Level<'_, T>, open: &mut Open, above: &mut Vec<BtEntry>) -> Result<()> {
+        if open.page.count() > 0 {
+            let full = std::mem::replace(&mut open.page, (level.page)());
+            above.push(BtEntry { key: open.first, child: self.write_page(full, level.page_type)? });
+        }
+        Ok(())
     }
 
     fn write_page(&mut self, page: BtPageBuilder, page_type: PageType) -> Result<Bref> {
@@ -547,6 +658,13 @@ impl<'a> NdbWriter<'a> {
         self.space.flush_if_large()?;
         Ok(bref)
     }
+}
+
+/// Counts one more reference: there is what is referred to.
+fn count(refs: &AtomicU16) -> bool {
+    // more than can be counted stay as many
+    let _ = refs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1));
+    true
 }
 
 /// What a header says of a file that was changed.

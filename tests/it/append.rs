@@ -6,7 +6,6 @@ use pstkit::format::ids::{Bid, Nid};
 use pstkit::io::{MemoryStorage, ReadAt};
 use pstkit::messaging::Pst;
 use pstkit::write::NdbWriter;
-use std::collections::HashSet;
 
 #[test]
 fn a_file_that_is_added_to_keeps_all_that_it_had() {
@@ -16,10 +15,7 @@ fn a_file_that_is_added_to_keeps_all_that_it_had() {
         let storage = MemoryStorage::new(std::fs::read(&f.path).unwrap());
         let index = pst.ndb().index();
         let mut writer = NdbWriter::append(&storage, pst.header().clone(), pst.ndb().crypt(), index).unwrap();
-        let mut seen = HashSet::new();
-        for n in index.nodes() {
-            writer.keep_node(pst.ndb(), n, &mut seen, &mut pstkit::finding::Strict).unwrap();
-        }
+        writer.keep_nodes(pst.ndb(), &|_| true, pstkit::finding::Strict, &()).unwrap();
         let data = writer.write_block(b"new").unwrap();
         writer.add_node(Nid(0x1FFF_FFE1), data, Bid::NONE, Nid::NONE).unwrap();
         writer.finish().unwrap();
