@@ -298,6 +298,12 @@ impl Layout {
         self.amap_interval / self.slot
     }
 
+    /// The number of the slot at a distance from the first one; a slot is a power of two in each variant.
+    #[inline]
+    pub const fn slot_at(&self, distance: u64) -> u64 {
+        distance >> self.slot.trailing_zeros()
+    }
+
     /// Reads an id or offset.
     #[inline]
     pub fn id(&self, b: &[u8], at: usize) -> u64 {
@@ -424,6 +430,9 @@ mod tests {
         assert_eq!(UNICODE.file_min(), 271_360);
         assert_eq!(UNICODE_4K.file_min(), 16_818_176 - 0x22000 + 0x22000);
         assert_eq!(UNICODE.slots_per_amap(), 3968);
+        for layout in [&ANSI, &UNICODE, &UNICODE_4K] {
+            assert!([0, 1, 63, 64, 511, 512, 513, 70_000].iter().all(|n| layout.slot_at(*n) == n / layout.slot), "{}", layout.variant);
+        }
     }
 
     #[test]

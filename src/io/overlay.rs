@@ -115,6 +115,15 @@ impl Overlay {
         wide(self.changes.read().unwrap_or_else(PoisonError::into_inner).chunks.len()).saturating_mul(CHUNK)
     }
 
+    /// Whether any of a range may read otherwise than the base does.
+    pub(crate) fn is_changed(&self, offset: u64, len: usize) -> bool {
+        let c = self.changes.read().unwrap_or_else(PoisonError::into_inner);
+        let end = offset.saturating_add(wide(len));
+        let last = end.saturating_sub(1).checked_div(CHUNK).unwrap_or(0);
+        let first = offset.checked_div(CHUNK).unwrap_or(0);
+        end > c.base_end || c.chunks.range(first..=last.max(first)).next().is_some()
+    }
+
     /// Tells the changed ranges in order, cut to the length: offset and bytes. Ranges that lie next to one another are told as one, up to
     /// some size.
     ///
@@ -165,14 +174,8 @@ impl ReadAt for Overlay {
     }
 
     fn slice(&self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
-        let end = offset.saturating_add(wide(len));
-        {
-            let c = self.changes.read().unwrap_or_else(PoisonError::into_inner);
-            let last = end.saturating_sub(1).checked_div(CHUNK).unwrap_or(0);
-            let first = offset.checked_div(CHUNK).unwrap_or(0);
-            if end > c.base_end || c.chunks.range(first..=last.max(first)).next().is_some() {
-                return Ok(None);
-            }
+        if self.is_changed(offset, len) {
+            return Ok(None);
         }
         // What is not changed cannot become so while somebody holds `&self` of bytes: changes only ever go to the chunks.
         self.base.slice(offset, len)

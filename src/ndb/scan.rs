@@ -33,28 +33,38 @@ pub struct FoundPage {
     pub page_type: PageType,
 }
 
-/// What the scan found, in file order.
+/// What the scan found.
 #[derive(Debug, Clone, Default)]
 pub struct Scan {
-    /// B-tree pages.
+    /// B-tree pages, in file order.
     pub pages: Vec<FoundPage>,
-    /// Blocks; `refs` is 0.
+    /// Blocks, by id, and those with the same id in file order; `refs` is 0.
     pub blocks: Vec<BbtEntry>,
+    /// The stretches of the file in which nothing was found, in order.
+    pub gaps: Vec<Range<u64>>,
     /// Ranges that could not be read: offset and length.
     pub unreadable: Vec<(u64, u64)>,
 }
 
 impl Scan {
-    /// The stretches of a file of `len` bytes in which nothing was found, in order.
-    pub fn gaps(&self, layout: &Layout, len: u64) -> Vec<Range<u64>> {
-        let pages = self.pages.iter().map(|p| (p.ib.0, p.ib.0.saturating_add(layout.page())));
-        let mut found: Vec<(u64, u64)> =
-            self.blocks.iter().map(|b| (b.ib.0, b.ib.0.saturating_add(b.size_on_disk(layout)))).chain(pages).collect();
-        // both lists are in order, which a sort that looks for runs makes use of
-        found.sort();
+    /// What a scan that has found nothing says.
+    pub(crate) fn nothing(ndb: &Ndb) -> Self {
+        Self { gaps: std::iter::once(0..ndb.len()).collect(), ..Self::default() }
+    }
+
+    /// With pages and blocks in file order: the stretches in which there are none.
+    fn gaps_between(&self, layout: &Layout, len: u64) -> Vec<Range<u64>> {
+        let mut pages = self.pages.iter().map(|p| p.ib.0..p.ib.0.saturating_add(layout.page())).peekable();
+        let mut blocks = self.blocks.iter().map(|b| b.ib.0..b.ib.0.saturating_add(b.size_on_disk(layout))).peekable();
         let mut gaps = Vec::new();
         let mut at = 0u64;
-        for (start, end) in found {
+        loop {
+            let is_page = match (pages.peek(), blocks.peek()) {
+                (Some(p), Some(b)) => p.start < b.start,
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            let Some(Range { start, end }) = (if is_page { pages.next() } else { blocks.next() }) else { break };
             if start > at {
                 gaps.push(at..start.min(len));
             }
@@ -64,6 +74,15 @@ impl Scan {
             gaps.push(at..len);
         }
         gaps
+    }
+
+    /// Puts what was found in order.
+    fn settle(&mut self, ndb: &Ndb) {
+        self.pages.sort_by_key(|p| p.ib);
+        self.blocks.sort_by_key(|b| b.ib);
+        self.gaps = self.gaps_between(ndb.layout(), ndb.len());
+        // ids mostly come in runs, as places do, which a sort that looks for them makes use of
+        self.blocks.sort_by_key(|b| (b.bid, b.ib));
     }
 }
 
@@ -75,6 +94,7 @@ pub fn scan(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Scan> {
     let mut out = Scan::default();
     monitor.phase(Phase::Scan, Some(ndb.len()));
     scan_ranges(ndb, std::iter::once(0..ndb.len()), &mut out, monitor)?;
+    out.settle(ndb);
     Ok(out)
 }
 
@@ -96,15 +116,16 @@ pub fn search(ndb: &Ndb, is_whole: &(dyn Fn(&BbtEntry) -> bool + Sync), monitor:
             out.pages.extend(page_at(layout, &page, ib).filter(|p| p.page_type == page_type));
         }
     }
-    let mut blocks: Vec<BbtEntry> = ndb.index().blocks().iter().filter(|b| b.ib.0.is_multiple_of(layout.slot)).copied().collect();
-    // places mostly come in runs as well as ids
-    blocks.sort_by_key(|b| b.ib);
-    blocks.dedup_by_key(|b| b.ib);
-    let pieces: Vec<&[BbtEntry]> = blocks.chunks(PIECE).collect();
-    let verify = |piece: &&[BbtEntry]| {
+    let blocks = ndb.index().blocks();
+    let block = |i: &u32| blocks.get(*i as usize);
+    let mut order: Vec<u32> = (0..).zip(blocks).filter(|(_, b)| b.ib.0.is_multiple_of(layout.slot)).map(|(i, _)| i).collect();
+    order.sort_by_key(|i| block(i).map(|b| b.ib));
+    order.dedup_by_key(|i| block(i).map(|b| b.ib));
+    let pieces: Vec<&[u32]> = order.chunks(PIECE).collect();
+    let verify = |piece: &&[u32]| {
         let mut valid = Vec::with_capacity(piece.len());
         let mut bytes = 0u64;
-        for b in *piece {
+        for b in piece.iter().filter_map(block) {
             let size = b.size_on_disk(layout);
             bytes = bytes.saturating_add(size);
             if b.cb != 0 && usize::from(b.cb) <= layout.block_data_max() && b.ib.0 >= layout.amap_first && is_whole(b) {
@@ -119,10 +140,10 @@ pub fn search(ndb: &Ndb, is_whole: &(dyn Fn(&BbtEntry) -> bool + Sync), monitor:
         Ok(valid)
     };
     in_order(threads(), &pieces, &verify, &mut |valid: Vec<BbtEntry>| out.blocks.extend(valid))?;
-    let gaps = out.gaps(layout, ndb.len());
+    drop(order);
+    let gaps = out.gaps_between(layout, ndb.len());
     scan_ranges(ndb, gaps.into_iter(), &mut out, monitor)?;
-    out.pages.sort_unstable_by_key(|p| p.ib);
-    out.blocks.sort_by_key(|b| b.ib.0.saturating_add(b.size_on_disk(layout)));
+    out.settle(ndb);
     Ok(out)
 }
 

@@ -1,6 +1,6 @@
 //! The space map: which slots of the file are in use, section by section, as the AMaps would say it ([MS-PST] 2.6.1.3).
 
-use crate::format::bytes::index;
+use crate::format::bytes::{index, round_up};
 use crate::format::layout::Layout;
 
 /// One bit for each slot behind the first AMap, highest bit first.
@@ -60,8 +60,8 @@ impl SpaceMap {
     }
 
     fn slot_range(&self, ib: u64, size: u64) -> (usize, usize) {
-        let first = ib.saturating_sub(self.layout.amap_first).checked_div(self.layout.slot).unwrap_or(0);
-        let end = ib.saturating_add(size).saturating_sub(self.layout.amap_first).div_ceil(self.layout.slot);
+        let first = self.layout.slot_at(ib.saturating_sub(self.layout.amap_first));
+        let end = self.layout.slot_at(round_up(ib.saturating_add(size).saturating_sub(self.layout.amap_first), self.layout.slot));
         let most = self.bits.len().saturating_mul(8);
         (index(first).min(most), index(end).min(most))
     }

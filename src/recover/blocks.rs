@@ -23,7 +23,7 @@ use crate::ndb::refs::Internal;
 use crate::ndb::scan::Scan;
 use crate::ndb::{BlockSet, Ndb, TreeFacts};
 use crate::work::{in_order, threads};
-use std::cell::LazyCell;
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -47,16 +47,12 @@ const PIECE: usize = 2048;
 
 /// The stretches of a file in which nothing valid stands.
 #[derive(Debug)]
-struct Gaps {
-    ranges: Vec<Range<u64>>,
+struct Gaps<'s> {
+    ranges: &'s [Range<u64>],
     len: u64,
 }
 
-impl Gaps {
-    fn of(ndb: &Ndb, found: &Scan) -> Self {
-        Self { ranges: found.gaps(ndb.layout(), ndb.len()), len: ndb.len() }
-    }
-
+impl Gaps<'_> {
     /// Whether something valid stands in a part of a range.
     fn is_taken(&self, at: u64, size: u64) -> bool {
         let gap = self.ranges.partition_point(|g| g.start <= at).checked_sub(1).and_then(|i| self.ranges.get(i));
@@ -106,22 +102,24 @@ pub(super) fn leaf_entries<E: TreeEntry>(ndb: &Ndb, ib: Ib) -> Vec<E> {
     }
 }
 
-/// Merges the tree with the scan.
+/// Merges the tree with the scan, of which `valid` are the blocks.
 ///
 /// # Errors
 /// Cancellation.
-pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: &FreeSpace, monitor: &dyn Monitor) -> Result<Blocks> {
+pub(super) fn salvage_blocks(
+    ndb: &Ndb,
+    facts: &TreeFacts,
+    mut valid: Vec<BbtEntry>,
+    found: &Scan,
+    space: &FreeSpace,
+    monitor: &dyn Monitor,
+) -> Result<Blocks> {
     let layout = ndb.layout();
-    let gaps = Gaps::of(ndb, found);
-    // of several with one id the last in the file comes last
-    let mut valid = found.blocks.clone();
-    // ids mostly come in runs, which a sort that looks for them makes use of
-    valid.sort_by_key(|b| (b.bid, b.ib));
+    let gaps = Gaps { ranges: &found.gaps, len: ndb.len() };
     let mut out = Blocks::default();
     let (mut damaged, mut listed) = (Vec::new(), Vec::new());
-    // which of the valid ones with an id is taken, and whether the current tree names it, at the place of the first of them; and what is
-    // taken of those that are not valid
-    let mut chosen: Vec<Option<(u32, bool)>> = vec![None; valid.len()];
+    // which of the valid ones with an id is taken, at the place of the first of them; and what is taken of those that are not valid
+    let mut chosen: Vec<Chosen> = vec![Chosen::UNNAMED; valid.len()];
     let mut invalid: HashMap<Bid, BbtEntry> = HashMap::new();
     let leaves = Leaves::of(PageType::BBT, facts, found, space);
     let torn = leaves.torn.iter().map(|ib| (*ib, true, true));
@@ -130,12 +128,8 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
     let mut pages: Vec<_> = pages.collect();
     pages.sort_by_key(|(_, live, _)| !live);
     let whole = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
-    // they are asked for in few files; a leaf of which nothing is so speaks against no block
-    let claims = LazyCell::new(|| {
-        let there: HashSet<(Bid, Ib, u16)> = found.blocks.iter().map(|b| (b.bid, b.ib, b.cb)).collect();
-        let believed = pages.iter().filter(|(_, live, torn)| *live && !torn).map(|(ib, ..)| leaf_entries::<BbtEntry>(ndb, *ib));
-        Claims::of(believed.filter(|all| all.iter().any(|e| there.contains(&(e.bid.masked(), e.ib, e.cb)))).flatten())
-    });
+    // they are asked for in few files
+    let claims = OnceCell::new();
     for (ib, live, is_torn) in pages.iter().copied() {
         step(monitor, 0)?;
         for mut e in leaf_entries::<BbtEntry>(ndb, ib) {
@@ -143,25 +137,23 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
             if e.bid.is_none() || invalid.contains_key(&e.bid) {
                 continue;
             }
-            let first = first_of(&valid, e.bid);
-            let all = valid.get(first..).unwrap_or_default();
-            let n = all.iter().take_while(|b| b.bid == e.bid).count();
-            if let Some(slot) = chosen.get_mut(first).filter(|_| n > 0) {
-                if slot.is_some() {
+            let (first, all) = all_of(&valid, e.bid);
+            if let Some(slot) = chosen.get_mut(first).filter(|_| !all.is_empty()) {
+                if *slot != Chosen::UNNAMED {
                     continue;
                 }
-                let all = all.get(..n).unwrap_or_default();
                 let here = all.iter().position(|b| b.ib == e.ib).or_else(|| all.iter().rposition(|b| b.cb == e.cb));
-                let is_ours = |b: &BbtEntry| !live || is_torn || !is_possible(ndb, &e) || claims.is_free_of(b, layout);
+                let claims = || claims.get_or_init(|| Claims::of(ndb, &pages, &valid));
+                let is_ours = |b: &BbtEntry| !live || is_torn || !is_possible(ndb, &e) || claims().is_free_of(b, layout);
                 if let Some(at) = here.or_else(|| all.iter().rposition(is_ours)) {
-                    *slot = u32::try_from(at).ok().map(|at| (at, live));
+                    *slot = Chosen::named(at, live);
                     if let Some(b) = valid.get_mut(first.saturating_add(at)) {
                         b.refs = e.refs;
                     }
                     continue;
                 }
                 // another file's block with the same id
-                *slot = Some((NONE_OF_THEM, false));
+                *slot = Chosen::NONE_OF_THEM;
             }
             if !live && whole {
                 // freed since, and overwritten
@@ -180,34 +172,69 @@ pub(super) fn salvage_blocks(ndb: &Ndb, facts: &TreeFacts, found: &Scan, space: 
             }
         }
     }
-    let mut first = 0usize;
+    let (mut first, mut not_taken) = (0usize, Vec::new());
     for all in valid.chunk_by(|a, b| a.bid == b.bid) {
-        let named = chosen.get(first).copied().flatten();
-        let taken = named.map_or(all.len().saturating_sub(1), |(at, _)| at as usize);
-        if let (Some(b), Some((_, true))) = (all.first(), named) {
+        let named = chosen.get(first).copied().unwrap_or(Chosen::UNNAMED);
+        let taken = if named == Chosen::UNNAMED { all.len().saturating_sub(1) } else { named.place() };
+        if let Some(b) = all.first().filter(|_| named.is_listed()) {
             listed.push(b.bid);
         }
-        for (i, b) in all.iter().enumerate() {
-            if i == taken { &mut out.entries } else { &mut out.others }.push(*b);
-        }
+        not_taken.extend((0..all.len()).filter(|i| *i != taken).map(|i| first.saturating_add(i)));
         first = first.saturating_add(all.len());
     }
+    drop(chosen);
+    if !not_taken.is_empty() {
+        out.others = not_taken.iter().filter_map(|i| valid.get(*i)).copied().collect();
+        let (mut not_taken, mut at) = (not_taken.into_iter().peekable(), 0usize);
+        valid.retain(|_| {
+            let stays = not_taken.next_if_eq(&at).is_none();
+            at = at.saturating_add(1);
+            stays
+        });
+    }
+    out.entries = valid;
     out.entries.extend(invalid.into_values());
     out.entries.sort_by_key(|b| b.bid);
     (out.damaged, out.listed) = (damaged.into(), listed.into());
     Ok(out)
 }
 
-/// In place of a number: none of the valid blocks with an id is the one that the tree names.
-const NONE_OF_THEM: u32 = u32::MAX;
+/// Which of the valid blocks with an id is taken, and whether the current tree names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Chosen(u32);
+
+impl Chosen {
+    const LISTED: u32 = 1 << 31;
+    /// No page names one: the last is taken.
+    const UNNAMED: Self = Self(Self::LISTED - 1);
+    /// None of them is the one that the tree names.
+    const NONE_OF_THEM: Self = Self(Self::LISTED - 2);
+
+    fn named(at: usize, is_listed: bool) -> Self {
+        let at = u32::try_from(at).ok().filter(|at| *at < Self::NONE_OF_THEM.0);
+        at.map_or(Self::NONE_OF_THEM, |at| Self(at | if is_listed { Self::LISTED } else { 0 }))
+    }
+
+    fn place(self) -> usize {
+        (self.0 & !Self::LISTED) as usize
+    }
+
+    fn is_listed(self) -> bool {
+        self.0 & Self::LISTED != 0
+    }
+}
 
 /// The places that the current tree gives to blocks.
 #[derive(Debug)]
 struct Claims(Vec<BbtEntry>);
 
 impl Claims {
-    fn of(entries: impl Iterator<Item = BbtEntry>) -> Self {
-        let mut all: Vec<BbtEntry> = entries.collect();
+    /// What the current tree's leaves say, of `pages`, each with whether it is current and torn. A leaf of which nothing is so speaks
+    /// against no block.
+    fn of(ndb: &Ndb, pages: &[(Ib, bool, bool)], valid: &[BbtEntry]) -> Self {
+        let is_so = |e: &BbtEntry| all_of(valid, e.bid.masked()).1.iter().any(|b| b.ib == e.ib && b.cb == e.cb);
+        let leaves = pages.iter().filter(|(_, live, torn)| *live && !torn).map(|(ib, ..)| leaf_entries::<BbtEntry>(ndb, *ib));
+        let mut all: Vec<BbtEntry> = leaves.filter(|all| all.iter().any(is_so)).flatten().collect();
         all.sort_unstable_by_key(|e| e.ib);
         Self(all)
     }
@@ -222,11 +249,13 @@ impl Claims {
     }
 }
 
-/// The first place of an id in a list sorted by it; the end where it is not in the list.
-fn first_of(sorted: &[BbtEntry], bid: Bid) -> usize {
-    let Some(at) = position(sorted, bid.0, |b| b.bid.0) else { return sorted.len() };
+/// The entries with an id in a list sorted by it, and the place of the first.
+fn all_of(sorted: &[BbtEntry], bid: Bid) -> (usize, &[BbtEntry]) {
+    let Some(at) = position(sorted, bid.0, |b| b.bid.0) else { return (sorted.len(), &[]) };
     let before = sorted.get(..at).unwrap_or_default();
-    if before.last().is_some_and(|b| b.bid == bid) { before.partition_point(|b| b.bid < bid) } else { at }
+    let first = if before.last().is_some_and(|b| b.bid == bid) { before.partition_point(|b| b.bid < bid) } else { at };
+    let all = sorted.get(first..).unwrap_or_default();
+    (first, all.get(..all.iter().take_while(|b| b.bid == bid).count()).unwrap_or_default())
 }
 
 /// Whether an entry can be true of a block: aligned, inside the file, of a size that blocks have.
@@ -287,9 +316,8 @@ pub(super) fn scan_damaged(ndb: &Ndb, wanted: &BlockSet, found: &Scan, monitor: 
     if wanted.is_empty() {
         return Ok(out);
     }
-    let gaps = found.gaps(layout, ndb.len());
-    monitor.phase(Phase::Scan, Some(gaps.iter().map(|g| g.end.saturating_sub(g.start)).sum()));
-    for gap in gaps {
+    monitor.phase(Phase::Scan, Some(found.gaps.iter().map(|g| g.end.saturating_sub(g.start)).sum()));
+    for gap in &found.gaps {
         let mut start = gap.start;
         while start < gap.end {
             let end = start.saturating_add(WINDOW).min(gap.end);

@@ -136,7 +136,7 @@ pub(super) fn detect_further(
     // nothing is in its place: everything may have moved
     for layout in order {
         let ndb = Ndb::new(Arc::clone(source), blank(layout), limits);
-        if let Some(pieces) = locate(&ndb, &Scan::default(), monitor)? {
+        if let Some(pieces) = locate(&ndb, &Scan::nothing(&ndb), monitor)? {
             let (file, found) = put_in_place(&ndb, pieces.clone(), monitor)?;
             let mut d = settle(file, found, &first, named, sink, monitor)?;
             d.moved = Some(pieces);

@@ -8,7 +8,7 @@
 
 use super::detect::Detected;
 use super::salvage::Salvage;
-use crate::format::bytes::{index, wide};
+use crate::format::bytes::{index, round_up, wide};
 use crate::format::ids::{Bid, Ib};
 use crate::format::layout::Layout;
 use crate::format::maps::bitmap;
@@ -79,9 +79,10 @@ impl FreeSpace {
     fn marks(&self, ib: u64, size: u64) -> Option<bool> {
         let layout = self.layout;
         let behind = ib.checked_sub(layout.amap_first)?;
-        let bits = self.sections.get(index(behind.checked_div(layout.amap_interval)?))?.as_ref()?;
-        let first = index(behind.checked_rem(layout.amap_interval)?.checked_div(layout.slot)?);
-        let slots = index(size.div_ceil(layout.slot));
+        let j = behind.checked_div(layout.amap_interval)?;
+        let bits = self.sections.get(index(j))?.as_ref()?;
+        let first = index(layout.slot_at(behind.wrapping_sub(j.wrapping_mul(layout.amap_interval))));
+        let slots = index(layout.slot_at(round_up(size, layout.slot)));
         Some(all_marked(bits, first, slots))
     }
 
@@ -123,7 +124,7 @@ pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> Unexplained {
     if ndb.header().root.amap_valid == 0 {
         return Unexplained { inside: nobodys, missing: cut.saturating_add(start) };
     }
-    let space = FreeSpace::read(ndb, &detected.scan);
+    let space = &s.space;
     let mut explained = SpaceMap::new(layout, ndb.len());
     let mut valid = SpaceMap::new(layout, ndb.len());
     let is_inside = |ib: Ib| ib.0 >= layout.amap_first && ib.0 < ndb.len();

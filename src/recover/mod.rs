@@ -126,9 +126,9 @@ pub(crate) fn open_checked(source: Arc<dyn ReadAt>, options: &Options, kept: Opt
         Plainly::NoHeader => None,
     };
     let mut problems = Limited::of(&options.limits);
-    let detected = detect_further(&source, options.limits, begun, kept, &mut problems, monitor)?;
+    let mut detected = detect_further(&source, options.limits, begun, kept, &mut problems, monitor)?;
     let is_sound = |n: &NbtEntry| kept.is_some_and(|k| k.is_sound(n));
-    let mut facts = salvage::salvage_further(&detected, &is_sound, &mut problems, monitor)?;
+    let mut facts = salvage::salvage_further(&mut detected, &is_sound, &mut problems, monitor)?;
     let links = link::link(&mut facts, monitor)?;
     exchanged::settle(&mut facts, &is_sound, monitor)?;
     if !detected.kind_is_told && is_ost(&facts, &links) {

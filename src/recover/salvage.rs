@@ -45,6 +45,8 @@ pub struct Salvage {
     pub referred: BlockSet,
     /// Whether both trees of the file were read whole.
     pub trees_whole: bool,
+    /// What the allocation maps say.
+    pub(super) space: FreeSpace,
 }
 
 impl Salvage {
@@ -59,26 +61,27 @@ impl Salvage {
     }
 }
 
-/// Makes an index of what a file still says; what is wrong with its trees goes to `sink`.
+/// Makes an index of what a file still says; what is wrong with its trees goes to `sink`. The blocks of the scan go into the index.
 ///
 /// # Errors
 /// Cancellation; what the sink answers.
-pub fn salvage(detected: &Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) -> Result<Salvage> {
+pub fn salvage(detected: &mut Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) -> Result<Salvage> {
     salvage_further(detected, &|_| false, sink, monitor)
 }
 
 /// The same where a check tells of entries that it has found nothing wrong with.
 pub(super) fn salvage_further(
-    detected: &Detected,
+    detected: &mut Detected,
     is_sound: &dyn Fn(&NbtEntry) -> bool,
     sink: &mut dyn Sink,
     monitor: &dyn Monitor,
 ) -> Result<Salvage> {
+    let space = FreeSpace::read(&detected.ndb, &detected.scan);
+    let valid = std::mem::take(&mut detected.scan.blocks);
     let (ndb, found) = (&detected.ndb, &detected.scan);
     monitor.phase(Phase::Trees, None);
     let facts = ndb.load_index(sink)?.facts.clone();
-    let space = FreeSpace::read(ndb, found);
-    let Blocks { entries, mut damaged, listed, lost, others } = salvage_blocks(ndb, &facts, found, &space, monitor)?;
+    let Blocks { entries, mut damaged, listed, lost, others } = salvage_blocks(ndb, &facts, valid, found, &space, monitor)?;
     let bare = ndb.index().with_nodes(Vec::new()).with_facts(TreeFacts::default());
     let mut work = ndb.with_index(bare.with_blocks(entries)).verified(damaged.as_slice().to_vec());
     let leaves = Leaves::of(PageType::NBT, &facts, found, &space);
@@ -128,6 +131,7 @@ pub(super) fn salvage_further(
         in_use,
         referred,
         trees_whole,
+        space,
     })
 }
 

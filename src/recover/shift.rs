@@ -19,8 +19,9 @@ use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, BtPage, PageTrailer, PageType, TreeEntry};
 use crate::io::ReadAt;
 use crate::monitor::{Monitor, Phase, Quiet, step};
+use crate::ndb::Ndb;
+use crate::ndb::index::{Ascending, position};
 use crate::ndb::scan::{FoundPage, Scan, scan_ranges};
-use crate::ndb::{BlockSet, Ndb};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::ops::Range;
@@ -167,13 +168,12 @@ struct Seen {
 pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<Vec<Piece>>> {
     let layout = ndb.layout();
     // what is in its place has not been moved
-    let gaps = plain.gaps(layout, ndb.len());
-    let mut loose = loose_pages(ndb, &gaps, monitor)?;
+    let gaps = &plain.gaps;
+    let mut loose = loose_pages(ndb, gaps, monitor)?;
     loose.sort_unstable_by_key(|l| l.from);
     // blocks that pages name and that are not in their places; where no page tells anything, any block
-    let have: BlockSet = plain.blocks.iter().map(|b| b.bid).collect();
-    let is_elsewhere = |bid: Bid| !have.contains(&bid);
-    let (current, mut is_there) = (ndb.index().blocks(), have.ascending());
+    let is_elsewhere = |bid: Bid| position(&plain.blocks, bid.0, |b| b.bid.0).is_none();
+    let (current, mut is_there) = (ndb.index().blocks(), Ascending::new(&plain.blocks, |b| b.bid.0));
     let mut wanted: HashSet<Bid> = current.iter().map(|b| b.bid).filter(|b| !is_there.has(b.0)).collect();
     // of what stood on leaves that are lost, pages that have moved themselves may tell
     let lost = &ndb.index().facts.bbt_lost;
@@ -188,7 +188,7 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
     }
     for wanted in [wanted, HashSet::new()] {
         if !wanted.is_empty() || (votes.is_empty() && plain.blocks.len() < 2) {
-            for (distance, from) in distances_of_blocks(ndb, &gaps, &brefs, &wanted, monitor)? {
+            for (distance, from) in distances_of_blocks(ndb, gaps, &brefs, &wanted, monitor)? {
                 votes.entry(distance).or_default().push(from);
             }
         }

@@ -31,13 +31,11 @@ use std::sync::Arc;
 /// Bytes that are written at a time.
 const CHUNK: usize = 1 << 20;
 
-/// The ranges of a file that a change of its trees overwrites: header, density list, maps.
-fn overwritten(layout: &Layout, len: u64) -> Vec<(u64, usize)> {
-    let mut out = vec![(0, layout.header_size), (layout.dlist, layout.page_size)];
-    for j in 0..layout.amap_count(len) {
-        out.push((layout.amap_at(j), index(layout.map_pages(j).saturating_mul(layout.page()))));
-    }
-    out
+/// The ranges of a file that a change of its trees overwrites: the header, and what is changed of density list and maps.
+fn overwritten(planned: &Overlay, layout: &Layout, len: u64) -> Vec<(u64, usize)> {
+    let maps = |j| (layout.amap_at(j), index(layout.map_pages(j).saturating_mul(layout.page())));
+    let all = std::iter::once((layout.dlist, layout.page_size)).chain((0..layout.amap_count(len)).map(maps));
+    std::iter::once((0, layout.header_size)).chain(all.filter(|(at, size)| planned.is_changed(*at, *size))).collect()
 }
 
 /// Brings the changes of `planned`, made by [`restructure`](super::restructure), to the file in the order that a crash cannot hurt. `keep` takes the undo
@@ -55,7 +53,7 @@ pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &m
 
 /// What is going to be overwritten, and what brings it back.
 fn prepare(target: &dyn Storage, planned: &Overlay, layout: &Layout) -> Result<(Vec<(u64, usize)>, UndoRecord)> {
-    let ranges = overwritten(layout, target.len());
+    let ranges = overwritten(planned, layout, target.len());
     let mut bytes = vec![0; layout.header_size];
     planned.read_exact_at(&mut bytes, 0).map_err(|e| Error::io_at(e, 0))?;
     let mut header = Header::decode_as(Layout::of(layout.variant), &bytes);

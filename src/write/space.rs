@@ -211,9 +211,10 @@ impl<'a> Space<'a> {
         Ok(())
     }
 
-    /// Writes the maps of sections that were there before, anew.
+    /// Writes the maps of sections that were there before, anew where they say something else.
     pub(super) fn write_old_maps(&mut self, old: &SpaceMap) -> Result<()> {
         let layout = self.layout;
+        let mut there = Vec::new();
         for j in 0..old.sections() {
             let at = layout.amap_at(j);
             let bits = old.section(j);
@@ -222,7 +223,10 @@ impl<'a> Space<'a> {
             self.density.push(DListEntry { ordinal: low32(j), free: low16(free.min(0xFFF)) });
             let mut pages = encode_map(layout, PageType::AMAP, Ib(at), bits, 0)?;
             pages.extend(self.other_maps(j)?);
-            self.storage.write_all_at(&pages, at).map_err(|e| Error::io_at(e, at))?;
+            there.resize(pages.len(), 0);
+            if self.storage.read_exact_at(&mut there, at).is_err() || there != pages {
+                self.storage.write_all_at(&pages, at).map_err(|e| Error::io_at(e, at))?;
+            }
         }
         self.thin_density();
         Ok(())
