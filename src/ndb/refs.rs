@@ -101,7 +101,9 @@ pub fn each_reference(
     if root.is_none() {
         return Ok(());
     }
-    let mut pending = vec![(root, Nid::NONE)];
+    // room for what most trees have: growing takes a lock that other threads may hold
+    let mut pending = Vec::with_capacity(64);
+    pending.push((root, Nid::NONE));
     while let Some((bid, nid)) = pending.pop() {
         tell(bid, nid);
         // only internal blocks hold references, and each holds its own once
