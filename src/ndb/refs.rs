@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::finding::{Ignore, Location, Sink};
 use crate::format::block::{BTYPE_DATA, SubnodeBlock, XBlock};
 use crate::format::ids::{Bid, Nid};
-use std::collections::hash_map::Entry;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// An internal block: what refers to other blocks.
 pub(crate) enum Internal {

@@ -13,7 +13,6 @@ use pstkit::repair::{Policy, Target, repair};
 use pstkit::write::{
     Attachment, AttachmentData, CopyOptions, IPM_SUBTREE, Message, NdbWriter, Node, PstWriter, StoreOptions, SubNodes, copy,
 };
-use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,10 +51,7 @@ fn shared(bytes: Vec<u8>, n: u32) -> Vec<u8> {
     let first = *index.nodes().iter().find(|n| n.nid.nid_type() == NidType::NORMAL_MESSAGE).unwrap();
     let storage = MemoryStorage::new(bytes);
     let mut writer = NdbWriter::append(&storage, pst.header().clone(), pst.ndb().crypt(), index).unwrap();
-    let mut seen = HashSet::new();
-    for n in index.nodes() {
-        writer.keep_node(pst.ndb(), n, &mut seen, &mut Ignore).unwrap();
-    }
+    writer.keep_nodes(pst.ndb(), &|_| true, Ignore, &()).unwrap();
     for _ in 0..n {
         let nid = writer.next_nid(NidType::NORMAL_MESSAGE).unwrap();
         writer.add_node(nid, first.data, first.sub, first.parent).unwrap();
