@@ -29,8 +29,6 @@ const NEAR: u64 = 0x40;
 const ASKED: usize = 16;
 /// Folders' properties that are considered for an id, the likeliest first.
 const LIKELY: usize = 64;
-/// Ids that are as likely for a folder's properties and that are asked whether they have others by now.
-const RIVALS: usize = 1024;
 /// The first id that is given to a folder of a PST; what lies below are ids that every store has.
 const FIRST_DYNAMIC: u32 = 0x400;
 
@@ -184,30 +182,25 @@ fn rank((score, distance, nid, i): &Scored) -> (Reverse<u32>, u64, Nid, usize) {
     (Reverse(*score), *distance, *nid, *i)
 }
 
-/// Gives each id the likeliest properties that are left.
+/// Gives each id the likeliest properties that are left. Of two that are as likely, neither; and what is one of these is nobody else's who is
+/// less likely.
 fn assign(mut scored: Vec<Scored>) -> Vec<(Nid, usize)> {
     scored.sort_unstable_by_key(rank);
-    let mut of_object: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (n, pair) in scored.iter().enumerate() {
-        of_object.entry(pair.3).or_default().push(n);
-    }
     let (mut taken, mut given) = (HashSet::new(), HashSet::new());
     let mut out = Vec::new();
-    for (n, (score, distance, nid, i)) in scored.iter().enumerate() {
-        if given.contains(nid) || taken.contains(i) {
-            continue;
+    for group in scored.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        let open: Vec<(Nid, usize)> = group.iter().map(|r| (r.2, r.3)).filter(|(nid, i)| !given.contains(nid) && !taken.contains(i)).collect();
+        let (mut of_id, mut of_object): (HashMap<Nid, usize>, HashMap<usize, usize>) = (HashMap::new(), HashMap::new());
+        for (nid, i) in &open {
+            let (a, b) = (of_id.entry(*nid).or_default(), of_object.entry(*i).or_default());
+            (*a, *b) = (a.saturating_add(1), b.saturating_add(1));
         }
-        // of two that are as likely, neither; those of one id stand together
-        let is_tied = |r: &&Scored| (r.0, r.1) == (*score, *distance);
-        let behind = scored.get(n.saturating_add(1)..).unwrap_or_default();
-        let mut of_id = behind.iter().take_while(|r| is_tied(r) && r.2 == *nid);
-        let places = of_object.get(i).map(Vec::as_slice).unwrap_or_default();
-        let places = places.get(places.partition_point(|p| *p <= n)..).unwrap_or_default();
-        let mut of_same = places.iter().filter_map(|p| scored.get(*p)).take_while(is_tied).take(RIVALS);
-        if !of_id.any(|r| !taken.contains(&r.3)) && !of_same.any(|r| !given.contains(&r.2)) {
-            taken.insert(*i);
-            given.insert(*nid);
-            out.push((*nid, *i));
+        for (nid, i) in open {
+            given.insert(nid);
+            taken.insert(i);
+            if of_id.get(&nid) == Some(&1) && of_object.get(&i) == Some(&1) {
+                out.push((nid, i));
+            }
         }
     }
     out
@@ -478,19 +471,34 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Of equals neither is taken, whichever comes first, and nobody who is less likely gets one of them.
+    #[test]
+    fn of_two_that_are_as_likely_neither_is_taken() {
+        let (a, b, c) = (Nid(0x8022), Nid(0x8042), Nid(0x8062));
+        assert_eq!(assign(vec![(9, 1, a, 0), (9, 1, a, 1)]), vec![]);
+        assert_eq!(assign(vec![(9, 1, a, 0), (9, 1, b, 0)]), vec![]);
+        assert_eq!(assign(vec![(9, 1, a, 0), (9, 1, a, 1), (5, 1, b, 0), (4, 1, a, 2), (4, 1, c, 3)]), vec![(c, 3)]);
+        // a chain: each of them may be another's
+        assert_eq!(assign(vec![(9, 1, a, 0), (9, 1, a, 1), (9, 1, b, 1), (9, 1, b, 2), (9, 1, c, 2)]), vec![]);
+        // what is given already ties with nothing
+        assert_eq!(assign(vec![(9, 1, a, 0), (8, 1, a, 1), (8, 1, b, 1)]), vec![(a, 0), (b, 1)]);
+    }
+
     /// The same by a look at all rivals of each pair.
     fn naive(scored: &[Scored]) -> Vec<(Nid, usize)> {
-        let (mut taken, mut given, mut out) = (HashSet::new(), HashSet::new(), Vec::new());
-        for (n, (score, distance, nid, i)) in scored.iter().enumerate() {
-            if given.contains(nid) || taken.contains(i) {
+        let likeness = |r: &Scored| (Reverse(r.0), r.1);
+        let (mut settled, mut out): (Vec<Scored>, Vec<(Nid, usize)>) = (Vec::new(), Vec::new());
+        for r in scored {
+            let before: Vec<Scored> = settled.iter().filter(|s| likeness(s) < likeness(r)).copied().collect();
+            let is_open = |r: &Scored| before.iter().all(|s| s.2 != r.2 && s.3 != r.3);
+            if !is_open(r) {
                 continue;
             }
-            let mut rivals = scored.iter().skip(n.saturating_add(1)).take_while(|r| (r.0, r.1) == (*score, *distance));
-            if !rivals.any(|r| (r.2 == *nid) != (r.3 == *i) && !given.contains(&r.2) && !taken.contains(&r.3)) {
-                taken.insert(*i);
-                given.insert(*nid);
-                out.push((*nid, *i));
+            let rivals = scored.iter().filter(|o| likeness(o) == likeness(r) && *o != r && is_open(o));
+            if !rivals.into_iter().any(|o| o.2 == r.2 || o.3 == r.3) {
+                out.push((r.2, r.3));
             }
+            settled.push(*r);
         }
         out
     }
