@@ -150,14 +150,6 @@ pub(super) enum Context {
     Here(Option<usize>),
 }
 
-impl Context {
-    /// The context of a known cause, if there is one.
-    #[allow(dead_code, reason = "the messaging passes use it")]
-    pub(super) fn of(cause: Option<Cause>) -> Self {
-        cause.map_or(Self::Free, Self::Known)
-    }
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Tally {
     severity: Severity,

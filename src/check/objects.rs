@@ -154,7 +154,7 @@ impl<'a> Objects<'a> {
         let mut rest = pc.records();
         let mut last = 0;
         for column in table.columns() {
-            if is_row_only(column.tag) {
+            if may_differ(column.tag) {
                 continue;
             }
             let id = column.tag.id();
@@ -236,11 +236,11 @@ fn same_kind(a: PropType, b: PropType) -> bool {
 }
 
 /// Cells that only rows have, or that Outlook lets differ.
-fn is_row_only(tag: PropTag) -> bool {
+fn may_differ(tag: PropTag) -> bool {
     tag == tags::LTP_ROW_ID
         || tag == tags::LTP_ROW_VER
-        || matches!(tag.id(), 0x0E08 | 0x0E17 | 0x0E2A | 0x0E30 | 0x0E31 | 0x0E33 | 0x0E34 | 0x0E38 | 0x0E3C | 0x0E3D | 0x0E3E)
-        || matches!(tag.id(), 0x1097 | 0x3013 | 0x65C6 | 0x67F1 | 0x67F4 | 0x67F5)
+        || tags::is_row_only(tag)
+        || matches!(tag.id(), 0x0E08 | 0x0E2A | 0x1097 | 0x3013 | 0x65C6 | 0x67F1 | 0x67F4 | 0x67F5)
 }
 
 /// What stands in one of two ascending lists and not in the other: `left` for those missing on the right, `right` for the others.

@@ -78,15 +78,6 @@ impl SpaceMap {
         was
     }
 
-    /// Takes a range out of use.
-    pub fn clear(&mut self, ib: u64, size: u64) {
-        for (i, mask) in masks(self.slot_range(ib, size)) {
-            if let Some(b) = self.bits.get_mut(i) {
-                *b &= !mask;
-            }
-        }
-    }
-
     /// Whether any of a range is in use.
     pub fn any(&self, ib: u64, size: u64) -> bool {
         masks(self.slot_range(ib, size)).any(|(i, mask)| self.bits.get(i).is_some_and(|b| b & mask != 0))
@@ -102,36 +93,6 @@ impl SpaceMap {
     pub fn free_bytes(&self) -> u64 {
         let zeros: u64 = self.bits.iter().map(|b| u64::from(b.count_zeros())).sum();
         zeros.saturating_mul(self.layout.slot)
-    }
-
-    /// Finds `size` free bytes aligned to `align` at or behind `from`, within one section, and marks them.
-    pub fn allocate(&mut self, size: u64, align: u64, from: u64) -> Option<u64> {
-        let slot = self.layout.slot;
-        let need = size.div_ceil(slot);
-        let step = align.checked_div(slot).unwrap_or(1).max(1);
-        let per = self.layout.slots_per_amap();
-        let start = from.saturating_sub(self.layout.amap_first).div_ceil(slot).next_multiple_of(step);
-        let total = self.sections.saturating_mul(per);
-        let mut i = start;
-        while i.saturating_add(need) <= total {
-            let left = per.saturating_sub(i.checked_rem(per).unwrap_or(0));
-            if left < need {
-                i = i.saturating_add(left).next_multiple_of(step);
-                continue;
-            }
-            let ib = self.layout.amap_first.saturating_add(i.saturating_mul(slot));
-            // whole bytes in use are skipped at once
-            if i.is_multiple_of(8) && self.bits.get(index(i >> 3)) == Some(&0xFF) {
-                i = i.saturating_add(8).next_multiple_of(step);
-                continue;
-            }
-            if !self.any(ib, need.saturating_mul(slot)) {
-                self.mark(ib, need.saturating_mul(slot));
-                return Some(ib);
-            }
-            i = i.saturating_add(step);
-        }
-        None
     }
 }
 
@@ -168,26 +129,9 @@ mod tests {
             prop_assert_eq!(map.any(at(asked.0), asked.1 * 64), range.clone().any(|i| bits[i as usize]));
             let all = all_marked(map.section(0), (base + asked.0) as usize, asked.1 as usize);
             prop_assert_eq!(all, range.all(|i| bits[i as usize]));
-            map.clear(at(asked.0), asked.1 * 64);
-            prop_assert!(!map.any(at(asked.0), asked.1 * 64));
-            (asked.0..asked.0 + asked.1).for_each(|i| bits[i as usize] = false);
             for (i, bit) in bits.iter().enumerate() {
                 prop_assert_eq!(map.any(at(i as u64), 64), *bit);
             }
         }
-    }
-
-    #[test]
-    fn allocation_keeps_to_alignment_and_sections() {
-        let mut m = SpaceMap::new(&UNICODE, UNICODE.amap_at(2));
-        assert_eq!(m.allocate(100, 64, 0), Some(0x4800));
-        assert_eq!(m.allocate(512, 512, 0), Some(0x4A00));
-        assert_eq!(m.allocate(100, 64, 0), Some(0x4880));
-        let near_end = UNICODE.amap_at(1) - 4096;
-        assert_eq!(m.allocate(8192, 64, near_end), Some(UNICODE.amap_at(1) + 512));
-        assert!(m.mark(0x4800, 64));
-        m.clear(0x4800, 128);
-        assert!(!m.any(0x4800, 128));
-        assert_eq!(m.allocate(1 << 20, 64, 0), None);
     }
 }

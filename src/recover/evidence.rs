@@ -313,6 +313,9 @@ pub(super) fn searched(s: &Salvage, roots: &[Bid]) -> Vec<Table> {
     by_folder.into_iter().map(table).collect()
 }
 
+/// Tables that one object is looked for in: a hostile file has any number that list the same objects.
+const RIVALS: usize = 256;
+
 /// The tables so far, by what they list: to tell states of one table from different tables.
 #[derive(Default)]
 struct States {
@@ -328,7 +331,10 @@ impl States {
         let data = (!t.is_current && !t.is_found).then_some(t.data);
         self.tables.push((t.kind, t.owner, t.rows.len(), data));
         for (id, _) in &t.rows {
-            self.listing.entry(*id).or_default().push(n);
+            let slot = self.listing.entry(*id).or_default();
+            if slot.len() < RIVALS {
+                slot.push(n);
+            }
         }
         if let Some(owner) = t.owner {
             self.owned.entry((t.kind, owner)).or_default().push(n);

@@ -69,7 +69,7 @@ impl Copier<'_, '_> {
         let listed = bytes.chunks_exact(4).filter(|c| self.out.folders.contains_key(&Nid(le32(c, 0))));
         let mut kept: Vec<u8> = listed.flatten().copied().collect();
         if self.mend {
-            let known: Vec<Nid> = kept.chunks_exact(4).map(|c| Nid(le32(c, 0))).collect();
+            let known: HashSet<Nid> = kept.chunks_exact(4).map(|c| Nid(le32(c, 0))).collect();
             let searches = self.out.folders.keys().filter(|n| n.nid_type() == NidType::SEARCH_FOLDER && **n != OLD_SEARCH_FOLDER);
             kept.extend(searches.filter(|n| !known.contains(n)).flat_map(|n| n.0.to_le_bytes()));
         }

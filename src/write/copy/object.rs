@@ -15,21 +15,16 @@ use crate::ndb::Node;
 use crate::write::{Data, Props, SubNodes};
 use std::collections::HashSet;
 
-/// Whether a property stands in rows of folders' tables only.
-fn is_row_only(tag: PropTag) -> bool {
-    matches!(tag.id(), 0x0E17 | 0x0E30..=0x0E3E)
-}
-
 /// What of a row's cells only rows have.
 pub(super) fn row_only(cells: &Props) -> Vec<(PropTag, Vec<u8>)> {
-    let known = cells.iter().filter(|(t, _)| is_row_only(*t));
+    let known = cells.iter().filter(|(t, _)| tags::is_row_only(*t));
     known.filter_map(|(t, d)| if let Data::Bytes(b) = d { Some((t, b.clone())) } else { None }).collect()
 }
 
 /// The rest of a row's cells: what is left of an object whose properties are lost.
 pub(super) fn without_row_only(cells: Props) -> Props {
     let structural = [tags::LTP_ROW_ID, tags::LTP_ROW_VER, tags::CONVERSATION_ID];
-    cells.iter().filter(|(t, _)| !is_row_only(*t) && !structural.contains(t)).map(|(t, d)| (t, d.clone())).collect()
+    cells.iter().filter(|(t, _)| !tags::is_row_only(*t) && !structural.contains(t)).map(|(t, d)| (t, d.clone())).collect()
 }
 
 /// The sub-nodes that an object's properties name.
