@@ -67,7 +67,7 @@ pub(crate) fn spread_up(ndb: &Ndb, from: &HashMap<Bid, bool>) -> Result<HashMap<
     }
     let mut all = from.clone();
     all.remove(&Bid::NONE);
-    let mut pending: Vec<Bid> = from.keys().copied().collect();
+    let mut pending: Vec<Bid> = from.keys().copied().filter(|bid| !bid.is_none()).collect();
     while let Some(bid) = pending.pop() {
         let answer = all.get(&bid).copied().unwrap_or(true);
         for parent in above.get(&bid).into_iter().flatten() {
