@@ -35,6 +35,8 @@ const WHOLE: usize = 4;
 const MOST: usize = 64;
 /// From this size on only the commonest distances are followed.
 const LARGE: u64 = 512 << 20;
+/// Blocks that show the distances well enough, where there are few.
+const ENOUGH: usize = 4096;
 /// How far around a place that shows a rarer distance it is followed.
 const AROUND: u64 = 128 << 10;
 
@@ -186,11 +188,14 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
             votes.entry(page.from.cast_signed().wrapping_sub(at.cast_signed())).or_default().push(page.from);
         }
     }
+    let mut blocks: Vec<Seen> = Vec::new();
     for wanted in [wanted, HashSet::new()] {
         if !wanted.is_empty() || (votes.is_empty() && plain.blocks.len() < 2) {
-            for (distance, from) in distances_of_blocks(ndb, gaps, &brefs, &wanted, monitor)? {
-                votes.entry(distance).or_default().push(from);
+            let found = blocks_elsewhere(ndb, gaps, &brefs, &wanted, monitor)?;
+            for b in &found {
+                votes.entry(b.distance).or_default().push(b.at.wrapping_add_signed(b.distance));
             }
+            blocks.extend(found);
         }
     }
     let mut order: Vec<(i64, Vec<u64>)> = votes.into_iter().filter(|(d, _)| *d != 0).collect();
@@ -230,6 +235,16 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
             {
                 seen.insert(at, Seen { at, size: layout.page(), distance });
             }
+        }
+    }
+    // bytes left out or put in all over a file make more distances than can be followed: what was seen on the way shows them
+    let pages = loose.iter().filter_map(|page| {
+        let at = place_of(layout, page, &brefs)?;
+        Some(Seen { at, size: layout.page(), distance: page.from.cast_signed().wrapping_sub(at.cast_signed()) })
+    });
+    for s in pages.chain(blocks).filter(|s| s.distance != 0) {
+        if !overlaps(&seen, s.at, s.size) {
+            seen.insert(s.at, s);
         }
     }
     Ok(pieces_of(seen.into_values(), ndb.len()))
@@ -390,27 +405,32 @@ fn place_of(layout: &Layout, page: &Loose, named: &Named) -> Option<u64> {
 #[derive(Debug, Clone, Copy)]
 struct LooseBlock {
     from: u64,
+    size: u64,
     bid: Bid,
     sig: u16,
 }
 
-/// How far blocks are from their places, where no page tells: from block entries, or else from the signatures of several blocks.
-fn distances_of_blocks(
+impl LooseBlock {
+    /// The same with its place known.
+    fn seen_at(&self, at: u64) -> Seen {
+        Seen { at, size: self.size, distance: self.from.cast_signed().wrapping_sub(at.cast_signed()) }
+    }
+}
+
+/// Blocks that are not in their places: by block entries, or else one block, by the signatures of several.
+fn blocks_elsewhere(
     ndb: &Ndb,
     ranges: &[Range<u64>],
     named: &Named,
     wanted: &HashSet<Bid>,
     monitor: &dyn Monitor,
-) -> Result<Vec<(i64, u64)>> {
-    let found = loose_blocks(ndb, ranges, wanted, monitor)?;
-    let mut out = Vec::new();
-    for b in &found {
-        if let Some(e) = ndb.find_block(b.bid).or_else(|| named.blocks.get(&b.bid))
-            && signature(e.ib, b.bid) == b.sig
-        {
-            out.push((b.from.cast_signed().wrapping_sub(e.ib.0.cast_signed()), b.from));
-        }
-    }
+) -> Result<Vec<Seen>> {
+    let place = |b: &LooseBlock| {
+        let e = ndb.find_block(b.bid).or_else(|| named.blocks.get(&b.bid))?;
+        (signature(e.ib, b.bid) == b.sig).then_some(e.ib.0)
+    };
+    let found = loose_blocks(ndb, ranges, wanted, &place, monitor)?;
+    let mut out: Vec<Seen> = found.iter().filter_map(|b| Some(b.seen_at(place(b)?))).collect();
     if !out.is_empty() || !wanted.is_empty() {
         return Ok(out);
     }
@@ -426,7 +446,7 @@ fn distances_of_blocks(
     let mut at = ndb.layout().amap_first;
     while at < 1 << 32 {
         if fits(at) {
-            out.push((first.from.cast_signed().wrapping_sub(at.cast_signed()), first.from));
+            out.push(first.seen_at(at));
             break;
         }
         at = at.saturating_add(slot);
@@ -434,14 +454,22 @@ fn distances_of_blocks(
     Ok(out)
 }
 
-/// Some blocks at any byte of some ranges whose checksum agrees: those that are wanted, or any where none is.
-fn loose_blocks(ndb: &Ndb, ranges: &[Range<u64>], wanted: &HashSet<Bid>, monitor: &dyn Monitor) -> Result<Vec<LooseBlock>> {
+/// Blocks at any byte of some ranges whose checksum agrees: those that are wanted, or any where none is. Some of them are enough, unless
+/// their places tell of more distances than are followed.
+fn loose_blocks(
+    ndb: &Ndb,
+    ranges: &[Range<u64>],
+    wanted: &HashSet<Bid>,
+    place: &dyn Fn(&LooseBlock) -> Option<u64>,
+    monitor: &dyn Monitor,
+) -> Result<Vec<LooseBlock>> {
     let layout = ndb.layout();
-    let mut out = Vec::new();
+    let mut out: Vec<LooseBlock> = Vec::new();
+    let mut distances: HashSet<i64> = HashSet::new();
     let mut budget = ndb.len().saturating_mul(16).saturating_add(64 << 20);
     let overlap = wide(layout.block_max);
     for (start, end) in windows(ranges, 0) {
-        if out.len() >= 4096 {
+        if out.len() >= ENOUGH && distances.len() <= WHOLE {
             break;
         }
         let from = start.saturating_sub(overlap);
@@ -450,7 +478,7 @@ fn loose_blocks(ndb: &Ndb, ranges: &[Range<u64>], wanted: &HashSet<Bid>, monitor
         let first = index(start.saturating_sub(from));
         for (at, raw) in bytes.windows(layout.block_trailer).enumerate().skip(first.saturating_sub(layout.block_trailer)) {
             let cb = le16(raw, 0);
-            if cb == 0 || usize::from(cb) > layout.block_data_max() || byte(raw, layout.block_trailer.saturating_sub(1)) == 0xFF {
+            if cb == 0 || usize::from(cb) > layout.block_data_max() {
                 continue;
             }
             let t = BlockTrailer::decode(layout, raw);
@@ -467,7 +495,9 @@ fn loose_blocks(ndb: &Ndb, ranges: &[Range<u64>], wanted: &HashSet<Bid>, monitor
                 return Ok(out);
             }
             if bytes.get(begin..begin.saturating_add(cb.into())).is_some_and(|data| crc(data) == t.crc) {
-                out.push(LooseBlock { from: from.saturating_add(wide(begin)), bid: t.bid, sig: t.sig });
+                let found = LooseBlock { from: from.saturating_add(wide(begin)), size: wide(size), bid: t.bid, sig: t.sig };
+                distances.extend(place(&found).map(|at| found.seen_at(at).distance));
+                out.push(found);
             }
         }
     }

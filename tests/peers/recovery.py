@@ -71,13 +71,14 @@ class Outcome:
     folder_ceiling: int = 0  # intact ones whose folder can still be known
     right_folder: int = 0
     right_of_known: int = 0  # of those whose folder can still be known
+    elsewhere: list[int] = field(default_factory=list)  # the others of these, by NID
     associated_ceiling: int = 0
     associated_full: int = 0
     repair_exit: int | str = 0
     check: str = ""
     peers: dict[str, int | str] = field(default_factory=dict)
     seconds: float = 0.0
-    false_alarm: bool = False  # a loss is told of, and everything is there
+    false_alarm: str = ""  # what is told of though everything is there
     failures: list[str] = field(default_factory=list)
     explained: list[str] = field(default_factory=list)
 
@@ -137,7 +138,9 @@ def compare(healthy: Healthy, states: dict[int, str], placed: set[int], out: lis
             outcome.associated_full += nid in matched and state == INTACT
         elif nid in matched:
             outcome.right_folder += matched[nid]
-            outcome.right_of_known += matched[nid] and nid in placed and state == INTACT
+            if nid in placed and state == INTACT:
+                outcome.right_of_known += matched[nid]
+                outcome.elsewhere += [] if matched[nid] else [nid]
             outcome.recovered_full += state == INTACT
             outcome.recovered_beyond += state != INTACT
             outcome.recovered_without += state == LOST
@@ -166,7 +169,8 @@ def answer_for_loss(account: dict, missing: int, untouched: bool, outcome: Outco
         outcome.failures.append(f"{missing} items are not there whole, and the exit status is {status}")
     elif missing > told and not unnamed:
         outcome.failures.append(f"{missing} items are not there whole, and the account tells of {told}")
-    outcome.false_alarm = bool(untouched and not missing and (says_so or told or unnamed))
+    if untouched and not missing and (says_so or told or unnamed):
+        outcome.false_alarm = f"exit {status}, {told} items, {account['missing_bytes']} + {account['unexplained_bytes']} bytes"
 
 
 def command(binary: Path, how: str, damaged: Path, out: Path) -> list:
@@ -380,7 +384,7 @@ def totals(outcomes: list[Outcome]) -> str:
         f"recovery efficiency, intact associated messages: {percent(total('associated_full'), total('associated_ceiling'))}",
         f"messages with a property context, whole or in part: {percent(with_context, total('ceiling_pc'))}",
         f"whole although a block is damaged: {total('recovered_beyond')}, in part: {total('recovered_partly')}, extra: {total('extra')}",
-        f"a loss is told of though nothing is lost: {sum(one.false_alarm for one in outcomes)} of {len(outcomes)}",
+        f"a loss is told of though nothing is lost: {sum(bool(one.false_alarm) for one in outcomes)} of {len(outcomes)}",
         f"in the folder they came from: {percent(total('right_folder'), came_back)}",
         f"in their folder, of the intact ones whose folder can still be known: {percent(total('right_of_known'), total('folder_ceiling'))}",
     ]
