@@ -12,12 +12,13 @@
 //! even offset. A freed item has no bytes and keeps its id.
 
 use super::bytes::{byte, index, le16, low16, put, put8, put16, put32, u16_at, wide};
-use super::context::{PC_ENTRY, PC_KEY, TcInfo};
-use super::ids::Hid;
+use super::context::{PC_ENTRY, PC_KEY, PC_RECORD, PcRecord, TcInfo};
+use super::ids::{Hid, HnidKind, PropType};
 use super::layout::Layout;
 use crate::error::Result;
 use crate::finding::{Finding, Location, Loss, Sink};
 use crate::rules;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -320,6 +321,99 @@ impl PageMap {
         })
     }
 
+    /// A heap's first block whose map is overwritten, wholly or in its front, with another map behind it: of the items that can still be
+    /// told. `map` is what was read in its place. `None` where that begins or ends as a map does, or nothing can be told.
+    ///
+    /// The offsets at the end of the map are right as far as they fall towards its beginning. A property context's header is its first
+    /// item, and the records are the second: they end where what follows is no record. Where the values lie that these name, only
+    /// offsets tell.
+    pub fn rebuild(layout: &Layout, block: &[u8], map: Option<Self>) -> Option<(Vec<u8>, Self)> {
+        const UNTOLD: u16 = u16::MAX;
+        let header = HnHeader::peek(block)?;
+        let stored = |m: Self| block.get(m.at.saturating_add(4)..m.end()).unwrap_or_default().as_chunks::<2>().0;
+        let begins = map.is_some_and(|m| stored(m).first().map(|c| usize::from(u16::from_le_bytes(*c))) == Some(HN_HEADER));
+        let ends_well = |m: Self| {
+            let ends = || stored(m).iter().map(|c| usize::from(u16::from_le_bytes(*c)));
+            m.count > 0 && ends().is_sorted() && ends().next_back().is_some_and(|end| end.next_multiple_of(2) == m.at)
+        };
+        if map.is_some_and(|m| ends_well(m) || (begins && m.end() == block.len())) {
+            return None;
+        }
+        let map_at = usize::from(header.map_at);
+        let table = block.get(map_at.max(HN_HEADER).checked_add(4)?..).unwrap_or_default();
+        let mut ends: Vec<u16> = table.as_chunks::<2>().0.iter().map(|c| u16::from_le_bytes(*c)).collect();
+        let (mut told, mut next) = (ends.len(), None);
+        for end in ends.iter().rev().map(|end| usize::from(*end)) {
+            let fits = next.map_or_else(|| end.checked_next_multiple_of(2) == Some(map_at), |next| end <= next);
+            if !fits || end < HN_HEADER {
+                break;
+            }
+            told = told.saturating_sub(1);
+            next = Some(end);
+        }
+        // a map that begins as one is worth more than part of another
+        if begins && next != Some(HN_HEADER) {
+            return None;
+        }
+        // the first of them may be there by accident
+        told = if next == Some(HN_HEADER) { told } else { told.saturating_add(1) };
+        let stop = ends.get(told).map_or_else(|| map_at.clamp(HN_HEADER, block.len()), |end| usize::from(*end));
+        ends.iter_mut().take(told).for_each(|end| *end = UNTOLD);
+        for (n, end) in Self::front(layout, header, block.get(..stop)?).into_iter().enumerate() {
+            if n >= ends.len() {
+                ends.push(UNTOLD);
+            }
+            if let Some(slot) = ends.get_mut(n).filter(|slot| **slot == UNTOLD) {
+                *slot = end;
+            }
+        }
+        let items = ends.split_first().map(|(_, ends)| ends)?;
+        let is_told = |pair: &[u16]| matches!(pair, [a, b] if *b != UNTOLD && a < b);
+        if !ends.windows(2).any(is_told) || (items.len() >> layout.hid_index_bits) != 0 {
+            return None;
+        }
+        let mut out = block.to_vec();
+        if !out.len().is_multiple_of(2) {
+            out.push(0);
+        }
+        let at = u16::try_from(out.len()).ok()?;
+        for n in [low16(wide(items.len())), 0].into_iter().chain(ends) {
+            out.extend_from_slice(&n.to_le_bytes());
+        }
+        put16(&mut out, 0, at);
+        let map = Self::read(layout, &out, at.into())?;
+        Some((out, map))
+    }
+
+    /// Where the first two items of a property context end, as far as what they hold tells, after where they begin; `block` ends where
+    /// something else begins.
+    fn front(layout: &Layout, header: HnHeader, block: &[u8]) -> Vec<u16> {
+        let mut ends = Vec::new();
+        let behind = HN_HEADER.saturating_add(BTH_HEADER);
+        let is_first = header.client == ClientSig::PROPERTY && Some(header.user_root) == layout.hid(0, 1);
+        let tree = block.get(HN_HEADER..behind).filter(|_| is_first).and_then(BthHeader::peek);
+        let Some(tree) = tree.filter(|t| (t.key, t.entry) == (PC_KEY, PC_ENTRY)) else { return ends };
+        ends.extend([low16(wide(HN_HEADER)), low16(wide(behind))]);
+        if tree.levels > 0 || Some(tree.root) != layout.hid(0, 2) {
+            return ends;
+        }
+        let (mut last, mut named) = (0, HashSet::new());
+        let mut is_record = |r: &PcRecord| {
+            let (id, t) = (r.tag.id(), r.tag.prop_type());
+            let is_stored = t.is_known() && !matches!(t, PropType::UNSPECIFIED | PropType::NULL);
+            let value_fits = t.is_inline()
+                || match r.hnid().kind() {
+                    HnidKind::Heap(hid) => layout.hid_block(hid) == 0 && layout.hid_index(hid) > 2 && named.insert(hid),
+                    HnidKind::Empty | HnidKind::Node(_) => true,
+                };
+            is_stored && value_fits && id > std::mem::replace(&mut last, id)
+        };
+        let records = block.get(behind..).unwrap_or_default().chunks_exact(PC_RECORD).map(PcRecord::decode);
+        let size = records.take_while(|r| is_record(r)).count().saturating_mul(PC_RECORD);
+        ends.push(low16(wide(behind.saturating_add(size))));
+        ends
+    }
+
     /// Where the map ends: the end of the heap's last block.
     pub const fn end(&self) -> usize {
         self.at.saturating_add(6).saturating_add((self.count as usize).saturating_mul(2))
@@ -515,6 +609,55 @@ mod tests {
         assert_eq!(rules_of(&|b| b.push(0)), ["PST-P012"]);
         assert_eq!(rules_of(&|b| put16(b, 0, 1)), ["PST-P011"]);
         assert_eq!(rules_of(&|b| put16(b, at, 2000)), ["PST-P011"]);
+    }
+
+    /// The items that a rebuilt map tells, by their ids; none may be another than it was.
+    fn told(block: &[u8], items: &[Vec<u8>], damaged: &[u8]) -> Vec<usize> {
+        let at = usize::from(le16(block, 0));
+        let map = PageMap::read(&UNICODE, damaged, at);
+        let Some((out, map)) = PageMap::rebuild(&UNICODE, damaged, map) else { return Vec::new() };
+        let found = items.iter().enumerate().filter_map(|(n, item)| Some((n + 1, item, map.item(&out, n as u32 + 1)?)));
+        found
+            .map(|(n, item, got)| {
+                assert_eq!(got, item, "{n}");
+                n
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_an_overwritten_page_map_leaves_is_told() {
+        let record = |id, t, value| PcRecord { tag: super::super::ids::PropTag::new(id, t), value }.encode();
+        let records = [
+            record(0x17, PropType::INTEGER32, 1),
+            record(0x37, PropType::STRING, 0x60),
+            record(0x39, PropType::TIME, 0x80),
+            record(0x1000, PropType::STRING, 0x65F),
+            record(0x3001, PropType::STRING, 0xA0),
+        ];
+        let tree = BthHeader { key: PC_KEY, entry: PC_ENTRY, levels: 0, root: Hid(0x40) }.encode();
+        let mut items = vec![tree.to_vec(), records.concat()];
+        items.extend([b"t\0e\0x\0t\0".to_vec(), vec![7; 8], b"Z\0zz".to_vec(), vec![9; 21], vec![8; 3]]);
+        let mut block = block(0, &items);
+        HnHeader { map_at: le16(&block, 0), client: ClientSig::PROPERTY, user_root: Hid(0x20), fill: [0; 4] }.encode(&mut block);
+        let at = usize::from(le16(&block, 0));
+        let overwritten = |range: Range<usize>, fill: u8| {
+            let mut damaged = block.clone();
+            damaged[range].fill(fill);
+            told(&block, &items, &damaged)
+        };
+        assert_eq!(told(&block, &items, &block), [0; 0]);
+        for fill in [0, 0x41, 0xFF] {
+            // all of it, its counts, its front
+            assert_eq!(overwritten(at..block.len(), fill), [1, 2]);
+            assert_eq!(overwritten(at..at + 4, fill), [1, 2, 3, 4, 5, 6, 7]);
+            assert_eq!(overwritten(at..at + 8, fill), [1, 2, 3, 4, 5, 6, 7]);
+            assert_eq!(overwritten(at..at + 12, fill), [1, 2, 6, 7]);
+            assert_eq!(overwritten(at..at + 14, fill), [1, 2, 7]);
+        }
+        // nothing is told of a head that is gone, nor of records behind another root
+        assert_eq!(overwritten(at - 8..block.len(), 0), [1, 2]);
+        assert_eq!(overwritten(0..block.len(), 0), [0; 0]);
     }
 
     #[test]

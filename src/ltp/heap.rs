@@ -191,7 +191,11 @@ impl<'n> Heap<'n> {
         sink: &mut dyn Sink,
     ) -> Result<Option<Self>> {
         let Some(header) = HnHeader::decode(layout, &first, at, sink)? else { return Ok(None) };
-        let first_map = PageMap::decode(layout, 0, &first, count == 1, at, sink)?;
+        let mut first = first;
+        let mut first_map = PageMap::decode(layout, 0, &first, count == 1, at, sink)?;
+        if let Some((block, map)) = PageMap::rebuild(layout, &first, first_map) {
+            (first, first_map) = (Cow::Owned(block), Some(map));
+        }
         let most = 1usize.checked_shl(27u32.saturating_sub(layout.hid_index_bits)).unwrap_or(usize::MAX);
         if count > most {
             sink.report(Finding::new(&rules::HN_TOO_LARGE, at).numbers(wide(count), wide(most)).loss(Loss::Partial))?;

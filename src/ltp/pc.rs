@@ -426,6 +426,45 @@ mod tests {
         }
     }
 
+    /// The same with the header and the records before the values, as Outlook has them.
+    fn context_of_outlook(layout: &'static Layout, values: &[(u16, PropValue)]) -> Vec<Vec<u8>> {
+        let (mut heap, mut records) = (HeapBuilder::new(layout, ClientSig::PROPERTY), Vec::new());
+        let root = heap.alloc(&[0; BTH_HEADER]).unwrap();
+        let leaf = heap.alloc(&vec![0; values.len() * PC_RECORD]).unwrap();
+        for (id, value) in values {
+            let (tag, bytes) = (PropTag::new(*id, value.prop_type()), value.encode());
+            let inline = || bytes.iter().rev().fold(0, |n, b| n << 8 | u32::from(*b));
+            let value = if tag.prop_type().is_inline() { inline() } else { heap.alloc(&bytes).unwrap().0 };
+            records.extend(PcRecord { tag, value }.encode());
+        }
+        heap.set(root, &BthHeader { key: PC_KEY, entry: PC_ENTRY, levels: 0, root: leaf }.encode());
+        heap.set(leaf, &records);
+        heap.finish(root).unwrap()
+    }
+
+    #[test]
+    fn values_outlive_their_heaps_page_map() {
+        for layout in Layout::all() {
+            let values = &some_values(40)[1..];
+            let whole = context_of_outlook(layout, values);
+            let map_at = usize::from(crate::format::bytes::le16(&whole[0], 0));
+            // all of it, its front, its counts
+            for (end, least) in [(whole[0].len(), 16), (map_at + 20, 30), (map_at + 4, 39)] {
+                for fill in [0, 0x47, 0xFF] {
+                    let mut blocks = whole.clone();
+                    blocks[0][map_at..end].fill(fill);
+                    let mut findings = Vec::new();
+                    let pc = open(layout, blocks, &mut findings).expect("the properties stand before their values");
+                    assert!(findings.iter().any(|f| f.severity >= rules::Severity::Error), "{end} {fill}");
+                    let found: Vec<_> =
+                        values.iter().filter_map(|(id, v)| Some((v, pc.value(*id, &latin1, &mut Ignore).unwrap()?))).collect();
+                    assert!(found.iter().all(|(v, found)| *v == found), "{end} {fill}: {found:?}");
+                    assert!(found.len() >= least, "{end} {fill}: {}", found.len());
+                }
+            }
+        }
+    }
+
     #[test]
     fn all_values_come_back() {
         for layout in Layout::all() {

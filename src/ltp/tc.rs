@@ -833,7 +833,10 @@ mod tests {
         let mut findings = Vec::new();
         assert!(open(&UNICODE, b.clone(), &mut findings).is_some_and(|t| t.row_count() == 0));
         let map = usize::from(le16(&b[0], 0));
+        // a wrong count is told by where the map ends; where there is no map, nothing is
         put16(&mut b[0], map, 3000);
+        assert!(open(&UNICODE, b.clone(), &mut findings).is_some_and(|t| t.row_count() == 0));
+        b[0][map..].fill(0xFF);
         assert!(open(&UNICODE, b, &mut findings).is_none());
     }
 

@@ -418,13 +418,7 @@ impl LooseBlock {
 }
 
 /// Blocks that are not in their places: by block entries, or else one block, by the signatures of several.
-fn blocks_elsewhere(
-    ndb: &Ndb,
-    ranges: &[Range<u64>],
-    named: &Named,
-    wanted: &HashSet<Bid>,
-    monitor: &dyn Monitor,
-) -> Result<Vec<Seen>> {
+fn blocks_elsewhere(ndb: &Ndb, ranges: &[Range<u64>], named: &Named, wanted: &HashSet<Bid>, monitor: &dyn Monitor) -> Result<Vec<Seen>> {
     let place = |b: &LooseBlock| {
         let e = ndb.find_block(b.bid).or_else(|| named.blocks.get(&b.bid))?;
         (signature(e.ib, b.bid) == b.sig).then_some(e.ib.0)

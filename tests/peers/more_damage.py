@@ -863,6 +863,21 @@ def heap_parts(ndb: Ndb, rng: random.Random, where: int) -> Damaged:
     return done(data)
 
 
+@kind("heap_tails_zero", last=True)
+@kind("heap_sectors_zero", last=False)
+def heap_sectors(ndb: Ndb, rng: random.Random, last: bool) -> Damaged:
+    """Of a third of the property contexts of messages the sector with the last item and the page map, or any sector, is overwritten."""
+    data = copy(ndb)
+    some = [ndb.blocks[n.data] for n in ndb.messages() if n.data in ndb.blocks and not n.data & 2]
+    for block in rng.sample(some, -(-len(some) // 3)):
+        end = block.ib + block.cb
+        sectors = range(block.ib // 512 * 512, end, 512)
+        at = sectors[-1] if last else rng.choice(sectors)
+        start, stop = (max(at, block.ib), min(at + 512, end)) if last else (at, at + 512)
+        data[start:stop] = bytes(stop - start)
+    return done(data)
+
+
 @kind("amap_types_lie")
 def amap_types(ndb: Ndb, rng: random.Random) -> Damaged:
     data = copy(ndb)
