@@ -55,6 +55,13 @@ fn without_containers(props: &mut Props) -> bool {
     !strange.is_empty()
 }
 
+/// The message among an attachment's sub-nodes, where its properties do not name it any more.
+fn message_in<'s>(attachment: &Node<'s>) -> Option<Node<'s>> {
+    let subnodes = attachment.subnodes(&mut Ignore).ok()?;
+    let nid = subnodes.iter().map(|e| e.nid).find(|n| n.nid_type() == NidType::NORMAL_MESSAGE)?;
+    attachment.subnode(nid, &mut Ignore).ok().flatten()
+}
+
 /// A message that is being read: its attachments come one after the other, and those with a message in them wait for it.
 struct Frame<'s> {
     node: Node<'s>,
@@ -306,13 +313,21 @@ impl<'s> Copier<'s, '_> {
             }
         }
         let method = attachment.props.i32(tags::ATTACH_METHOD);
+        if object.is_none()
+            && own.is_lossy()
+            && method == Some(EMBEDDED)
+            && let Some(sub) = message_in(&node)
+        {
+            known.push(sub.nid);
+            inner = Some(sub);
+        }
         let no_data = object.is_none() && !attachment.props.has(tags::ATTACH_DATA_BINARY.id());
         if no_data && own.is_lossy() && method.is_none_or(|m| m == BY_VALUE) {
             self.adopt_data(&node, &named_by(&pc), &mut attachment.props, &mut own)?;
         }
-        let wants = method == Some(EMBEDDED) || (object.is_some() && own.is_lossy());
-        let empty = inner.is_none() && matches!(attachment.data, AttachmentData::None);
         let has_bytes = attachment.props.has(tags::ATTACH_DATA_BINARY.id());
+        let wants = method == Some(EMBEDDED) || (method == Some(OLE) && !has_bytes) || (object.is_some() && own.is_lossy());
+        let empty = inner.is_none() && matches!(attachment.data, AttachmentData::None);
         if empty && wants {
             // of the message or object in it nothing is left: an empty one, for readers do not know attachments without data
             own.value();
@@ -355,9 +370,7 @@ impl<'s> Copier<'s, '_> {
         {
             attachment.props = without_row_only(self.read_row(&table, &row, own)?);
         }
-        let ids: Vec<Nid> = node.subnodes(&mut Ignore).map(|t| t.iter().map(|e| e.nid).collect()).unwrap_or_default();
-        let embedded = ids.iter().find(|n| n.nid_type() == NidType::NORMAL_MESSAGE);
-        let inner = embedded.and_then(|nid| node.subnode(*nid, &mut Ignore).ok().flatten());
+        let inner = message_in(node);
         let has_data = inner.is_none() && self.adopt_data(node, &[], &mut attachment.props, own)?;
         if inner.is_none() && !has_data && attachment.props.is_empty() {
             return Ok((None, None));
