@@ -2,8 +2,11 @@
 
 use pstkit::export::items::{Item, Items};
 use pstkit::finding::Ignore;
-use pstkit::format::ids::{Bid, Nid, NidType};
+use pstkit::format::bytes::le16;
+use pstkit::format::ids::{Bid, Hid, Nid, NidType};
+use pstkit::format::tags;
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
+use pstkit::ltp::PropertyContext;
 use pstkit::messaging::Pst;
 use pstkit::ndb::Index;
 use pstkit::repair::{Policy, repair};
@@ -89,6 +92,27 @@ fn an_attachment_without_properties_keeps_its_data() {
         expected[1].0 = expected[1].0.filter(|_| n == 0);
         assert_eq!(contents(&left), expected);
     }
+}
+
+#[test]
+fn an_attachment_that_does_not_name_its_message_any_more_keeps_it() {
+    let (mut bytes, nid) = store();
+    let pst = Pst::from_bytes(bytes.clone()).unwrap();
+    let whole = only(&pst);
+    let ndb = pst.ndb();
+    let node = ndb.node(nid).unwrap();
+    let subnodes = node.subnodes(&mut Ignore).unwrap();
+    let e = subnodes.iter().filter(|e| e.nid.nid_type() == NidType::ATTACHMENT).nth(1).unwrap();
+    let pc = PropertyContext::open(node.subnode(e.nid, &mut Ignore).unwrap().unwrap(), &mut Ignore).unwrap().unwrap();
+    let item = ndb.layout().hid_index(Hid(pc.get(tags::ATTACH_DATA_OBJECT.id()).unwrap().value)) as usize;
+    // in the page map, where the item ends that says which message it is
+    let entry = ndb.find_block(e.data).unwrap();
+    let block = &mut bytes[entry.ib.0 as usize..][..usize::from(entry.cb)];
+    ndb.crypt().decode(block, e.data);
+    let end = usize::from(le16(block, 0)) + 4 + 2 * item;
+    block[end..end + 2].fill(0xFF);
+    ndb.crypt().encode(block, e.data);
+    assert_eq!(contents(&only(&repaired(bytes))), contents(&whole));
 }
 
 #[test]
