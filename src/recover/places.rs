@@ -189,7 +189,8 @@ fn assign(mut scored: Vec<Scored>) -> Vec<(Nid, usize)> {
     let (mut taken, mut given) = (HashSet::new(), HashSet::new());
     let mut out = Vec::new();
     for group in scored.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-        let open: Vec<(Nid, usize)> = group.iter().map(|r| (r.2, r.3)).filter(|(nid, i)| !given.contains(nid) && !taken.contains(i)).collect();
+        let open: Vec<(Nid, usize)> =
+            group.iter().map(|r| (r.2, r.3)).filter(|(nid, i)| !given.contains(nid) && !taken.contains(i)).collect();
         let (mut of_id, mut of_object): (HashMap<Nid, usize>, HashMap<usize, usize>) = (HashMap::new(), HashMap::new());
         for (nid, i) in &open {
             let (a, b) = (of_id.entry(*nid).or_default(), of_object.entry(*i).or_default());
