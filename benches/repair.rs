@@ -71,13 +71,18 @@ fn main() {
         storage.write_all_at(&bytes, at).unwrap();
         storage.sync().unwrap();
         drop(storage);
-        let (outcome, anew) = timed(|| {
-            let source = source(&damaged);
-            let plan = check(Arc::clone(&source), &options.clone().for_repair(), &()).unwrap().plan(&Policy::default());
-            plan.apply(Target::Path { source, out: &out, replace: true }, &()).unwrap()
+        let anew = (0..3).map(|_| {
+            let (outcome, time) = timed(|| {
+                let source = source(&damaged);
+                let plan = check(Arc::clone(&source), &options.clone().for_repair(), &()).unwrap().plan(&Policy::default());
+                plan.apply(Target::Path { source, out: &out, replace: true }, &()).unwrap()
+            });
+            assert!(outcome.changed && outcome.after.is_healthy(), "{name}");
+            std::fs::remove_file(&out).unwrap();
+            time
         });
-        assert!(outcome.changed && outcome.after.is_healthy(), "{name}");
-        std::fs::remove_file(&out).unwrap();
+        // as the copies: the best of three, for the medium has its own pace
+        let anew = anew.min().unwrap();
         let undo = dir.path().join("undo");
         let (outcome, in_place) = timed(|| repair_in_place(&damaged, &undo, &Policy::default(), &()).unwrap());
         assert!(outcome.changed && outcome.after.is_healthy(), "{name}");
