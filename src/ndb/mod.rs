@@ -120,7 +120,7 @@ impl Ndb {
 
     /// Whether a block still has to be verified.
     #[inline]
-    fn is_suspect(&self, bid: Bid) -> bool {
+    pub(crate) fn is_suspect(&self, bid: Bid) -> bool {
         self.suspects.as_ref().is_none_or(|s| !s.is_empty() && s.binary_search(&bid).is_ok())
     }
 

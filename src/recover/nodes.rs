@@ -168,7 +168,7 @@ pub(super) fn salvage_nodes(
     for ib in &leaves.torn {
         let lost = lost_leaves.get(ib).copied();
         for e in leaf_entries::<NbtEntry>(ndb, *ib) {
-            if lost.is_none_or(|r| in_ranges(&[r], e.key())) && is_plausible(ndb, &e) {
+            if lost.is_none_or(|r| in_ranges(&[r], e.key())) && (is_plausible(ndb, &e) || is_bereft(ndb, &e, listed)) {
                 nodes.entry(e.nid).or_insert(e);
             }
         }
@@ -343,6 +343,19 @@ fn head_of(nid: Nid) -> Option<Head> {
         NidType::HID | NidType::ATTACHMENT | NidType::OBJECT_DATA | NidType::LTP | NidType(0x1A..=0x1E) => return None,
         _ => Head::Any,
     })
+}
+
+/// Whether an entry of a torn leaf that is not [plausible](is_plausible) is so by reason of what its blocks have lost: chance makes no ids of
+/// blocks that the file has. Of such an object sub-nodes may be left, or a row; and if nothing is, that is told.
+fn is_bereft(ndb: &Ndb, e: &NbtEntry, listed: &BlockSet) -> bool {
+    let is_known = |bid: Bid| listed.contains(&bid.masked()) || ndb.find_block(bid).is_some();
+    let has_place = !(e.nid.is_folder() || e.nid.is_message()) || e.parent.is_folder();
+    if head_of(e.nid).is_none() || e.key_high != 0 || !has_place || e.data.is_none() || !is_known(e.data) {
+        return false;
+    }
+    let is_whole = || ndb.find_block(e.data).is_some() && !ndb.is_suspect(e.data.masked());
+    let sub_fits = e.sub.is_none() || (e.sub.masked().is_internal() && is_known(e.sub));
+    sub_fits && !is_whole() && is_told(ndb, e) != Some(false)
 }
 
 /// Whether an entry can be true: its blocks are there, its parent can be one, and its data begins as it must.

@@ -4,6 +4,7 @@ use pstkit::export::items::{Item, Items};
 use pstkit::finding::Ignore;
 use pstkit::format::bytes::le16;
 use pstkit::format::ids::{Bid, Hid, Nid, NidType};
+use pstkit::format::page::PageType;
 use pstkit::format::tags;
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::ltp::PropertyContext;
@@ -58,6 +59,35 @@ fn a_message_without_properties_keeps_its_bodies_recipients_and_attachments() {
     let pst = Pst::from_bytes(bytes.clone()).unwrap();
     let whole = only(&pst);
     overwrite(&mut bytes, &pst, pst.ndb().node(nid).unwrap().data);
+    let left = only(&repaired(bytes));
+    assert_eq!((left.nid, &left.folder, &left.subject), (whole.nid, &whole.folder, &whole.subject));
+    assert_eq!((&left.to, &left.bodies.text, &left.bodies.html), (&whole.to, &whole.bodies.text, &whole.bodies.html));
+    assert_eq!(contents(&left), contents(&whole));
+}
+
+/// The checksum of the leaf of the node B-tree that lists a node is made wrong.
+fn tear_leaf(bytes: &mut [u8], pst: &Pst, nid: Nid) {
+    let layout = pst.layout();
+    let leaves = pst.ndb().index().facts.pages.iter().filter(|p| p.page_type == PageType::NBT && p.level == 0);
+    let key = nid.0.to_le_bytes();
+    let mut torn = 0;
+    for leaf in leaves {
+        let page = &mut bytes[leaf.bref.ib.0 as usize..][..layout.page_size];
+        if page.chunks_exact(32).any(|e| e[..4] == key && e[4..8] == [0; 4]) {
+            page[layout.page_size - 12] ^= 1;
+            torn += 1;
+        }
+    }
+    assert_eq!(torn, 1);
+}
+
+#[test]
+fn a_message_without_properties_keeps_its_rest_though_the_leaf_that_lists_it_is_torn() {
+    let (mut bytes, nid) = store();
+    let pst = Pst::from_bytes(bytes.clone()).unwrap();
+    let whole = only(&pst);
+    overwrite(&mut bytes, &pst, pst.ndb().node(nid).unwrap().data);
+    tear_leaf(&mut bytes, &pst, nid);
     let left = only(&repaired(bytes));
     assert_eq!((left.nid, &left.folder, &left.subject), (whole.nid, &whole.folder, &whole.subject));
     assert_eq!((&left.to, &left.bodies.text, &left.bodies.html), (&whole.to, &whole.bodies.text, &whole.bodies.html));
