@@ -25,7 +25,7 @@ use crate::messaging::Pst;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::Ndb;
 use crate::ndb::refs::{each_reference, spread_up};
-use crate::recover;
+use crate::recover::{self, Recovered};
 use crate::rules::{self, FixVerb, Layer, Severity};
 use crate::write::{NdbWriter, believed_counter, write_maps};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -140,6 +140,14 @@ fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
     Ok(bytes)
 }
 
+/// Blocks that a search has brought up and that the file has no use for: what is left where it is does not need them.
+fn freed(recovered: &Recovered) -> Vec<Bid> {
+    let Some(found) = recovered.salvage.as_ref().map(|s| &s.facts) else { return Vec::new() };
+    let (mut is_listed, mut is_freed) = (found.listed.ascending(), found.freed.ascending());
+    let ids = recovered.ndb.index().blocks().iter().map(|b| b.bid.masked());
+    ids.filter(|bid| is_freed.has(bid.0) && !is_listed.has(bid.0)).collect()
+}
+
 /// What carrying out the selected actions makes of a file. `None` where that makes it no better; and, where nothing is left out, where it
 /// does not make it healthy or where so much has to be written anew that all may be.
 pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, monitor: &dyn Monitor) -> Result<Option<Planned>> {
@@ -188,6 +196,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
     if recovered.salvage.is_none() && new && before.findings.iter().any(|f| std::ptr::eq(f.rule, &rules::ORPHAN_BLOCK)) {
         taken.extend(unlisted(&open_to_copy(source, plan, monitor)?.ndb, &left));
     }
+    let keep = plan.is_partial().then(|| freed(&recovered));
     let mut passes = 0;
     let (view, after) = loop {
         passes = u32::saturating_add(passes, 1);
@@ -233,7 +242,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
         }
         let view = Arc::new(scratch.over(source));
         let with = copied.as_ref().map(|from| Taken { from, nodes: &taken, new });
-        match write_over(ndb, before, unique, plan.is_partial(), &view, with, monitor) {
+        match write_over(ndb, before, unique, keep.as_deref(), &view, with, monitor) {
             Ok(()) => {}
             // what could be read before and cannot now would be given up without a word
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_) | ErrorKind::Damaged(_)) => return Ok(None),
@@ -351,7 +360,7 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, taken: &mut BTreeSet<Nid>, 
 /// # Errors
 /// [`ErrorKind::TooLarge`] where the file cannot grow; errors of the media; cancellation.
 pub fn restructure(ndb: &Ndb, report: &Report, target: &Overlay, monitor: &dyn Monitor) -> Result<()> {
-    write_over(ndb, report, unique_of(report), false, target, None, monitor)
+    write_over(ndb, report, unique_of(report), None, target, None, monitor)
 }
 
 /// Lets pass what a report knows; not that something cannot be read that could be when the report was made.
@@ -388,7 +397,7 @@ fn write_over(
     ndb: &Ndb,
     report: &Report,
     unique: u32,
-    keep: bool,
+    keep: Option<&[Bid]>,
     target: &Overlay,
     taken: Option<Taken<'_>>,
     monitor: &dyn Monitor,
@@ -398,14 +407,15 @@ fn write_over(
     monitor.phase(Phase::Write, Some(wide(nodes.len())));
     let mut writer = NdbWriter::append(target, header, ndb.crypt(), ndb.index())?;
     writer.use_unique(unique);
-    if keep {
+    if keep.is_some() {
         // what nothing refers to may be what was not asked for
         writer.keep_orphans();
     }
     let goes = |nid: Nid| taken.is_some_and(|t| t.nodes.contains(&nid));
     writer.keep_nodes(ndb, &|n| !goes(n.nid), Known(report), monitor)?;
+    keep.unwrap_or_default().iter().for_each(|bid| writer.give_up(*bid));
     if let Some(taken) = taken {
-        if keep {
+        if keep.is_some() {
             let mut given_up = HashSet::new();
             for root in nodes.iter().filter(|n| goes(n.nid)).flat_map(|n| [n.data, n.sub]) {
                 each_reference(ndb, root, &mut |bid| given_up.insert(bid), &mut Ignore, &mut |bid, _| writer.give_up(bid))?;
