@@ -233,6 +233,19 @@ impl Storage for FileStorage {
     }
 }
 
+/// Names of this many bytes and more are not made longer.
+const NAME_LONG: usize = 200;
+
+/// Says what it is about the folder of a new file that keeps it from being made there.
+fn in_folder(e: io::Error) -> io::Error {
+    let why = match e.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "the folder that it has to be in does not exist: make that first",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "nothing may be written to its folder: choose another one",
+        _ => return e,
+    };
+    io::Error::new(e.kind(), why)
+}
+
 /// An output file that gets its name when it is complete: until [`commit`](Self::commit) it stands under a temporary name beside it,
 /// and dropping it removes it.
 #[derive(Debug)]
@@ -244,27 +257,49 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Begins the file that will be `path`.
+    /// Begins the file that will be `path`. Of a link to a file that is replaced, the file is: the link goes on to lead to it.
     ///
     /// # Errors
-    /// Where `path` exists and `replace` is not set; errors of the medium.
+    /// Where `path` exists and `replace` is not set, or is no ordinary file; errors of the medium.
     pub fn create(path: &Path, replace: bool) -> Result<Self> {
-        if !replace && path.exists() {
-            return Err(ErrorKind::Usage(format!("{} exists: give another name, or remove it first", path.display())).into());
-        }
+        let place = Self::place(path, replace)?;
+        let path = place.as_path();
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        let whole = path.file_name().unwrap_or_default();
+        // with what is put behind it, a long name might be none that a file can have
+        let stem = if whole.len() > NAME_LONG { std::ffi::OsStr::new("") } else { whole };
         // never one that is there: in a folder that others write to, it might be a link to something else
         let (temporary, file) = loop {
             let n = NEXT.fetch_add(1, Ordering::Relaxed);
-            let mut name = path.file_name().unwrap_or_default().to_owned();
+            let mut name = stem.to_owned();
             name.push(format!(".{}.{n}.part", std::process::id()));
             let temporary = path.with_file_name(name);
             match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists && n < u64::from(u16::MAX) => {}
-                made => break (temporary, made.map_err(ErrorKind::Io)?),
+                made => break (temporary, made.map_err(|e| ErrorKind::Io(in_folder(e)))?),
             }
         };
-        Ok(Self { storage: Some(Arc::new(FileStorage::new(file))), temporary, path: path.to_owned(), replace })
+        Ok(Self { storage: Some(Arc::new(FileStorage::new(file))), temporary, path: place, replace })
+    }
+
+    /// Where a file of this name goes.
+    fn place(path: &Path, replace: bool) -> Result<PathBuf> {
+        let no = |why: &str| Err(ErrorKind::Usage(format!("{} {why}", path.display())).into());
+        let is_folder = "is a folder: give the name of a file in it";
+        let Ok(own) = path.symlink_metadata() else {
+            let ends = |c: char| c.is_ascii() && path.as_os_str().as_encoded_bytes().last().is_some_and(|b| char::from(*b) == c);
+            let nameless = path.file_name().is_none() || std::path::is_separator('\\') && ends('\\') || ends('/');
+            return if nameless { no(is_folder) } else { Ok(path.to_owned()) };
+        };
+        match std::fs::metadata(path) {
+            Ok(m) if m.is_dir() => no(is_folder),
+            Ok(_) if !replace => no("exists: give another name, or remove it first"),
+            // a device, a pipe: what is written to it would be gone, and so would it be
+            Ok(m) if !m.is_file() => no("is no ordinary file, and is not replaced: give another name"),
+            Ok(_) if own.is_symlink() => path.canonicalize().map_err(|e| ErrorKind::Io(e).into()),
+            Err(_) if own.is_symlink() => no("is a link that leads nowhere: give another name, or remove it first"),
+            _ => Ok(path.to_owned()),
+        }
     }
 
     /// The storage to write to.
@@ -444,6 +479,35 @@ mod tests {
         assert!(e.to_string().contains("appeared"), "{e}");
         assert_eq!(std::fs::read(&path).unwrap(), b"mine");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_ordinary_file_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = |path: &Path, replace| AtomicFile::create(path, replace).unwrap_err().to_string();
+        for replace in [false, true] {
+            assert!(told(dir.path(), replace).contains("folder"));
+            assert!(told(&dir.path().join("new/"), replace).contains("folder"));
+            assert!(told(&dir.path().join("none/new"), replace).contains("make that first"));
+        }
+        #[cfg(unix)]
+        {
+            assert!(told("/dev/null".as_ref(), true).contains("no ordinary file"));
+            let (real, link, nowhere) = (dir.path().join("real"), dir.path().join("link"), dir.path().join("nowhere"));
+            std::fs::write(&real, b"old").unwrap();
+            std::os::unix::fs::symlink("real", &link).unwrap();
+            std::os::unix::fs::symlink("none", &nowhere).unwrap();
+            assert!(told(&link, false).contains("exists"));
+            assert!(told(&nowhere, false).contains("leads nowhere"));
+            let file = AtomicFile::create(&link, true).unwrap();
+            file.storage().unwrap().write_all_at(b"new", 0).unwrap();
+            file.commit().unwrap();
+            assert!(link.symlink_metadata().unwrap().is_symlink());
+            assert_eq!(std::fs::read(&real).unwrap(), b"new");
+        }
+        let long = dir.path().join("x".repeat(250));
+        AtomicFile::create(&long, false).unwrap().commit().unwrap();
+        assert!(long.is_file());
     }
 
     /// What others may not read of a file, they may not read of a copy either.

@@ -187,7 +187,7 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
     if partial::may_serve(plan) {
         if let Some(planned) = partial::plan(source, plan, &scratch, monitor)? {
             let (ranges, record) = prepare(storage.as_ref(), &planned.view, planned.layout)?;
-            record.save(undo)?;
+            record.save(undo).map_err(|e| of_undo_file(undo, e))?;
             if let Err((e, is_back)) = bring_or_take_back(storage.as_ref(), &planned.view, &ranges, &record) {
                 if is_back {
                     // nothing is left to be undone
@@ -217,7 +217,7 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
     if linked {
         sync_name(undo);
     } else {
-        copy_to(storage, old.as_ref(), undo, monitor)?;
+        copy_to(storage, old.as_ref(), undo, monitor).map_err(|e| of_undo_file(undo, e))?;
     }
     let new = file.shared()?;
     if let Err(e) = file.commit() {
@@ -231,6 +231,16 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
         FileStorage::open_exclusive(undo).and_then(|kept| mark_whole(&kept, new.as_ref()))
     };
     Ok(outcome)
+}
+
+/// An error of the medium with the name of the file that it is about: it is not the one that is being repaired.
+pub(super) fn of_undo_file(undo: &Path, e: Error) -> Error {
+    match e.kind() {
+        ErrorKind::Io(io) if io.kind() != std::io::ErrorKind::StorageFull => {
+            ErrorKind::Io(std::io::Error::new(io.kind(), format!("the undo file {} cannot be written: {io}", undo.display()))).into()
+        }
+        _ => e,
+    }
 }
 
 /// Whether a file has no other name.

@@ -156,17 +156,18 @@ impl UndoRecord {
     }
 }
 
-/// Restores `target` byte for byte to what it was before the repair that made the undo file `undo`. The undo file is removed. A target that
-/// has been changed since the repair is only restored with `force`: those changes are lost.
+/// Restores `target` byte for byte to what it was before the repair that made the undo file `undo`, which is removed then. A target that
+/// has been changed since the repair, or is another file, is only written to with `force`. Answers whether every byte is surely as it was: where
+/// `force` was needed, only what the repair had overwritten is put back, and the undo file stays.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] where `undo` is no undo file, belongs to another file, or the target has been changed since;
 /// [`ErrorKind::Locked`] where another process holds the target; errors of the medium.
-pub fn undo(undo: &Path, target: &Path, force: bool) -> Result<()> {
-    let usage = |what: String| Err(Error::new(ErrorKind::Usage(what)));
+pub fn undo(undo: &Path, target: &Path, force: bool) -> Result<bool> {
+    let usage = |what: String| -> Result<bool> { Err(Error::new(ErrorKind::Usage(what))) };
     if is_same(undo, target) {
         // a crash came before the new file got its name
-        return std::fs::remove_file(undo).map_err(|e| Error::new(ErrorKind::Io(e)));
+        return std::fs::remove_file(undo).map(|()| true).map_err(|e| Error::new(ErrorKind::Io(e)));
     }
     if undo.canonicalize().is_ok_and(|u| target.canonicalize().is_ok_and(|t| u == t)) {
         return usage(format!("{} is the file itself, not its undo file", undo.display()));
@@ -181,8 +182,7 @@ pub fn undo(undo: &Path, target: &Path, force: bool) -> Result<()> {
     let place = target.canonicalize().map_err(ErrorKind::Io)?;
     let held = FileStorage::open_exclusive(&place)?;
     let used = || {
-        let what =
-            "it has been changed since it was repaired, and undoing that repair would lose those changes: copy it first, then use --force";
+        let what = "it is another file, or has been changed since it was repaired; undoing that repair would lose those changes: copy it first, then use --force";
         usage(format!("{}: {what}", target.display()))
     };
     if is_record {
@@ -190,11 +190,15 @@ pub fn undo(undo: &Path, target: &Path, force: bool) -> Result<()> {
         let Some(record) = UndoRecord::decode(&std::fs::read(undo).map_err(ErrorKind::Io)?) else {
             return usage(format!("{} is damaged: its checksum differs", undo.display()));
         };
-        if !force && !record.is_unused(&held)? {
+        let whole = record.is_unused(&held)?;
+        if !force && !whole {
             return used();
         }
         record.apply(&held)?;
-        return std::fs::remove_file(undo).map_err(|e| Error::new(ErrorKind::Io(e)));
+        if whole {
+            std::fs::remove_file(undo).map_err(ErrorKind::Io)?;
+        }
+        return Ok(whole);
     }
     // the file as it was stands under the undo file's name
     if whole.is_none()
@@ -219,7 +223,7 @@ pub fn undo(undo: &Path, target: &Path, force: bool) -> Result<()> {
         std::fs::remove_file(undo).map_err(ErrorKind::Io)?;
     }
     drop(held);
-    Ok(())
+    Ok(true)
 }
 
 /// Takes back a repair in place that was interrupted, so that the next one begins with the file as it was. Says whether there was one: a

@@ -269,7 +269,11 @@ fn an_undo_file_is_neither_overwritten_nor_applied_to_a_file_that_was_used_since
     let run = pstkit(["undo", u]);
     assert!(run.status == 16 && run.err.contains("changed since") && run.err.contains("--force"), "{run:?}");
     assert!(std::fs::read(&path).unwrap() == used);
-    assert_eq!(pstkit(["undo", "--force", u]).status, 0);
+    // what was written elsewhere since cannot be put back: it is not said to be, and the undo file stays
+    let run = pstkit(["undo", "--force", u]);
+    assert!(run.status == 4 && run.out.contains("is kept") && !run.out.contains("byte for byte"), "{run:?}");
+    assert!(std::fs::read(&path).unwrap() == before && undo.exists());
+    assert_eq!(pstkit(["undo", u]).status, 0);
     assert!(std::fs::read(&path).unwrap() == before && !undo.exists());
     assert_eq!(pstkit(["undo", u]).status, 8, "there is none any more");
     // an undo file that is damaged changes nothing, nor does one that is none any more take the place of the file
@@ -281,6 +285,60 @@ fn an_undo_file_is_neither_overwritten_nor_applied_to_a_file_that_was_used_since
             assert_eq!(pstkit(args.iter().copied()).status, 16, "{args:?}");
             assert!(std::fs::read(&path).unwrap() == before && undo.exists());
         }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_ordinary_file_is_neither_read_nor_replaced() {
+    let (dir, path) = wrong_checksum();
+    let p = path.to_str().unwrap();
+    let link = dir.path().join("null");
+    std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+    for out in ["/dev/stdout", link.to_str().unwrap(), dir.path().to_str().unwrap()] {
+        for command in [&["repair", "-y"][..], &["compact"], &["recover"]] {
+            let run = pstkit([command, &[p, "--force", "-o", out]].concat());
+            assert_eq!(run.status, 16, "{out} {command:?}: {run:?}");
+            assert!(run.err.contains(out) && !run.err.contains("remove it"), "{}", run.err);
+        }
+    }
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    let run = pstkit(["repair", "-y", link.to_str().unwrap(), "-o", dir.path().join("x").to_str().unwrap()]);
+    assert!(run.status == 8 && run.err.contains("no ordinary file"), "{run:?}");
+    // a link to a file leads to the new one then
+    let (real, link) = (dir.path().join("real.pst"), dir.path().join("link.pst"));
+    std::fs::write(&real, b"old").unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    assert_eq!(pstkit(["repair", "-y", p, "--force", "-o", link.to_str().unwrap()]).status, 1);
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(pstkit(["check", "-q", real.to_str().unwrap()]).status, 0);
+}
+
+/// Whoever copies the command that is suggested runs the program on this file, and nothing else.
+#[cfg(unix)]
+#[test]
+fn suggested_commands_are_those_that_a_shell_understands() {
+    let (_dir, path) = wrong_checksum();
+    let bytes = std::fs::read(path).unwrap();
+    let bin = Path::new(env!("CARGO_BIN_EXE_pstkit"));
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["-n.pst", "a b.pst", "it's.pst", "q\"uote.pst", "$(touch pwned).pst", "`touch pwned`.pst", "back\\slash.pst"] {
+        std::fs::write(dir.path().join(name), &bytes).unwrap();
+        let run = std::process::Command::new(bin).args(["repair", "--", name]).current_dir(dir.path()).output().unwrap();
+        let text = String::from_utf8(run.stdout).unwrap();
+        let (start, end) = (text.find("`pstkit repair -y").unwrap(), text.find("` does all of it").unwrap());
+        let script = text[start + 1..end].replacen("pstkit", "\"$0\"", 1);
+        let run = std::process::Command::new("sh").args(["-c", &script]).arg(bin).current_dir(dir.path()).output().unwrap();
+        assert_eq!(run.status.code(), Some(1), "{script}: {run:?}");
+        std::fs::remove_file(dir.path().join("repaired.pst")).unwrap();
+    }
+    assert!(!dir.path().join("pwned").exists());
+    // nor does a name draw on the terminal
+    let name = "red\u{1b}[31m.pst";
+    std::fs::write(dir.path().join(name), &bytes).unwrap();
+    for args in [&["repair"][..], &["repair", "-y", "--in-place"], &["check"], &["info"], &["repair", "-y", "-o", "/none/x"]] {
+        let run = std::process::Command::new(bin).args(args).arg(name).current_dir(dir.path()).output().unwrap();
+        assert!(!run.stdout.contains(&0x1b) && !run.stderr.contains(&0x1b), "{args:?}: {run:?}");
     }
 }
 

@@ -12,7 +12,7 @@ Exit status (a sum):
    4  problems are left (check: at or above --fail-on); reading: something could not be read, and standard error says what
    8  could not be done: no such file, not an Outlook data file, locked, an I/O error
   16  the command line makes no sense
-  32  cancelled by Ctrl-C, or the reader of the output went away
+  32  cancelled by Ctrl-C or a signal to end, or the reader of the output went away
   64  content was lost, or came back in part
 
 Results go to standard output; progress and messages go to standard error.";

@@ -71,7 +71,8 @@ Examples:
   pstkit undo mail.pst.undo
   pstkit undo saved.undo mail.pst
 
-Exit status: 0 done, 8 could not be done, 16 it is no undo file, or of another file, or the file was changed since (--force).")]
+Exit status: 0 done, 4 done with --force, and not surely byte for byte, 8 could not be done, 16 it is no undo file, or of another file, or
+the file was changed since (--force).")]
 pub(crate) struct UndoArgs {
     /// The undo file that the repair wrote
     #[arg(value_name = "UNDO")]
@@ -79,7 +80,7 @@ pub(crate) struct UndoArgs {
     /// The repaired file; default: the undo file's name without .undo
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// Also where the file was changed since: those changes are lost
+    /// Also where the file was changed since: what the repair had overwritten is put back, and those changes are lost
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -92,7 +92,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
         } else if args.format == CheckFormat::Scanpst {
             check_scanpst::write(&mut ctx.out, path, &report)?;
         } else if several || ctx.global.quiet {
-            writeln!(ctx.out, "{}: {}", path.display(), report.summary())?;
+            writeln!(ctx.out, "{}: {}", render::name(path), report.summary())?;
             if ctx.global.verbose {
                 findings(ctx, &report)?;
             }
@@ -111,7 +111,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
 }
 
 fn text(ctx: &mut Context, path: &Path, report: &Report) -> Result<(), Failure> {
-    write!(ctx.out, "{}", path.display())?;
+    write!(ctx.out, "{}", render::name(path))?;
     if let Some(f) = &report.format {
         let kind = f.kind.map_or_else(|| "data file".to_owned(), |k| k.to_string());
         write!(ctx.out, ": {kind}, {}, encoding {}, {}", f.variant, f.crypt, render::size(report.source.size))?;
@@ -240,18 +240,18 @@ pub(crate) fn account(ctx: &mut Context, report: &Report) -> Result<(), Failure>
 
 /// What to do next.
 fn advice(report: &Report, path: &Path) -> String {
-    let file = path.display();
+    let file = render::quoted(path);
     match report.verdict {
         Verdict::Clean => "Nothing has to be done.".to_owned(),
         Verdict::Minor if report.worst() >= Some(Severity::Warning) => {
-            format!("No mail is touched, and Outlook opens such files. `pstkit repair -n \"{file}\"` shows what would be set right.")
+            format!("No mail is touched, and Outlook opens such files. `pstkit repair -n {file}` shows what would be set right.")
         }
         Verdict::Minor => "Nothing has to be done: files that Outlook wrote are like this.".to_owned(),
-        Verdict::Errors => format!(
-            "Next: `pstkit repair -n \"{file}\"` shows what a repair would do; it changes nothing. Keep the file as it is until then."
-        ),
+        Verdict::Errors => {
+            format!("Next: `pstkit repair -n {file}` shows what a repair would do; it changes nothing. Keep the file as it is until then.")
+        }
         Verdict::Fatal => format!(
-            "Outlook cannot open it as it is. Next: `pstkit repair -n \"{file}\"` shows what can be put back; it changes nothing. Keep the file as it is until then."
+            "Outlook cannot open it as it is. Next: `pstkit repair -n {file}` shows what can be put back; it changes nothing. Keep the file as it is until then."
         ),
         Verdict::NotPst => "Nothing can be checked.".to_owned(),
         Verdict::Unsupported => {

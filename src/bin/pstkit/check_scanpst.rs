@@ -1,5 +1,6 @@
 //! `pstkit check --format scanpst`: findings in the wording of scanpst.exe's log, for people who have scripts that read it.
 
+use crate::render;
 use pstkit::check::{Report, Verdict};
 use pstkit::finding::{Finding, Value};
 use pstkit::rules::{Layer, Severity};
@@ -22,7 +23,7 @@ const PHASES: &[(usize, &str, &[Layer])] = &[
 
 /// The findings of scanpst's two classes; it says nothing of minor ones.
 pub(crate) fn write(out: &mut impl Write, path: &Path, report: &Report) -> io::Result<()> {
-    writeln!(out, "File: {}", path.display())?;
+    writeln!(out, "File: {}", render::name(path))?;
     for (depth, title, layers) in PHASES {
         writeln!(out, "{:1$}**{title}", "", depth.saturating_mul(2))?;
         for f in report.findings.iter().filter(|f| layers.contains(&layer(f))) {

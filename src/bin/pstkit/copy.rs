@@ -79,7 +79,7 @@ fn write(ctx: &mut Context, file: &Path, pst: &Pst, out: &Path, force: bool, opt
             render::grouped(report.associated.expected),
             render::count(report.attachments.expected, "attachment", "attachments"),
         );
-        writeln!(ctx.out, "{}: written, {counts}; {}, before {}", out.display(), render::size(report.bytes), render::size(before))?;
+        writeln!(ctx.out, "{}: written, {counts}; {}, before {}", render::name(out), render::size(report.bytes), render::size(before))?;
     }
     for (name, c) in [
         ("folders", report.folders),

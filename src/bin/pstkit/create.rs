@@ -66,7 +66,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CreateArgs) -> Outcome {
     if ctx.global.machine() {
         ctx.json(&serde_json::json!({ "schema": "pstkit-created/1", "file": args.out.display().to_string(), "size": size }))?;
     } else if !ctx.global.quiet {
-        writeln!(ctx.out, "{}: created, {}", args.out.display(), render::size(size))?;
+        writeln!(ctx.out, "{}: created, {}", render::name(&args.out), render::size(size))?;
     }
     Ok(Status::DONE)
 }

@@ -315,7 +315,7 @@ fn text(ctx: &mut Context, i: &Info) -> Result<(), Failure> {
         );
         row("found by searching", what);
     }
-    writeln!(ctx.out, "{}", i.file)?;
+    writeln!(ctx.out, "{}", render::clean(&i.file))?;
     render::table(&mut ctx.out, 2, &[], &rows)?;
     if !i.limits.is_empty() {
         writeln!(ctx.out, "  worth knowing")?;

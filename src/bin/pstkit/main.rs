@@ -63,7 +63,7 @@ impl Context {
     pub(crate) fn warn(&self, text: impl std::fmt::Display) {
         self.progress.suspend(|| {
             // Nobody is left to tell where standard error cannot be written.
-            let _ = writeln!(io::stderr(), "pstkit: {text}");
+            let _ = writeln!(io::stderr(), "pstkit: {}", render::clean_lines(&text.to_string()));
         });
     }
 }

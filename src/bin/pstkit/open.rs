@@ -33,6 +33,9 @@ pub(crate) fn source(path: &Path, global: &Global) -> Result<Arc<dyn ReadAt>, Fa
     if meta.is_dir() {
         return Err(Failure::Said(Status::FAILED, format!("{}: a directory: give a data file inside it", path.display())));
     }
+    if !meta.is_file() {
+        return Err(Failure::Said(Status::FAILED, format!("{}: no ordinary file: copy what it holds to one first", path.display())));
+    }
     OpenOptions::new().map(!global.no_mmap).source(path).map_err(fail)
 }
 
@@ -109,6 +112,15 @@ fn may_be_broken(first: &[u8], len: u64, path: &Path) -> bool {
 
 fn not_a_data_file(path: &Path, global: &Global) -> Failure {
     Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {}", path.display(), describe(path, global)))
+}
+
+/// The same after the whole of it has been searched for mail, in vain.
+pub(crate) fn describe_searched(path: &Path, global: &Global) -> String {
+    let what = describe(path, global);
+    match what.split_once(": if it was a data file") {
+        Some((what, _)) => format!("{what}, and a search of the whole file found nothing of one: look for a backup"),
+        None => what,
+    }
 }
 
 /// What a file is that is no data file, with what to do.

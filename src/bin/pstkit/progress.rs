@@ -1,4 +1,4 @@
-//! Progress and Ctrl-C.
+//! Progress and Ctrl-C, and the signals by which others ask the program to end.
 
 use crate::args::{Global, ProgressMode};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -31,8 +31,9 @@ impl Progress {
     pub(crate) fn new(global: &Global) -> Self {
         static HANDLER: Once = Once::new();
         HANDLER.call_once(|| {
-            // Without a handler Ctrl-C ends the program at once, which is safe too: nothing incomplete has its final name.
-            let _ = ctrlc::set_handler(|| {
+            // A signal that is to be ignored (nohup) stays so. Without a handler a signal ends the program at once, which is safe too:
+            // nothing incomplete has its final name.
+            let _ = ctrlc::try_set_handler(|| {
                 if CANCELLED.swap(true, Ordering::Relaxed) {
                     std::process::exit(32);
                 }

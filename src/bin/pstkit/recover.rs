@@ -47,7 +47,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     let target: Arc<dyn Storage> = file.shared().map_err(fail)?;
     let rescued = rescue(&source, &target, &ctx.progress).map_err(|e| match e.kind() {
         ErrorKind::NotPst(_) => {
-            let what = open::describe(&args.file, &ctx.global);
+            let what = open::describe_searched(&args.file, &ctx.global);
             Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", args.file.display()))
         }
         _ => Failure::of(&args.file, e),
@@ -73,7 +73,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
         ctx.json(&told)?;
         return Ok(Status::from_bits(exit));
     }
-    writeln!(ctx.out, "{}\ndone: everything that was found is in {}", args.file.display(), args.out.display())?;
+    writeln!(ctx.out, "{}\ndone: everything that was found is in {}", render::name(&args.file), render::name(&args.out))?;
     writeln!(ctx.out, "result: {}", rescued.after.summary())?;
     repair_text::left(ctx, &rescued.after)?;
     repair_text::account(ctx, &rescued.account)?;

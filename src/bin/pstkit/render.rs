@@ -1,6 +1,7 @@
 //! Text for people: sizes, tables.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 /// A number with its digits in groups of three.
 pub(crate) fn grouped(n: u64) -> String {
@@ -50,6 +51,27 @@ pub(crate) fn clean(text: &str) -> String {
             c => c,
         })
         .collect()
+}
+
+/// The same of several lines.
+pub(crate) fn clean_lines(text: &str) -> String {
+    text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
+}
+
+/// A file's name to print.
+pub(crate) fn name(path: &Path) -> String {
+    clean(&path.display().to_string())
+}
+
+/// A file's name as it has to stand in a command line: a shell finds in it nothing to carry out, and the program no option.
+pub(crate) fn quoted(path: &Path) -> String {
+    let dash = if path.as_os_str().as_encoded_bytes().starts_with(b"-") { "./" } else { "" };
+    let text = format!("{dash}{}", name(path));
+    if cfg!(windows) || !text.contains(['"', '$', '`', '\\', '!']) {
+        format!("\"{text}\"")
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// The same, cut to a width in characters.

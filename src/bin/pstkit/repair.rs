@@ -2,12 +2,12 @@
 
 use crate::args::{Global, RepairArgs};
 use crate::status::{Failure, Outcome, Status};
-use crate::{Context, open, render, repair_text};
+use crate::{Context, open, render, repair_text, status};
 use pstkit::check::{CheckOptions, Report, Verdict, check};
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Loss};
 use pstkit::format::header::FileKind;
-use pstkit::io::{AtomicFile, ReadAt};
+use pstkit::io::{AtomicFile, FileStorage, ReadAt};
 use pstkit::monitor::{Monitor as _, Phase};
 use pstkit::recover;
 use pstkit::repair::{self, Account, LocalOnly, Plan, Policy, Target};
@@ -108,14 +108,16 @@ fn hash(ctx: &Context, path: &Path, source: &dyn ReadAt) -> Result<String, Failu
 
 /// What deleting an OST would lose; nothing for other files.
 fn local_only(ctx: &Context, path: &Path, source: &Arc<dyn ReadAt>, before: &Report) -> Option<LocalOnly> {
-    let is_ost = match before.format.and_then(|f| f.kind) {
-        Some(kind) => kind == FileKind::Ost,
-        None => path.extension().is_some_and(|e| e.eq_ignore_ascii_case("ost") || e.eq_ignore_ascii_case("nst")),
-    };
-    if !is_ost {
+    let kind = before.format.and_then(|f| f.kind);
+    if kind.is_some_and(|kind| kind != FileKind::Ost) {
         return None;
     }
     let recovered = recover::open(Arc::clone(source), &recover::Options::default(), &ctx.progress).ok()?;
+    // where the header does not tell, what is in the file does, or its name
+    let is_named = || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("ost") || e.eq_ignore_ascii_case("nst"));
+    if kind.is_none() && recovered.ndb.header().kind() != Some(FileKind::Ost) && !is_named() {
+        return None;
+    }
     repair::local_only(&Pst::from_ndb(recovered.ndb), &ctx.progress).ok()
 }
 
@@ -207,6 +209,12 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     }
     if args.in_place && writes {
         can_be_changed(&args.file)?;
+        // and nobody else may have the file; what else is wrong with it is told where it is read
+        if let Err(e) = FileStorage::open_exclusive(&args.file)
+            && matches!(e.kind(), ErrorKind::Locked)
+        {
+            return Err(Failure::of(&args.file, e));
+        }
         if repair::take_back_interrupted(&args.file, &undo_file(args)).map_err(|e| Failure::of(&args.file, e))? {
             ctx.note("an earlier repair was interrupted; the file is as it was before it");
         }
@@ -223,11 +231,11 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
             }
             if args.in_place {
                 let why = "nothing of its header and trees is left; what a search finds can be written to a new file: -o OUT";
-                return Err(Failure::Said(Status::FAILED, format!("{}: {why}", clean(path))));
+                return Err(Failure::Said(Status::FAILED, format!("{}: {why}", render::name(path))));
             }
             ctx.note("nothing of the header and the trees is left; what a search of the whole file finds is kept");
         }
-        Verdict::Unsupported => return Err(Failure::Said(Status::FAILED, format!("{}: its contents are encrypted", clean(path)))),
+        Verdict::Unsupported => return Err(Failure::Said(Status::FAILED, format!("{}: its contents are encrypted", render::name(path)))),
         _ => {}
     }
     let plan = planned(args, &ctx.global, &before)?;
@@ -239,7 +247,10 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         repair_text::local(ctx, path, local)?;
     }
     if !writes {
-        return show_plan(ctx, args, &before, &plan, sha256, local);
+        return show_plan(ctx, args, &before, &plan, sha256, local, source);
+    }
+    if args.in_place && !plan.is_empty() {
+        undo_can_be_written(args)?;
     }
     if !ctx.global.machine() {
         repair_text::begin(ctx, path, &before, &plan)?;
@@ -301,7 +312,10 @@ fn show_plan(
     plan: &Plan,
     sha256: Option<Hashes>,
     local_only: Option<LocalOnly>,
+    source: Arc<dyn ReadAt>,
 ) -> Outcome {
+    // what is wrong with a message is less than its loss where it can be read
+    let now = Pst::from_source(source, &OpenOptions::new()).ok();
     let lost = before.exit_status(Severity::Fatal) & 64;
     let to_do = !plan.is_empty() || !before.is_healthy();
     let exit = if to_do { 4 } else { 0 } | lost;
@@ -320,7 +334,7 @@ fn show_plan(
         passes: None,
         after: None,
         account: None,
-        named: named(&before.findings, None, None),
+        named: named(&before.findings, None, now.as_ref()),
         next: repair_text::next_of_plan(args, before, plan),
         exit,
     };
@@ -332,29 +346,40 @@ fn show_plan(
     Ok(Status::from_bits(exit))
 }
 
-fn clean(path: &Path) -> String {
-    render::clean(&path.display().to_string())
-}
-
 /// What would keep a repair in place from being done is told before anything else is.
 fn can_be_changed(path: &Path) -> Result<(), Failure> {
     match std::fs::OpenOptions::new().read(true).write(true).open(path) {
         Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => Err(Failure::Said(
             Status::FAILED,
-            format!("{}: it may not be written: make it writable, or repair into a new file with -o", clean(path)),
+            format!("{}: it may not be written: make it writable, or repair into a new file with -o", render::name(path)),
         )),
         // everything else is told where the file is read
         _ => Ok(()),
     }
 }
 
+/// The same of the undo file.
+fn undo_can_be_written(args: &RepairArgs) -> Result<(), Failure> {
+    let undo = undo_file(args);
+    if undo.symlink_metadata().is_ok() {
+        let what = "exists from an earlier repair: take that back (`pstkit undo`), give another name with --undo-file, or remove it";
+        return Err(Failure::usage(format!("{} {what}", undo.display())));
+    }
+    match AtomicFile::create(&undo, false) {
+        Ok(_) => Ok(()),
+        Err(e) => {
+            let e = status::explain(&e);
+            Err(Failure::Said(Status::FAILED, format!("{}: the undo file cannot be written: {e} (--undo-file)", undo.display())))
+        }
+    }
+}
+
 /// Refuses to write a file onto its own source.
 pub(crate) fn same_file(source: &Path, out: &Path) -> Result<(), Failure> {
     match (source.canonicalize(), out.canonicalize()) {
-        (Ok(a), Ok(b)) if a == b => Err(Failure::usage(format!(
-            "{}: the source itself; give another name (`repair` can work --in-place)",
-            render::clean(&out.display().to_string())
-        ))),
+        (Ok(a), Ok(b)) if a == b => {
+            Err(Failure::usage(format!("{}: the source itself; give another name (`repair` can work --in-place)", render::name(out))))
+        }
         _ => Ok(()),
     }
 }
@@ -363,13 +388,17 @@ pub(crate) fn same_file(source: &Path, out: &Path) -> Result<(), Failure> {
 fn refused(ctx: &Context, args: &RepairArgs, e: Error) -> Failure {
     match e.kind() {
         ErrorKind::NotPst(_) => {
-            let what = open::describe(&args.file, &ctx.global);
+            let what = open::describe_searched(&args.file, &ctx.global);
             Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", args.file.display()))
         }
         ErrorKind::Usage(why) if why.contains("has to be allowed") => {
             Failure::Said(Status::LEFT, format!("{}: nothing was written: {why} (--allow-loss)", args.file.display()))
         }
         // the medium that is written to
+        ErrorKind::Io(io) if io.kind() == io::ErrorKind::StorageFull && args.in_place => {
+            let why = "the disk is full: the file is as it was; make room, or repair into a new file on another disk with -o";
+            Failure::Said(Status::FAILED, format!("{}: {why}", args.file.display()))
+        }
         ErrorKind::Io(io) if io.kind() == io::ErrorKind::StorageFull => Failure::of(args.out.as_ref().unwrap_or(&args.file), e),
         _ => Failure::of(&args.file, e),
     }

@@ -22,7 +22,7 @@ fn wide(n: usize) -> u64 {
 
 /// What deleting an OST would lose.
 pub(crate) fn local(ctx: &mut Context, path: &Path, local: &LocalOnly) -> Result<(), Failure> {
-    let file = path.display();
+    let (file, quoted) = (render::name(path), render::quoted(path));
     writeln!(ctx.out, "{file} is an offline cache: Outlook makes a new one from the server when it is deleted.")?;
     if local.items.is_empty() {
         writeln!(ctx.out, "Nothing was found that exists only here.")?;
@@ -41,7 +41,7 @@ pub(crate) fn local(ctx: &mut Context, path: &Path, local: &LocalOnly) -> Result
         if left > 0 {
             writeln!(ctx.out, "    … and {} more (-v)", render::grouped(wide(left)))?;
         }
-        writeln!(ctx.out, "`pstkit convert \"{file}\" -o local.pst --to unicode --local-only` saves them.")?;
+        writeln!(ctx.out, "`pstkit convert {quoted} -o local.pst --to unicode --local-only` saves them.")?;
     }
     if !local.sync_known {
         writeln!(ctx.out, "This file does not say which folders are synchronised: folders of this computer alone could not be told.")?;
@@ -84,7 +84,7 @@ fn actions(ctx: &mut Context, plan: &Plan) -> Result<(), Failure> {
 
 /// What is told before anything is written.
 pub(crate) fn begin(ctx: &mut Context, path: &Path, before: &Report, plan: &Plan) -> Result<(), Failure> {
-    writeln!(ctx.out, "{}", render::clean(&path.display().to_string()))?;
+    writeln!(ctx.out, "{}", render::name(path))?;
     writeln!(ctx.out, "before: {}", before.summary())?;
     if !plan.actions.is_empty() {
         writeln!(ctx.out, "plan:")?;
@@ -96,7 +96,7 @@ pub(crate) fn begin(ctx: &mut Context, path: &Path, before: &Report, plan: &Plan
 
 /// The plan alone.
 pub(crate) fn plan(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
-    writeln!(ctx.out, "{}", told.file)?;
+    writeln!(ctx.out, "{}", render::clean(&told.file))?;
     hashes(ctx, told)?;
     writeln!(ctx.out, "before: {}", told.before.summary())?;
     if told.plan.actions.is_empty() && told.plan.beyond.is_empty() {
@@ -134,7 +134,8 @@ pub(crate) fn done(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
         Some(n) if n > 1 => format!(" in {n} passes"),
         _ => String::new(),
     };
-    let done = match (told.changed, &told.out, &told.undo_file) {
+    let (out, undo) = (told.out.as_deref().map(render::clean), told.undo_file.as_deref().map(render::clean));
+    let done = match (told.changed, &out, &undo) {
         (true, Some(out), _) => format!("repaired into {out}{passes}"),
         (true, None, Some(undo)) => format!("repaired in place{passes}; {undo} undoes it"),
         (true, None, None) => format!("repaired in place{passes}"),
@@ -194,11 +195,8 @@ pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
         writeln!(ctx.out, "  {n} that were in use hold nothing recognisable, and the trees are damaged: nothing says what was there.")?;
     }
     if a.rehomed > 0 {
-        writeln!(
-            ctx.out,
-            "  {} under Lost and Found: their folder is not there any more",
-            render::count(a.rehomed, "object is", "objects are")
-        )?;
+        let n = render::count(a.rehomed, "object is", "objects are");
+        writeln!(ctx.out, "  {n} under Lost and Found: nothing tells which folder they were in, or it is not there any more")?;
     }
     if a.values_lost > 0 {
         writeln!(ctx.out, "  {} could not be read, or not wholly", render::count(a.values_lost, "value", "values"))?;
@@ -234,7 +232,7 @@ pub(crate) fn names(ctx: &mut Context, named: &[Named]) -> Result<(), Failure> {
 
 /// What to do after a plan.
 pub(crate) fn next_of_plan(args: &RepairArgs, before: &Report, plan: &Plan) -> String {
-    let file = args.file.display();
+    let file = render::quoted(&args.file);
     if plan.is_empty() {
         return match (before.is_healthy(), plan.actions.is_empty()) {
             (true, _) => "Nothing has to be done.".to_owned(),
@@ -242,33 +240,47 @@ pub(crate) fn next_of_plan(args: &RepairArgs, before: &Report, plan: &Plan) -> S
             (false, false) => "Nothing is chosen: what is left out above would set it right.".to_owned(),
         };
     }
-    let all = format!("`pstkit repair -y \"{file}\" -o repaired.pst` does all of it into a new file");
+    let chosen = chosen(args);
+    let what = if chosen.is_empty() { "all of it" } else { "this" };
+    let all = format!("`pstkit repair -y{chosen} {file} -o repaired.pst` does {what} into a new file");
     let lossless = if plan.is_lossless() { "" } else { "; with -p only what gives nothing up" };
     format!("Nothing was written. Next: {all}{lossless}. --only and --skip choose single actions.")
 }
 
+/// What of the command line says which actions there are and which are carried out.
+fn chosen(args: &RepairArgs) -> String {
+    let mut out = String::new();
+    for (set, word) in [(args.allow_loss, " --allow-loss"), (args.notices, " --notices")] {
+        out.push_str(if set { word } else { "" });
+    }
+    for (words, option) in [(&args.only, "--only"), (&args.skip, "--skip")] {
+        if !words.is_empty() {
+            out.push_str(&format!(" {option} {}", words.join(",")));
+        }
+    }
+    out
+}
+
 /// What to do after a repair.
 pub(crate) fn next(args: &RepairArgs, outcome: &Outcome, result: &Path) -> String {
-    let (file, result) = (args.file.display(), result.display());
+    let (file, result) = (render::quoted(&args.file), render::quoted(result));
     if !outcome.changed {
         return if outcome.plan.is_empty() && !outcome.before.is_healthy() {
             "Nothing was chosen, or nothing can mend what was found: the problems are left.".to_owned()
         } else if outcome.plan.is_empty() {
             "Nothing had to be done.".to_owned()
         } else {
-            format!(
-                "What was chosen makes nothing better by itself: `pstkit repair -y \"{file}\" -o repaired.pst` does all that can be done."
-            )
+            format!("What was chosen makes nothing better by itself: `pstkit repair -y {file} -o repaired.pst` does all that can be done.")
         };
     }
     let keep = if args.in_place { "the undo file" } else { "the damaged file" };
     if !outcome.after.is_healthy() {
-        return format!("Problems are left: `pstkit check \"{result}\"` lists them. Keep {keep}.");
+        return format!("Problems are left: `pstkit check {result}` lists them. Keep {keep}.");
     }
     let lost = if outcome.account.has_loss() {
         " What is lost may be in a backup, or among what was deleted: `pstkit recover` looks for that too."
     } else {
         ""
     };
-    format!("Next: open \"{result}\" in Outlook, and keep {keep} until you have seen that nothing is missing.{lost}")
+    format!("Next: open {result} in Outlook, and keep {keep} until you have seen that nothing is missing.{lost}")
 }

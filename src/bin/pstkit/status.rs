@@ -112,6 +112,8 @@ pub(crate) fn explain(e: &Error) -> String {
     match e.kind() {
         ErrorKind::Locked => "another process holds the file: close Outlook, or copy the file and work on the copy".to_owned(),
         ErrorKind::Damaged(f) => format!("{f}; {}", f.rule.meaning),
+        // what is known of the cause says more than its kind
+        ErrorKind::Io(io) if io.get_ref().is_some_and(|told| !told.to_string().is_empty()) => e.to_string(),
         ErrorKind::Io(io) => match io.kind() {
             io::ErrorKind::NotFound => "no such file: check the path".to_owned(),
             io::ErrorKind::PermissionDenied => "permission denied: the file, or its folder, is not readable for this user".to_owned(),

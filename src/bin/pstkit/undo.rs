@@ -1,8 +1,8 @@
 //! `pstkit undo`: a repair in place is taken back.
 
-use crate::Context;
 use crate::args::UndoArgs;
 use crate::status::{Failure, Outcome, Status};
+use crate::{Context, render};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -16,14 +16,24 @@ pub(crate) fn run(ctx: &mut Context, args: &UndoArgs) -> Outcome {
     if let Err(e) = std::fs::metadata(undo) {
         return Err(Failure::of(undo, pstkit::error::ErrorKind::Io(e).into()));
     }
-    pstkit::repair::undo(undo, &target, args.force).map_err(|e| match e.kind() {
+    let whole = pstkit::repair::undo(undo, &target, args.force).map_err(|e| match e.kind() {
         pstkit::error::ErrorKind::Usage(_) => Failure::of(undo, e),
         _ => Failure::of(&target, e),
     })?;
+    let exit = if whole { Status::DONE } else { Status::LEFT };
     if ctx.global.machine() {
-        ctx.json(&serde_json::json!({ "schema": "pstkit-undone/1", "file": target.display().to_string() }))?;
+        let file = target.display().to_string();
+        ctx.json(&serde_json::json!({ "schema": "pstkit-undone/1", "file": file, "whole": whole, "exit": exit.bits() }))?;
+    } else if !whole {
+        writeln!(
+            ctx.out,
+            "{}: what the repair had overwritten is put back; what else was written to the file since is still in it. `pstkit check {}` tells whether it is whole. {} is kept.",
+            render::name(&target),
+            render::quoted(&target),
+            render::name(undo)
+        )?;
     } else if !ctx.global.quiet {
-        writeln!(ctx.out, "{}: as it was before the repair, byte for byte", target.display())?;
+        writeln!(ctx.out, "{}: as it was before the repair, byte for byte", render::name(&target))?;
     }
-    Ok(Status::DONE)
+    Ok(exit)
 }
