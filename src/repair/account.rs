@@ -1,6 +1,8 @@
 //! The account of a repair: what was expected, and what became of it.
 
 use crate::check::{ItemCount, Report};
+use crate::format::ids::{Nid, NidType};
+use crate::recover::{Found, Origin};
 use crate::rules;
 
 /// Objects of one kind.
@@ -62,6 +64,9 @@ pub struct Account {
     pub apart_bytes: u64,
     /// Objects that are under Lost and Found now.
     pub rehomed: u64,
+    /// Where these come from, and what no tree listed: how each was found, and the folder that it was in; the first thousand.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub found: Vec<Found>,
     /// Values that are not whole.
     pub values_lost: u64,
     /// Nodes that were left out, and why.
@@ -74,6 +79,18 @@ impl Account {
         let place = |r: &Report| r.findings.iter().find(|f| std::ptr::eq(f.rule, &rules::ANOTHER_STORE)).and_then(|f| f.at.ib);
         if let (Some(ib), None) = (place(before), place(after)) {
             self.apart_bytes = before.source.size.saturating_sub(ib.0);
+        }
+    }
+
+    /// Counts what no tree lists.
+    pub(super) fn count_recovered(&mut self, origins: &[(Nid, Origin)]) {
+        for (nid, _) in origins {
+            let count = match nid.nid_type() {
+                NidType::NORMAL_MESSAGE => &mut self.messages,
+                NidType::ASSOC_MESSAGE => &mut self.associated,
+                _ => &mut self.folders,
+            };
+            count.recovered = count.recovered.saturating_add(1);
         }
     }
 

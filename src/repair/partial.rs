@@ -8,7 +8,7 @@
 use super::Account;
 use super::account::Count;
 use super::plan::Plan;
-use super::rebuild::{Outcome, Part, open_to_copy, write_some};
+use super::rebuild::{Outcome, Part, open_to_copy, origins_of, provenance, write_some};
 use super::scratch::Scratch;
 use crate::check::{Report, check_again};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,9 +25,9 @@ use crate::messaging::Pst;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::Ndb;
 use crate::ndb::refs::{each_reference, spread_up};
-use crate::recover::{self, Recovered};
+use crate::recover::{self, Found, Origin, Recovered};
 use crate::rules::{self, FixVerb, Layer, Severity};
-use crate::write::{NdbWriter, believed_counter, write_maps};
+use crate::write::{CopyReport, NdbWriter, believed_counter, write_maps};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -42,6 +42,9 @@ pub(super) struct Planned {
     account: Option<Account>,
     unexplained: u64,
     missing: u64,
+    /// What no tree listed, where no object was written anew.
+    origins: Vec<(Nid, Origin)>,
+    found: Vec<Found>,
     passes: u32,
 }
 
@@ -50,7 +53,11 @@ impl Planned {
         let unchanged = unchanged(&self.after);
         let mut account = match self.account {
             Some(copied) => joined(unchanged, copied),
-            None => Account { missing_bytes: self.missing, unexplained_bytes: self.unexplained, ..unchanged },
+            None => {
+                let mut all = Account { missing_bytes: self.missing, unexplained_bytes: self.unexplained, found: self.found, ..unchanged };
+                all.count_recovered(&self.origins);
+                all
+            }
         };
         let before = plan.before.as_ref().clone();
         account.settle_apart(&before, &self.after);
@@ -268,7 +275,13 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
     let better = (worth(&after) < worth(before) || gain) && after.items.messages.ok >= before.items.messages.ok;
     let (missing, unexplained) = recovered.salvage.as_ref().map_or((0, 0), |s| (s.missing, s.unexplained));
     let serves = better && (plan.is_partial() || after.is_healthy());
-    Ok(serves.then(|| Planned { view, layout: ndb.layout(), after, account, unexplained, missing, passes }))
+    if !serves {
+        return Ok(None);
+    }
+    let links = recovered.salvage.as_ref().map(|s| &s.links).filter(|_| account.is_none());
+    let origins = links.map(|links| origins_of(links, None)).unwrap_or_default();
+    let found = provenance(&Pst::from_ndb(ndb.share()), &origins, &CopyReport::default());
+    Ok(Some(Planned { view, layout: ndb.layout(), after, account, unexplained, missing, origins, found, passes }))
 }
 
 impl Plan {

@@ -16,7 +16,7 @@ use crate::ltp::PropertyContext;
 use crate::messaging::Pst;
 use crate::monitor::Monitor;
 use crate::ndb::{Ndb, Node};
-use crate::recover::{self, Links, LostItem, Recovered};
+use crate::recover::{self, Found, Links, LostItem, Origin, Recovered};
 use crate::rules::{Layer, Severity};
 use crate::write::{CopyOptions, CopyReport, copy, copy_nodes};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -79,6 +79,8 @@ struct Copying {
     /// Nodes that can be read and cannot stay.
     unnamed: usize,
     account: Account,
+    /// How nodes were found that no tree lists.
+    origins: Vec<(Nid, Origin)>,
 }
 
 impl Copying {
@@ -87,16 +89,21 @@ impl Copying {
         let mut account = Account { missing_bytes, unexplained_bytes, ..Account::default() };
         let consent = plan.actions.iter().any(|a| a.needs_consent && a.selected);
         let Readable { pst, unnamed, folder_names } = readable(recovered, consent, &mut account);
+        let mut origins = Vec::new();
         if let Some(found) = &recovered.salvage {
-            account_for(&found.links, &mut account, only.filter(|_| plan.is_partial()));
+            let part = only.filter(|_| plan.is_partial());
+            lost_for(&found.links, &mut account, part);
+            origins = origins_of(&found.links, part);
+            account.count_recovered(&origins);
         }
         let options = CopyOptions { mend: plan.policy.notices, folder_names, ..CopyOptions::same(&pst) };
-        Self { pst, options, unnamed, account }
+        Self { pst, options, unnamed, account, origins }
     }
 
     /// The account with what copying has found; an error where something readable is left out without consent.
     fn settled(mut self, report: &CopyReport, plan: &Plan) -> Result<Account> {
         settle(&mut self.account, report);
+        self.account.found = provenance(&self.pst, &self.origins, report);
         let dropped = self.account.dropped.iter().filter(|(nid, _)| is_readable(&self.pst, Nid(*nid))).count();
         let deletes = dropped.saturating_add(self.unnamed);
         if deletes > 0 && !plan.policy.allow_loss {
@@ -274,8 +281,8 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
     Readable { pst: Pst::from_ndb(whole), unnamed: out_of_place, folder_names }
 }
 
-/// Adds what linking has found to the account; of a part of the file what that part says.
-fn account_for(links: &Links, account: &mut Account, only: Option<Part<'_>>) {
+/// Adds what linking has found to be lost to the account; of a part of the file what that part says.
+pub(super) fn lost_for(links: &Links, account: &mut Account, only: Option<Part<'_>>) {
     let table = |l: &LostItem| match l.nid.nid_type() {
         NidType::NORMAL_MESSAGE => l.folder.with_type(NidType::CONTENTS_TABLE),
         _ => l.folder.with_type(NidType::ASSOC_CONTENTS_TABLE),
@@ -287,14 +294,32 @@ fn account_for(links: &Links, account: &mut Account, only: Option<Part<'_>>) {
         count.expected = count.expected.saturating_add(1);
         count.lost = count.lost.saturating_add(1);
     }
-    for nid in links.origins.keys().filter(|nid| only.is_none_or(|part| part.has(**nid))) {
-        let count = match nid.nid_type() {
-            NidType::NORMAL_MESSAGE => &mut account.messages,
-            NidType::ASSOC_MESSAGE => &mut account.associated,
-            _ => &mut account.folders,
-        };
-        count.recovered = count.recovered.saturating_add(1);
+}
+
+/// How linking has found nodes that no tree lists; of a part of the file those in it.
+pub(super) fn origins_of(links: &Links, only: Option<Part<'_>>) -> Vec<(Nid, Origin)> {
+    links.origins.iter().map(|(nid, origin)| (*nid, *origin)).filter(|(nid, _)| only.is_none_or(|part| part.has(*nid))).collect()
+}
+
+/// Where the objects come from that no tree lists, or whose folder is not there.
+pub(super) fn provenance(pst: &Pst, origins: &[(Nid, Origin)], report: &CopyReport) -> Vec<Found> {
+    const MOST: usize = 1000;
+    let mut all: BTreeMap<Nid, Origin> = report.rehomed_nodes.iter().map(|nid| (*nid, Origin::Normal)).collect();
+    all.extend(origins.iter().copied());
+    if all.is_empty() {
+        return Vec::new();
     }
+    let paths = pst.folder_paths();
+    let entries = all.into_iter().filter_map(|(nid, origin)| Some((origin, pst.ndb().index().node(nid)?)));
+    let found = entries.map(|(origin, n)| Found {
+        nid: n.nid.0,
+        origin,
+        folder: (!n.parent.is_none()).then_some(n.parent.0),
+        path: paths.get(&n.parent).cloned(),
+        page: None,
+        block: n.data.0,
+    });
+    found.take(MOST).collect()
 }
 
 /// Nodes that are written anew, of a file of which the others stay.

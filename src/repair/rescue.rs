@@ -1,7 +1,7 @@
 //! Rescue: everything that is in a file, also what was deleted, into a new file.
 
 use super::account::Account;
-use super::rebuild::{Readable, readable, settle};
+use super::rebuild::{Readable, lost_for, origins_of, provenance, readable, settle};
 use crate::check::{CheckOptions, Report, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{ReadAt, Storage};
@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::monitor::Monitor;
 use crate::recover::{self, Found};
 use crate::write::{CopyOptions, copy};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// What a rescue brought.
@@ -16,7 +17,7 @@ use std::sync::Arc;
 pub struct Rescued {
     /// What became of everything.
     pub account: Account,
-    /// What was deleted, with where it comes from.
+    /// What was deleted, what no tree lists, and what is in no folder any more, with where it comes from.
     pub found: Vec<Found>,
     /// Older states of messages that are there; they are left out.
     pub older_states: u64,
@@ -38,11 +39,21 @@ pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, monitor: &dyn
         (found, names, older_states) = (d.found, d.folder_names, d.older_states);
         recovered.ndb = d.ndb;
     }
-    let mut account = Account::default();
+    let (missing_bytes, unexplained_bytes) = recovered.salvage.as_ref().map_or((0, 0), |s| (s.missing, s.unexplained));
+    let mut account = Account { missing_bytes, unexplained_bytes, ..Account::default() };
+    let mut origins = Vec::new();
+    if let Some(s) = &recovered.salvage {
+        lost_for(&s.links, &mut account, None);
+        origins = origins_of(&s.links, None);
+        account.count_recovered(&origins);
+    }
     let Readable { pst, mut folder_names, .. } = readable(&recovered, false, &mut account);
+    let known: HashSet<u32> = found.iter().map(|f| f.nid).chain(names.keys().map(|nid| nid.0)).collect();
     folder_names.extend(names);
     let report = copy(&pst, target.as_ref(), &CopyOptions { folder_names, ..CopyOptions::same(&pst) }, monitor)?;
     settle(&mut account, &report);
+    found.extend(provenance(&pst, &origins, &report).into_iter().filter(|f| !known.contains(&f.nid)));
+    found.sort_by_key(|f| f.nid);
     target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
     let after = check(Arc::clone(target) as Arc<dyn ReadAt>, &CheckOptions::default(), monitor)?;
     Ok(Rescued { account, found, older_states, after })

@@ -208,3 +208,48 @@ fn recipients_are_kept_though_the_id_of_their_table_is_damaged() {
     assert_eq!((left.to, left.attachments.len()), (whole.to, whole.attachments.len()));
     assert!(pst.check(&pstkit::check::CheckOptions::default(), &()).unwrap().is_healthy());
 }
+
+/// A store of which the node B-tree is gone, and the table that lists its one message.
+fn without_places() -> (Vec<u8>, Pst, Nid) {
+    let (mut bytes, nid) = store();
+    let pst = Pst::from_bytes(bytes.clone()).unwrap();
+    let ndb = pst.ndb();
+    for p in ndb.index().facts.pages.iter().filter(|p| p.page_type == PageType::NBT) {
+        bytes[p.bref.ib.0 as usize..][..pst.layout().page_size].fill(0);
+    }
+    let folder = ndb.index().node(nid).unwrap().parent;
+    let table = ndb.find_block(ndb.node(folder.with_type(NidType::CONTENTS_TABLE)).unwrap().data).unwrap();
+    bytes[table.ib.0 as usize..][..table.size_on_disk(pst.layout()) as usize].fill(0x20);
+    (bytes, pst, nid)
+}
+
+#[test]
+fn of_what_no_tree_lists_the_account_says_where_it_comes_from() {
+    let (bytes, pst, nid) = without_places();
+    let whole = only(&pst);
+    let source: Arc<dyn ReadAt> = Arc::new(bytes);
+    let (repaired, rescued) = (Arc::new(MemoryStorage::default()), Arc::new(MemoryStorage::default()));
+    let (a, b): (Arc<dyn Storage>, Arc<dyn Storage>) = (repaired.clone(), rescued.clone());
+    let outcome = repair(&source, &a, &Policy::default(), &()).unwrap();
+    let rescue = pstkit::repair::rescue(&source, &b, &()).unwrap();
+    for (found, account, bytes) in
+        [(&outcome.account.found, &outcome.account, repaired.to_bytes()), (&rescue.found, &rescue.account, rescued.to_bytes())]
+    {
+        let left = only(&Pst::from_bytes(bytes).unwrap());
+        assert_eq!((&left.content_sha256, account.messages.recovered), (&whole.content_sha256, 1));
+        let f = found.iter().find(|f| f.nid == left.nid).unwrap();
+        assert_eq!(f.origin, pstkit::recover::Origin::Orphan);
+        assert_eq!(f.block, pst.ndb().node(nid).unwrap().data.0);
+    }
+}
+
+#[test]
+fn what_recovering_cannot_bring_back_is_no_less_lost_than_to_a_repair() {
+    let (mut bytes, pst, nid) = without_places();
+    let block = pst.ndb().find_block(pst.ndb().node(nid).unwrap().data).unwrap();
+    bytes[block.ib.0 as usize..][..block.size_on_disk(pst.layout()) as usize].fill(0x20);
+    let source: Arc<dyn ReadAt> = Arc::new(bytes);
+    let (a, b): (Arc<dyn Storage>, Arc<dyn Storage>) = (Arc::new(MemoryStorage::default()), Arc::new(MemoryStorage::default()));
+    assert!(repair(&source, &a, &Policy::default(), &()).unwrap().account.has_loss());
+    assert!(pstkit::repair::rescue(&source, &b, &()).unwrap().account.has_loss());
+}

@@ -10,6 +10,7 @@ mod check_scanpst;
 mod copy;
 mod create;
 mod explain;
+mod finds;
 mod info;
 mod items;
 mod ls;

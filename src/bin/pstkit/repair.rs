@@ -1,6 +1,7 @@
 //! `pstkit repair`: the plan, or carrying it out.
 
 use crate::args::{Global, RepairArgs};
+use crate::finds::{self, Find};
 use crate::status::{Failure, Outcome, Status};
 use crate::{Context, open, render, repair_text, status};
 use pstkit::check::{CheckOptions, Report, Verdict, check};
@@ -68,6 +69,9 @@ pub(crate) struct Told<'a> {
     pub(crate) account: Option<&'a Account>,
     /// What is gone or there in part, by name.
     pub(crate) named: Vec<Named>,
+    /// What no tree listed, or is under Lost and Found, by name, with where it comes from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) found: Vec<Find>,
     pub(crate) next: String,
     pub(crate) exit: u8,
 }
@@ -277,6 +281,9 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     let result = args.out.as_ref().unwrap_or(&args.file);
     let pst = Pst::from_source(open::source(result, &ctx.global)?, &OpenOptions::new()).ok();
     let exit = outcome.exit_status();
+    // they are told with their names
+    let mut account = outcome.account.clone();
+    let found = std::mem::take(&mut account.found);
     let told = Told {
         schema: "pstkit-repair/1",
         file: args.file.display().to_string(),
@@ -291,8 +298,9 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         changed: outcome.changed,
         passes: Some(outcome.passes),
         after: Some(&outcome.after),
-        account: Some(&outcome.account),
-        named: named(&outcome.before.findings, Some(&outcome.account), pst.as_ref()),
+        account: Some(&account),
+        named: named(&outcome.before.findings, Some(&account), pst.as_ref()),
+        found: pst.as_ref().map(|pst| finds::named(pst, &found)).unwrap_or_default(),
         next: repair_text::next(args, &outcome, result),
         exit,
     };
@@ -335,6 +343,7 @@ fn show_plan(
         after: None,
         account: None,
         named: named(&before.findings, None, now.as_ref()),
+        found: Vec::new(),
         next: repair_text::next_of_plan(args, before, plan),
         exit,
     };

@@ -3,7 +3,7 @@
 use crate::args::RepairArgs;
 use crate::repair::{Named, Told};
 use crate::status::Failure;
-use crate::{Context, check, render};
+use crate::{Context, check, finds, render};
 use pstkit::check::Report;
 use pstkit::finding::Loss;
 use pstkit::repair::{Account, LocalOnly, Outcome, Plan};
@@ -151,6 +151,10 @@ pub(crate) fn done(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
         account(ctx, a)?;
     }
     names(ctx, &told.named)?;
+    if !told.found.is_empty() {
+        writeln!(ctx.out, "\nfound though no tree lists it, or its folder is gone:")?;
+        finds::list(ctx, &told.found)?;
+    }
     writeln!(ctx.out, "\n{}", told.next)?;
     Ok(())
 }

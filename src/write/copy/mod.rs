@@ -115,6 +115,8 @@ pub struct CopyReport {
     pub texts_lossy: u64,
     /// Objects whose folder is not there; they are in a folder of their own.
     pub rehomed: u64,
+    /// Their ids, the first of them.
+    pub rehomed_nodes: Vec<Nid>,
     /// Messages that are there in part, the first of them.
     pub partial: Vec<Nid>,
     /// Messages of which nothing could be read, with their folders; the first of them.
@@ -408,9 +410,17 @@ impl<'s> Copier<'s, '_> {
                 pending.push((lost, home));
                 continue;
             }
-            self.report.rehomed = self.report.rehomed.saturating_add(1);
+            self.rehome(lost);
             let home = self.lost_and_found()?;
             pending.push((lost, home));
+        }
+    }
+
+    /// Counts an object whose folder is not there.
+    fn rehome(&mut self, nid: Nid) {
+        self.report.rehomed = self.report.rehomed.saturating_add(1);
+        if self.report.rehomed_nodes.len() < LISTED_MAX {
+            self.report.rehomed_nodes.push(nid);
         }
     }
 
@@ -555,7 +565,7 @@ impl<'s> Copier<'s, '_> {
             for nid in messages {
                 step(monitor, 1)?;
                 if !known {
-                    self.report.rehomed = self.report.rehomed.saturating_add(1);
+                    self.rehome(nid);
                     self.strayed.push(nid);
                 } else if !self.wants(nid) {
                     if lists {

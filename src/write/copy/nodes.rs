@@ -45,6 +45,7 @@ impl Copier<'_, '_> {
                 self.report.drop_node(nid, "a table of a folder that is not there");
                 continue;
             }
+            let made_anew = template || (t == NidType::SEARCH_CONTENTS_TABLE && folder(NidType::SEARCH_FOLDER));
             let Some(node) = ndb.node(nid) else { continue };
             let mut trouble = Trouble::default();
             let written =
@@ -56,6 +57,8 @@ impl Copier<'_, '_> {
                     let behind = is_queue && u64::from(entry.parent.0) > written.bytes;
                     self.out.add_raw_node(nid, written, if behind { Nid::NONE } else { entry.parent })?;
                 }
+                // the writer makes these of themselves
+                None if made_anew => {}
                 None => self.report.drop_node(nid, "cannot be read, or not in this variant"),
             }
             self.settle(trouble);
