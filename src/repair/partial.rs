@@ -274,7 +274,9 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
     let gain = if plan.policy.notices { after.findings.len() < before.findings.len() } else { false };
     let better = (worth(&after) < worth(before) || gain) && after.items.messages.ok >= before.items.messages.ok;
     let (missing, unexplained) = recovered.salvage.as_ref().map_or((0, 0), |s| (s.missing, s.unexplained));
-    let serves = better && (plan.is_partial() || after.is_healthy());
+    // what is to be set right though it does no harm is set right in one run, too
+    let is_done = after.is_healthy() && !(plan.policy.notices && after.findings.iter().any(|f| plan.answers(f) == Some(true)));
+    let serves = better && (plan.is_partial() || is_done);
     if !serves {
         return Ok(None);
     }
@@ -334,7 +336,13 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, taken: &mut BTreeSet<Nid>, 
             None => continue,
         };
         match (f.at.nid, f.at.bid) {
-            (Some(nid), _) => found.push((nid, selected)),
+            (Some(nid), _) => {
+                found.push((nid, selected));
+                if std::ptr::eq(f.rule, &rules::SEARCH_NOT_LISTED) {
+                    // the list is what is wrong
+                    found.push((Nid::SEARCH_ACTIVITY_LIST, selected));
+                }
+            }
             (None, Some(bid)) => {
                 let all = blocks.entry(bid.masked()).or_insert(true);
                 *all &= selected;

@@ -100,6 +100,23 @@ fn every_rule_with_a_fix_verb_is_mended() {
     assert!(without.is_empty(), "rules whose fix is not shown: {without:?}");
 }
 
+/// Real files have several things together that do no harm: one run is enough for all of them.
+#[test]
+fn what_does_no_harm_is_set_right_in_one_run() {
+    let policy = Policy { notices: true, ..Policy::default() };
+    for f in crate::corpus::files().iter().filter(|f| f.is_whole()) {
+        let bytes = std::fs::read(&f.path).unwrap();
+        if bytes.len() > 5 << 20 {
+            continue;
+        }
+        let (once, _) = to_new_file(&bytes, &policy).unwrap();
+        let plan = check(Arc::new(once.clone()), &CheckOptions::default(), &()).unwrap().plan(&policy);
+        assert!(plan.actions.is_empty(), "{}: {:?}", f.file, plan.actions);
+        let (twice, second) = to_new_file(&once, &policy).unwrap();
+        assert!(!second.changed && once == twice, "{}", f.file);
+    }
+}
+
 /// What is wrong at warning or above, by the verb that mends it.
 fn wrong(report: &Report) -> Vec<(FixVerb, &'static str)> {
     report.findings.iter().filter(|f| f.severity >= Severity::Warning && f.root.is_none()).map(|f| (f.rule.fix, f.rule.code)).collect()

@@ -29,17 +29,24 @@ pub(crate) fn local(ctx: &mut Context, path: &Path, local: &LocalOnly) -> Result
     } else {
         let n = render::count(wide(local.items.len()), "message", "messages");
         writeln!(ctx.out, "Deleting it may lose {n} that may exist only here:")?;
+        let most = if ctx.global.verbose { usize::MAX } else { 5 };
         for (reason, n) in local.counts() {
             writeln!(ctx.out, "  {}: {}", reason.as_str(), render::grouped(n))?;
+            // of each, so that a hundred logs do not hide one draft
+            for i in local.items.iter().filter(|i| i.reason == reason).take(most) {
+                let subject = render::cut(i.subject.as_deref().unwrap_or(""), 60);
+                let place = if i.folder.is_empty() { "no folder" } else { &i.folder };
+                writeln!(ctx.out, "    \"{subject}\" in {}", render::clean(place))?;
+            }
+            let left = n.saturating_sub(wide(most));
+            if left > 0 {
+                writeln!(ctx.out, "    … and {} more (-v)", render::grouped(left))?;
+            }
         }
-        let most = if ctx.global.verbose { usize::MAX } else { 5 };
-        for i in local.items.iter().take(most) {
-            let subject = render::cut(i.subject.as_deref().unwrap_or(""), 60);
-            writeln!(ctx.out, "    \"{subject}\" in {} ({})", render::clean(&i.folder), i.reason.as_str())?;
-        }
-        let left = local.items.len().saturating_sub(most);
-        if left > 0 {
-            writeln!(ctx.out, "    … and {} more (-v)", render::grouped(wide(left)))?;
+        if !local.folders.is_empty() {
+            let some: Vec<String> = local.folders.iter().take(most).map(|f| render::cut(f, 60)).collect();
+            let more = if local.folders.len() > some.len() { ", … (-v)" } else { "" };
+            writeln!(ctx.out, "  folders that are not synchronised: {}{more}", some.join(", "))?;
         }
         writeln!(ctx.out, "`pstkit convert {quoted} -o local.pst --to unicode --local-only` saves them.")?;
     }
