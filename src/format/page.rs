@@ -9,7 +9,7 @@
 //! BBTENTRY   BREF  cb[2]  (4K: cbInflated[2])  cRef[2]  (pad)
 //! ```
 //!
-//! The bytes behind the last entry are junk in real files and mean nothing.
+//! The bytes behind the last entry are junk in real files and mean nothing, unless the count itself is wrong.
 
 use super::bytes::{byte, le16, le32, le64, low8, low16, low32, put, put8, put16, put32, put64, wide};
 use super::crc::crc;
@@ -304,6 +304,7 @@ impl TreeEntry for BbtEntry {
 pub struct BtPage<'a> {
     layout: &'static Layout,
     entries: &'a [u8],
+    behind: &'a [u8],
     stride: usize,
     /// Number of entries.
     pub count: usize,
@@ -380,15 +381,8 @@ impl<'a> BtPage<'a> {
         if padding.iter().any(|b| *b != 0) {
             sink.report(Finding::new(&rules::PAGE_PADDING, at))?;
         }
-        Ok(Some(Self {
-            layout,
-            entries: page.get(..count.saturating_mul(native)).unwrap_or_default(),
-            stride: native,
-            count,
-            level,
-            trailer,
-            intact,
-        }))
+        let (entries, behind) = page.get(..m).and_then(|all| all.split_at_checked(count.saturating_mul(native))).unwrap_or_default();
+        Ok(Some(Self { layout, entries, behind, stride: native, count, level, trailer, intact }))
     }
 
     /// The entries of an inner page.
@@ -399,6 +393,14 @@ impl<'a> BtPage<'a> {
     /// The entries of a leaf.
     pub fn leaf<E: TreeEntry>(&self) -> impl DoubleEndedIterator<Item = E> + '_ {
         self.entries.chunks_exact(self.stride).map(|b| E::decode(self.layout, b))
+    }
+
+    /// What would be a leaf's further entries if it had more than it counts, as far as their keys ascend. Mostly they were moved to another
+    /// leaf or deleted.
+    pub fn leaf_behind<E: TreeEntry>(&self) -> impl Iterator<Item = E> + '_ {
+        let mut last = self.leaf::<E>().next_back().map_or(0, |e| e.key());
+        let all = self.behind.chunks_exact(self.stride).map(|b| E::decode(self.layout, b));
+        all.take_while(move |e| e.key() > std::mem::replace(&mut last, e.key()))
     }
 }
 

@@ -93,11 +93,20 @@ impl Leaves {
 
 /// The entries of the leaf at a place; none where it is no leaf.
 pub(super) fn leaf_entries<E: TreeEntry>(ndb: &Ndb, ib: Ib) -> Vec<E> {
+    on_leaf(ndb, ib, E::PAGE_TYPE, |page| page.leaf().collect())
+}
+
+/// What could be further entries of the leaf at a place, that it does not count.
+pub(super) fn uncounted_entries<E: TreeEntry>(ndb: &Ndb, ib: Ib) -> Vec<E> {
+    on_leaf(ndb, ib, E::PAGE_TYPE, |page| page.leaf_behind().collect())
+}
+
+fn on_leaf<E>(ndb: &Ndb, ib: Ib, page_type: PageType, entries: impl FnOnce(&BtPage<'_>) -> Vec<E>) -> Vec<E> {
     let read = || ndb.bytes(ib.0, ndb.layout().page_size);
     // the scan has read it; without a word of what it lists, that would be lost for one moment of a bad medium
     let Ok(bytes) = read().or_else(|_| read()) else { return Vec::new() };
-    match BtPage::decode(ndb.layout(), &bytes, ib, E::PAGE_TYPE, &mut Ignore) {
-        Ok(Some(page)) if page.level == 0 => page.leaf::<E>().collect(),
+    match BtPage::decode(ndb.layout(), &bytes, ib, page_type, &mut Ignore) {
+        Ok(Some(page)) if page.level == 0 => entries(&page),
         _ => Vec::new(),
     }
 }
@@ -124,9 +133,11 @@ pub(super) fn salvage_blocks(
     let leaves = Leaves::of(PageType::BBT, facts, found, space);
     let torn = leaves.torn.iter().map(|ib| (*ib, true, true));
     let pages = leaves.valid.iter().map(|(ib, _, live)| (*ib, *live, false)).chain(torn);
-    // ids of the current tree first, so that an older page cannot take the place of what a torn one says
+    // ids of the current tree first, so that an older page cannot take the place of what a torn one says, and of its valid pages those
+    // that their parents name
+    let others: HashSet<Ib> = facts.bbt_lost.iter().map(|l| l.bref.ib).collect();
     let mut pages: Vec<_> = pages.collect();
-    pages.sort_by_key(|(_, live, _)| !live);
+    pages.sort_by_key(|(ib, live, torn)| (!live, *torn, others.contains(ib)));
     let whole = facts.bbt_lost.is_empty() && facts.pages.iter().any(|p| p.page_type == PageType::BBT);
     // they are asked for in few files
     let claims = OnceCell::new();

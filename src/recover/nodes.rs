@@ -4,8 +4,10 @@
 //! Pages are never rewritten in place ([MS-PST] 2.6.1.2), so that a file holds older leaves beside the current ones, the newest with
 //! the highest id. They fill **only** the ranges of ids whose current leaves are lost: a node that the current tree does not have
 //! although its range is whole was deleted on purpose, and is kept apart.
+//!
+//! A leaf that counts too few of its entries shows by what the others name: blocks that are current, and that no node has.
 
-use super::blocks::{Leaves, leaf_entries};
+use super::blocks::{Leaves, leaf_entries, uncounted_entries};
 use super::detect::is_heap_head;
 use super::orphans::{Shape, shape};
 use crate::error::Result;
@@ -164,6 +166,8 @@ pub(super) fn salvage_nodes(
     for e in &out.twice {
         nodes.remove(&e.nid);
     }
+    let cut = cut_short(ndb, leaves, &nodes, listed);
+    out.lost.extend(cut.iter().filter_map(|(entries, _)| Some((entries.first()?.key(), Some(entries.last()?.key().saturating_add(1))))));
     out.lost = merged(out.lost);
     for ib in &leaves.torn {
         let lost = lost_leaves.get(ib).copied();
@@ -182,9 +186,11 @@ pub(super) fn salvage_nodes(
         .into_iter()
         .filter(|(ib, _)| !is_contradicted(ndb, &leaf_entries::<NbtEntry>(ndb, *ib), listed))
         .partition(|(ib, _)| whole_bbt && is_foreign(ndb, &leaf_entries::<NbtEntry>(ndb, *ib)));
-    for ((ib, page), is_foreign) in own.into_iter().map(|p| (p, false)).chain(foreign.into_iter().map(|p| (p, true))) {
+    let read = |(ib, page): (Ib, Bid), is_foreign: bool| (leaf_entries::<NbtEntry>(ndb, ib), page, is_foreign);
+    let cut = cut.into_iter().map(|(entries, page)| (entries, page, false));
+    let own = own.into_iter().map(|p| read(p, false));
+    for (entries, page, is_foreign) in cut.chain(own).chain(foreign.into_iter().map(|p| read(p, true))) {
         step(monitor, 0)?;
-        let entries = leaf_entries::<NbtEntry>(ndb, ib);
         for e in &entries {
             if nodes.get(&e.nid).is_some_and(|n| state(n) == state(e)) || !known.insert(state(e)) {
                 continue;
@@ -218,6 +224,24 @@ pub(super) fn salvage_nodes(
     out.entries = nodes.into_values().collect();
     out.entries.sort_by_key(|n| n.nid);
     Ok(out)
+}
+
+/// Further entries of current leaves that count too few: where one of them names a block of the current tree that no node has. Each with the
+/// leaf's id.
+fn cut_short(ndb: &Ndb, leaves: &Leaves, nodes: &HashMap<Nid, NbtEntry>, listed: &BlockSet) -> Vec<(Vec<NbtEntry>, Bid)> {
+    let mut out: Vec<(Vec<NbtEntry>, Bid)> = Vec::new();
+    let is_listed = |e: &NbtEntry| !nodes.contains_key(&e.nid) && listed.contains(&e.data.masked());
+    for (ib, page, _) in leaves.valid.iter().filter(|(_, _, live)| *live) {
+        let entries = uncounted_entries::<NbtEntry>(ndb, *ib);
+        if entries.iter().any(|e| is_listed(e) && is_plausible(ndb, e)) {
+            out.push((entries, *page));
+        }
+    }
+    if !out.is_empty() {
+        let named: HashSet<Bid> = nodes.values().map(|n| n.data.masked()).collect();
+        out.retain(|(entries, _)| entries.iter().any(|e| is_listed(e) && !named.contains(&e.data.masked()) && is_plausible(ndb, e)));
+    }
+    out
 }
 
 /// Whether a leaf is another file's: most of the blocks that it names are nowhere here.

@@ -66,7 +66,12 @@ pub(super) fn find(s: &Salvage, monitor: &dyn Monitor) -> Result<Orphans> {
     let ndb = &s.ndb;
     monitor.phase(Phase::Link, Some(wide(ndb.index().blocks().len())));
     let mut roots = s.roots();
-    roots.extend(s.older.iter().flat_map(|o| [o.entry.data.masked(), o.entry.sub.masked()]));
+    let is_current = |bid: Bid| s.listed.contains(&bid.masked()) || s.in_use.contains(&bid.masked());
+    roots.extend(s.older.iter().flat_map(|o| {
+        // where only the properties were written anew, the sub-nodes are those of the newer state too
+        let is_shared = !is_current(o.entry.data) && is_current(o.entry.sub);
+        [o.entry.data.masked(), if is_shared { Bid::NONE } else { o.entry.sub.masked() }]
+    }));
     let mut out = Orphans::default();
     // trees that share their blocks could make this take for ever
     let mut budget = ndb.index().blocks().len().saturating_mul(32).saturating_add(1_000_000);

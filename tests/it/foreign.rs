@@ -4,10 +4,11 @@ use crate::support::mutate::{Base, Kind, Region, reseal};
 use crate::support::{items, repaired, varieties};
 use pstkit::Pst;
 use pstkit::check::{CheckOptions, check};
+use pstkit::finding::{Ignore, Location};
 use pstkit::format::block::encode_block;
-use pstkit::format::bytes::{put16, put32};
-use pstkit::format::ids::{Bid, Ib, Nid, NidType};
-use pstkit::format::page::{BtPage, NbtEntry, PageTrailer, PageType, TreeEntry};
+use pstkit::format::bytes::{le32, put16, put32};
+use pstkit::format::ids::{Bid, Bref, Ib, Nid, NidType};
+use pstkit::format::page::{BbtEntry, BtPage, BtPageBuilder, NbtEntry, PageType, TreeEntry};
 use pstkit::io::ReadAt;
 use pstkit::testkit::small;
 use std::sync::Arc;
@@ -25,23 +26,13 @@ fn leaf_of_messages(base: &Base) -> (Region, Vec<NbtEntry>) {
     all.max_by_key(|(_, e)| messages(e)).unwrap()
 }
 
-/// A valid leaf of the node B-tree at a place.
-fn put_leaf(base: &Base, bytes: &mut [u8], at: usize, bid: u64, entries: &[NbtEntry]) {
+/// A valid leaf of a B-tree at a place.
+fn put_leaf<E: TreeEntry>(base: &Base, bytes: &mut [u8], at: usize, bid: u64, entries: &[E]) {
     let layout = base.layout;
-    let page = &mut bytes[at..at + layout.page_size];
-    page.fill(0);
-    for (e, slot) in entries.iter().zip(page.chunks_exact_mut(layout.nbt_entry)) {
-        e.encode(layout, slot).unwrap();
-    }
-    let counts = [entries.len(), layout.bt_meta / layout.nbt_entry, layout.nbt_entry];
-    for (n, count) in counts.into_iter().enumerate() {
-        if layout.bt_count_width == 2 && n < 2 {
-            put16(page, layout.bt_meta + 2 * n, count as u16);
-        } else {
-            page[layout.bt_meta + layout.bt_count_width * n.min(2)] = count as u8;
-        }
-    }
-    PageTrailer::seal(layout, page, PageType::NBT, Ib(at as u64), Bid(bid)).unwrap();
+    let mut page = BtPageBuilder::leaf::<E>(layout);
+    entries.iter().for_each(|e| page.push(e).unwrap());
+    let page = page.finish(E::PAGE_TYPE, Bref { bid: Bid(bid), ib: Ib(at as u64) }).unwrap();
+    bytes[at..at + page.len()].copy_from_slice(&page);
 }
 
 #[test]
@@ -112,6 +103,133 @@ fn a_block_of_another_file_does_not_stand_for_one_with_its_id() {
         let (_, outcome) = repaired(&bytes);
         let told = outcome.account.messages.lost + outcome.account.messages.partial;
         assert_eq!((told, outcome.exit_status() & 64), (2, 64), "{}: {:?}", variety.name(), outcome.account);
+    }
+}
+
+#[test]
+fn a_leaf_that_stands_where_another_was_does_not_say_where_others_blocks_are() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 9).unwrap());
+        let layout = base.layout;
+        let pst = Pst::from_bytes(base.bytes.clone()).unwrap();
+        let index = pst.ndb().index();
+        let mut leaves: Vec<Ib> = index.pages(PageType::BBT).filter(|p| p.level == 0).map(|p| p.bref.ib).collect();
+        leaves.sort_unstable_by_key(|ib| {
+            let page = &base.bytes[ib.0 as usize..][..layout.page_size];
+            let page = BtPage::decode(layout, page, *ib, PageType::BBT, &mut Vec::new()).unwrap().unwrap();
+            page.leaf::<BbtEntry>().next().unwrap().bid
+        });
+        if leaves.len() < 2 {
+            // a large page has all blocks of a small file
+            assert_eq!(layout.page_size, 4096);
+            continue;
+        }
+        // the first leaf is another file's, that has a block with the id of one that the last leaf names, in a place of its own
+        let of_message = index.nodes().iter().filter(|n| n.nid.nid_type() == NidType::NORMAL_MESSAGE).filter_map(|n| index.block(n.data));
+        let block = *of_message.filter(|b| !b.bid.is_internal()).max_by_key(|b| b.bid).unwrap();
+        // behind an allocation map
+        let at = (base.bytes.len().next_multiple_of(layout.page_size) + 4 * layout.page_size) as u64;
+        let mut foreign = Vec::new();
+        encode_block(layout, &vec![0x6C; usize::from(block.cb)], block.cb_inflated, Ib(at), block.bid, &mut foreign).unwrap();
+        let mut bytes = base.bytes.clone();
+        bytes.resize(at as usize, 0);
+        bytes.extend(foreign);
+        put_leaf(&base, &mut bytes, leaves[0].0 as usize, 0x7FF0, &[BbtEntry { ib: Ib(at), ..block }]);
+        let (out, outcome) = repaired(&bytes);
+        assert_eq!(items(&out), items(&base.bytes), "{}", variety.name());
+        assert!(outcome.after.is_healthy(), "{}: {}", variety.name(), outcome.after.summary());
+    }
+}
+
+#[test]
+fn a_leaf_that_counts_too_few_of_its_entries_loses_none() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 5).unwrap());
+        let (leaf, entries) = leaf_of_messages(&base);
+        let (mut bytes, layout) = (base.bytes.clone(), base.layout);
+        for count in [1, entries.len() / 2] {
+            match layout.bt_count_width {
+                2 => put16(&mut bytes, leaf.start + layout.bt_meta, count as u16),
+                _ => bytes[leaf.start + layout.bt_meta] = count as u8,
+            }
+            reseal(layout, &mut bytes, &leaf);
+            let (out, outcome) = repaired(&bytes);
+            assert_eq!(items(&out), items(&base.bytes), "{} {count}", variety.name());
+            let ids = |bytes: &[u8]| -> Vec<Nid> {
+                Pst::from_bytes(bytes.to_vec()).unwrap().ndb().index().nodes().iter().map(|n| n.nid).filter(|n| n.is_message()).collect()
+            };
+            assert_eq!(ids(&out), ids(&base.bytes), "{} {count}", variety.name());
+            assert_eq!(outcome.exit_status(), 1, "{} {count}: {:?}", variety.name(), outcome.account);
+        }
+    }
+}
+
+#[test]
+fn recipients_whose_table_bears_another_id_are_there() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 5).unwrap());
+        let (mut bytes, layout) = (base.bytes.clone(), base.layout);
+        let pst = Pst::from_bytes(base.bytes.clone()).unwrap();
+        let index = pst.ndb().index();
+        let mut changed = 0;
+        for b in index.nodes().iter().filter(|n| n.nid.is_message()).filter_map(|n| index.block(n.sub)) {
+            let (start, head) = (b.ib.0 as usize, layout.sl_head);
+            let is_leaf = bytes[start + 1] == 0 && !b.is_compressed();
+            let at =
+                (start + head..start + usize::from(b.cb)).step_by(layout.sl_entry).find(|at| le32(&bytes, *at) == Nid::RECIPIENT_TABLE.0);
+            // alone it would be out of no order
+            if let Some(at) = at.filter(|at| is_leaf && at + layout.sl_entry < start + usize::from(b.cb)) {
+                put32(&mut bytes, at, 0xDA3A_6F76);
+                let region =
+                    Region { start, len: b.size_on_disk(layout) as usize, covered: b.cb.into(), kind: Kind::Block { structure: true } };
+                reseal(layout, &mut bytes, &region);
+                changed += 1;
+            }
+        }
+        assert!(changed > 0, "{}", variety.name());
+        let (out, outcome) = repaired(&bytes);
+        assert_eq!(items(&out), items(&base.bytes), "{}: {:?}", variety.name(), outcome.account);
+    }
+}
+
+#[test]
+fn leaves_of_a_value_in_no_order_are_told_of() {
+    for variety in varieties().into_iter().filter(|v| !v.name().contains("4k")) {
+        let base = Base::new(small(variety, 5).unwrap());
+        let (mut bytes, layout) = (base.bytes.clone(), base.layout);
+        let pst = Pst::from_bytes(base.bytes.clone()).unwrap();
+        let mut changed = 0;
+        for b in pst.ndb().index().blocks().iter().filter(|b| b.bid.is_internal() && base.bytes[b.ib.0 as usize] == 1) {
+            let (start, width) = (b.ib.0 as usize, layout.id_width);
+            let tree = pst.ndb().data_tree(b.bid, Location::block(b.ib, b.bid), &mut Ignore).unwrap();
+            if tree.leaf(pst.ndb(), 0, &mut Ignore).unwrap()[2] == 0xEC {
+                // a heap would say more
+                continue;
+            }
+            let mut leaves: Vec<[u8; 8]> = Vec::new();
+            for at in (start + 8..start + usize::from(b.cb)).step_by(width) {
+                let mut id = [0; 8];
+                id[..width].copy_from_slice(&bytes[at..at + width]);
+                leaves.push(id);
+            }
+            if leaves.len() < 4 || bytes[start + 1] != 1 {
+                continue;
+            }
+            // the last in the second place, and the full ones in none
+            leaves.rotate_right(1);
+            leaves.swap(0, 1);
+            leaves.swap(2, 3);
+            for (id, at) in leaves.iter().zip((start + 8..).step_by(width)) {
+                bytes[at..at + width].copy_from_slice(&id[..width]);
+            }
+            let region =
+                Region { start, len: b.size_on_disk(layout) as usize, covered: b.cb.into(), kind: Kind::Block { structure: true } };
+            reseal(layout, &mut bytes, &region);
+            changed += 1;
+        }
+        assert!(changed > 0, "{}", variety.name());
+        let (_, outcome) = repaired(&bytes);
+        assert_eq!(outcome.exit_status() & 64, 64, "{}: {:?}", variety.name(), outcome.account);
     }
 }
 

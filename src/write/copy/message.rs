@@ -1,6 +1,7 @@
 //! Messages: recipients, attachments, embedded messages to any depth without recursion.
 
 use super::object::{named_by, row_only, without_row_only};
+use super::strays::recipients_in;
 use super::{Copier, LISTED_MAX, Trouble};
 use crate::error::Result;
 use crate::finding::Ignore;
@@ -184,7 +185,10 @@ impl<'s> Copier<'s, '_> {
         let of_type = |t: NidType| all.iter().copied().filter(move |n| n.nid_type() == t);
         // a table whose id is damaged is still the only one of its type
         let renamed: Vec<Nid> = of_type(NidType::RECIPIENT_TABLE).chain(of_type(NidType::ATTACHMENT_TABLE)).collect();
-        let table = if all.contains(&Nid::RECIPIENT_TABLE) { None } else { of_type(NidType::RECIPIENT_TABLE).next() };
+        let mut table = if all.contains(&Nid::RECIPIENT_TABLE) { None } else { of_type(NidType::RECIPIENT_TABLE).next() };
+        if of_type(NidType::RECIPIENT_TABLE).next().is_none() {
+            table = recipients_in(&node, &named);
+        }
         if let Ok(Some(table)) = node.subnode(table.unwrap_or(Nid::RECIPIENT_TABLE), &mut trouble.findings) {
             message.recipients = self.read_recipients(table, trouble)?;
         }
@@ -196,6 +200,7 @@ impl<'s> Copier<'s, '_> {
             }
         }
         let mut known = renamed;
+        known.extend(table);
         known.extend(attachments.iter().map(|a| a.nid));
         message.subnodes = self.copy_unknown_subnodes(Some(&node), &named, &known, trouble)?;
         if trouble.is_lossy_since(mark) {

@@ -12,6 +12,7 @@ use crate::ltp::{NAMED_FIRST, PropertyContext, TableContext};
 use crate::messaging::code_page::CodePage;
 use crate::messaging::rtf;
 use crate::ndb::Node;
+use crate::rules;
 use crate::write::{Data, Props, SubNodes};
 use std::collections::HashSet;
 
@@ -210,6 +211,10 @@ impl Copier<'_, '_> {
             if (!trouble.findings.is_empty() && (!known_type || !there)) || (self.mend && !known_type && no_data) {
                 trouble.value();
                 continue;
+            }
+            // what it was cannot be told where ids are damaged; it is kept as it is
+            if trouble.findings.iter().any(|f| std::ptr::eq(f.rule, &rules::SUBNODE_ORDER)) {
+                trouble.value();
             }
             if let Ok(Some(sub)) = node.subnode(nid, &mut trouble.findings)
                 && let Some(written) = self.copy_node(&sub, nid, trouble)?

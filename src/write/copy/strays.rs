@@ -7,6 +7,7 @@ use crate::finding::Ignore;
 use crate::format::bytes::{le16, le32};
 use crate::format::ids::{Nid, NidType, PropTag};
 use crate::format::tags;
+use crate::ltp::TableContext;
 use crate::ltp::value::{ValueSource, string_type};
 use crate::messaging::rtf;
 use crate::ndb::Node;
@@ -51,6 +52,17 @@ impl Copier<'_, '_> {
         let data = self.read_value(tag, ValueSource::Node(ndb, tree), trouble)?;
         Ok(data.map(|data| props.put(tag, data)).is_some())
     }
+}
+
+/// A message's recipients, where the id of their table is damaged: the sub-node that holds a table of these.
+pub(super) fn recipients_in(node: &Node<'_>, named: &[Nid]) -> Option<Nid> {
+    let tree = node.subnodes(&mut Ignore).ok()?;
+    let ids = tree.iter().filter(|e| !e.data.is_none() && !named.contains(&e.nid)).map(|e| e.nid);
+    let of_recipients = |nid: &Nid| {
+        let sub = node.subnode(*nid, &mut Ignore).ok().flatten()?;
+        TableContext::open(sub, &mut Ignore).ok()??.column(tags::RECIPIENT_TYPE.id()).map(|_| ())
+    };
+    ids.filter(|nid| !matches!(nid.nid_type(), NidType::ATTACHMENT | NidType::LTP)).find(|nid| of_recipients(nid).is_some())
 }
 
 /// The sub-nodes that hold a value and that nothing names.
