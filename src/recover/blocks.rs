@@ -154,8 +154,10 @@ pub(super) fn salvage_blocks(
                     continue;
                 }
                 let here = all.iter().position(|b| b.ib == e.ib).or_else(|| all.iter().rposition(|b| b.cb == e.cb));
-                let claims = || claims.get_or_init(|| Claims::of(ndb, &pages, &valid));
-                let is_ours = |b: &BbtEntry| !live || is_torn || !is_possible(ndb, &e) || claims().is_free_of(b, layout);
+                let named = || pages.iter().filter(|(ib, live, torn)| *live && !torn && !others.contains(ib)).map(|(ib, ..)| *ib);
+                let claims = || claims.get_or_init(|| Claims::of(ndb, named(), &valid));
+                let speaks = live && !is_torn && !others.contains(&ib) && is_possible(ndb, &e);
+                let is_ours = |b: &BbtEntry| !speaks || claims().is_free_of(b, layout);
                 if let Some(at) = here.or_else(|| all.iter().rposition(is_ours)) {
                     *slot = Chosen::named(at, live);
                     if let Some(b) = valid.get_mut(first.saturating_add(at)) {
@@ -240,12 +242,11 @@ impl Chosen {
 struct Claims(Vec<BbtEntry>);
 
 impl Claims {
-    /// What the current tree's leaves say, of `pages`, each with whether it is current and torn. A leaf of which nothing is so speaks
-    /// against no block.
-    fn of(ndb: &Ndb, pages: &[(Ib, bool, bool)], valid: &[BbtEntry]) -> Self {
+    /// What the current tree's leaves say. A leaf of which nothing is so speaks against no block.
+    fn of(ndb: &Ndb, leaves: impl Iterator<Item = Ib>, valid: &[BbtEntry]) -> Self {
         let is_so = |e: &BbtEntry| all_of(valid, e.bid.masked()).1.iter().any(|b| b.ib == e.ib && b.cb == e.cb);
-        let leaves = pages.iter().filter(|(_, live, torn)| *live && !torn).map(|(ib, ..)| leaf_entries::<BbtEntry>(ndb, *ib));
-        let mut all: Vec<BbtEntry> = leaves.filter(|all| all.iter().any(is_so)).flatten().collect();
+        let mut all: Vec<BbtEntry> =
+            leaves.map(|ib| leaf_entries::<BbtEntry>(ndb, ib)).filter(|all| all.iter().any(is_so)).flatten().collect();
         all.sort_unstable_by_key(|e| e.ib);
         Self(all)
     }
@@ -294,6 +295,49 @@ fn trailer_agrees(ndb: &Ndb, e: &BbtEntry) -> bool {
             let t = BlockTrailer::decode(layout, &raw);
             t.bid == e.bid && t.cb == e.cb
         })
+}
+
+/// Takes others of several valid blocks with one id where the data tree that they are in tells by its size which of them is its own:
+/// another file's pages among one's own can name another file's blocks.
+pub(super) fn choose_by_size(ndb: Ndb, others: &mut [BbtEntry]) -> Ndb {
+    if others.is_empty() {
+        return ndb;
+    }
+    let mut by_id: HashMap<Bid, Vec<usize>> = HashMap::new();
+    for (n, b) in others.iter().enumerate() {
+        by_id.entry(b.bid).or_default().push(n);
+    }
+    let full = wide(ndb.layout().block_data_max());
+    let mut better: HashMap<Bid, usize> = HashMap::new();
+    for b in ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
+        let Ok(Some(data)) = ndb.block_at(b, &mut Ignore) else { continue };
+        let Ok(Some(Internal::Data(x))) = Internal::decode(&ndb, &data) else { continue };
+        if x.level != 1 || !x.children.iter().any(|c| by_id.contains_key(c)) {
+            continue;
+        }
+        let before = wide(x.children.len().saturating_sub(1)).saturating_mul(full);
+        for (n, child) in x.children.iter().enumerate() {
+            let is_last = n.saturating_add(1) == x.children.len();
+            let size = if is_last { u64::from(x.total).saturating_sub(before) } else { full };
+            let fits = |b: &BbtEntry| u64::from(b.cb_inflated) == size;
+            if let Some(all) = by_id.get(child).filter(|_| ndb.find_block(*child).is_some_and(|b| !fits(b)))
+                && let Some(other) = all.iter().find(|i| others.get(**i).is_some_and(fits))
+            {
+                better.entry(*child).or_insert(*other);
+            }
+        }
+    }
+    if better.is_empty() {
+        return ndb;
+    }
+    let mut blocks = ndb.index().blocks().to_vec();
+    for b in &mut blocks {
+        if let Some(other) = better.get(&b.bid).and_then(|i| others.get_mut(*i)) {
+            std::mem::swap(b, other);
+            std::mem::swap(&mut b.refs, &mut other.refs);
+        }
+    }
+    ndb.with_index(ndb.index().with_blocks(blocks))
 }
 
 /// Every block that a readable block of a data tree or sub-node tree refers to.

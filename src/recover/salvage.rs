@@ -1,6 +1,6 @@
 //! Salvage: an index for a broken file, made of everything that its pages and blocks still say.
 
-use super::blocks::{Blocks, Leaves, leaf_entries, references, salvage_blocks, scan_damaged, with_blocks};
+use super::blocks::{Blocks, Leaves, choose_by_size, leaf_entries, references, salvage_blocks, scan_damaged, with_blocks};
 use super::detect::Detected;
 use super::freed::FreeSpace;
 use super::nodes::{Nodes, OlderNode, in_ranges, salvage_nodes};
@@ -81,9 +81,10 @@ pub(super) fn salvage_further(
     let (ndb, found) = (&detected.ndb, &detected.scan);
     monitor.phase(Phase::Trees, None);
     let facts = ndb.load_index(sink)?.facts.clone();
-    let Blocks { entries, mut damaged, listed, lost, others } = salvage_blocks(ndb, &facts, valid, found, &space, monitor)?;
+    let Blocks { entries, mut damaged, listed, lost, mut others } = salvage_blocks(ndb, &facts, valid, found, &space, monitor)?;
     let bare = ndb.index().with_nodes(Vec::new()).with_facts(TreeFacts::default());
     let mut work = ndb.with_index(bare.with_blocks(entries)).verified(damaged.as_slice().to_vec());
+    work = choose_by_size(work, &mut others);
     let leaves = Leaves::of(PageType::NBT, &facts, found, &space);
     let mut nodes = salvage_nodes(&work, &facts, &leaves, &listed, is_sound, monitor)?;
     let mut referred = references(&work, monitor)?;

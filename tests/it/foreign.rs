@@ -126,7 +126,9 @@ fn a_leaf_that_stands_where_another_was_does_not_say_where_others_blocks_are() {
         }
         // the first leaf is another file's, that has a block with the id of one that the last leaf names, in a place of its own
         let of_message = index.nodes().iter().filter(|n| n.nid.nid_type() == NidType::NORMAL_MESSAGE).filter_map(|n| index.block(n.data));
-        let block = *of_message.filter(|b| !b.bid.is_internal()).max_by_key(|b| b.bid).unwrap();
+        let mut blocks: Vec<BbtEntry> = of_message.filter(|b| !b.bid.is_internal()).copied().collect();
+        blocks.sort_unstable_by_key(|b| b.bid);
+        let (block, second) = (blocks[blocks.len() - 1], blocks[0]);
         // behind an allocation map
         let at = (base.bytes.len().next_multiple_of(layout.page_size) + 4 * layout.page_size) as u64;
         let mut foreign = Vec::new();
@@ -134,10 +136,43 @@ fn a_leaf_that_stands_where_another_was_does_not_say_where_others_blocks_are() {
         let mut bytes = base.bytes.clone();
         bytes.resize(at as usize, 0);
         bytes.extend(foreign);
-        put_leaf(&base, &mut bytes, leaves[0].0 as usize, 0x7FF0, &[BbtEntry { ib: Ib(at), ..block }]);
+        // and that had something in the place of another, and that one elsewhere
+        let elsewhere = BbtEntry { ib: Ib(at - layout.slot), cb: 17, cb_inflated: 17, ..second };
+        let in_its_place = BbtEntry { bid: Bid(0x7FE0), ..second };
+        put_leaf(&base, &mut bytes, leaves[0].0 as usize, 0x7FF0, &[elsewhere, BbtEntry { ib: Ib(at), ..block }, in_its_place]);
         let (out, outcome) = repaired(&bytes);
         assert_eq!(items(&out), items(&base.bytes), "{}", variety.name());
         assert!(outcome.after.is_healthy(), "{}: {}", variety.name(), outcome.after.summary());
+    }
+}
+
+#[test]
+fn of_blocks_with_one_id_the_one_is_taken_that_its_tree_tells_by_its_size() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 5).unwrap());
+        let layout = base.layout;
+        let pst = Pst::from_bytes(base.bytes.clone()).unwrap();
+        let index = pst.ndb().index();
+        let mut bytes = base.bytes.clone();
+        for page in index.pages(PageType::BBT) {
+            bytes[page.bref.ib.0 as usize..][..layout.page_size].fill(0);
+        }
+        // behind an allocation map, and so the last of the file
+        let mut at = bytes.len().next_multiple_of(layout.page_size) + 4 * layout.page_size;
+        let mut foreign = 0;
+        for b in index.blocks().iter().filter(|b| b.bid.is_internal() && base.bytes[b.ib.0 as usize] == 1) {
+            let tree = pst.ndb().data_tree(b.bid, Location::block(b.ib, b.bid), &mut Ignore).unwrap();
+            let mut put = Vec::new();
+            let leaf = tree.leaves().nth(foreign % tree.leaf_count()).unwrap();
+            encode_block(layout, &[0x6C; 100], 100, Ib(at as u64), leaf.bid, &mut put).unwrap();
+            bytes.resize(at, 0);
+            bytes.extend(put);
+            at = bytes.len().next_multiple_of(layout.slot as usize);
+            foreign += 1;
+        }
+        assert!(foreign > 0);
+        let (out, outcome) = repaired(&bytes);
+        assert_eq!(items(&out), items(&base.bytes), "{}: {:?}", variety.name(), outcome.account);
     }
 }
 
