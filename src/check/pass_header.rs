@@ -13,6 +13,7 @@ use crate::format::layout::Layout;
 use crate::format::page::{PageTrailer, PageType};
 use crate::io::ReadAt;
 use crate::ndb::Ndb;
+use crate::ndb::scan::another_store;
 use crate::rules::{self, Severity};
 
 /// What the first bytes of a file show.
@@ -158,39 +159,6 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
     let places = check.out.merge(out, check.monitor);
     check.causes.truncated = truncated.and_then(|i| places.get(i).copied().flatten());
     Ok(())
-}
-
-/// Where another data file begins, behind the end of this one: a header that is whole.
-fn another_store(ndb: &Ndb) -> Option<u64> {
-    const STEP: u64 = 512;
-    const WINDOW: u64 = 1 << 20;
-    let is_one = |head: &[u8]| head.starts_with(&MAGIC) && Header::decode(head, &mut crate::finding::Strict).is_ok();
-    let (layout, eof) = (ndb.layout(), ndb.header().root.file_eof.0);
-    if eof == ndb.len() {
-        return None;
-    }
-    if eof > ndb.len() || eof <= layout.amap_first {
-        // where the header is wrong about its end, a store ends with a section: what is in its mail can be no header in a map's place
-        let mut ends = (1..layout.amap_count(ndb.len())).map(|j| layout.amap_at(j));
-        return ends.find(|at| ndb.bytes(*at, HEADER_MAX).is_ok_and(|head| is_one(&head)));
-    }
-    let mut at = eof;
-    while at.saturating_add(wide(HEADER_MAX)) <= ndb.len() {
-        let end = at.saturating_add(WINDOW).saturating_add(wide(HEADER_MAX)).min(ndb.len());
-        let Ok(bytes) = ndb.bytes(at, crate::format::bytes::index(end.saturating_sub(at))) else {
-            at = at.saturating_add(WINDOW);
-            continue;
-        };
-        let starts = (0u64..WINDOW).step_by(crate::format::bytes::index(STEP));
-        for skip in starts {
-            let head = bytes.get(crate::format::bytes::index(skip)..).unwrap_or_default();
-            if is_one(head) {
-                return Some(at.saturating_add(skip));
-            }
-        }
-        at = at.saturating_add(WINDOW);
-    }
-    None
 }
 
 /// Where the file ends as far as its maps are concerned: where the header says, unless that cannot be and the file's own size can.

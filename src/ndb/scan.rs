@@ -5,9 +5,11 @@
 
 use super::Ndb;
 use crate::error::Result;
+use crate::finding::Strict;
 use crate::format::block::BlockTrailer;
 use crate::format::bytes::{index, le16, wide};
 use crate::format::crc::crc;
+use crate::format::header::{HEADER_MAX, Header, MAGIC};
 use crate::format::ids::{Bid, Ib};
 use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, PageTrailer, PageType};
@@ -235,6 +237,39 @@ fn block_before(layout: &Layout, bytes: &[u8], from: u64, end: u64) -> Option<Bb
     let start = index(ib.checked_sub(from)?);
     let data = bytes.get(start..start.saturating_add(t.cb.into()))?;
     (crc(data) == t.crc).then_some(BbtEntry { bid: t.bid, ib: Ib(ib), cb: t.cb, cb_inflated: t.cb_inflated, refs: 0 })
+}
+
+/// Where another data file begins, behind the end of this one: a header that is whole.
+pub(crate) fn another_store(ndb: &Ndb) -> Option<u64> {
+    const STEP: u64 = 512;
+    const WINDOW: u64 = 1 << 20;
+    let is_one = |head: &[u8]| head.starts_with(&MAGIC) && Header::decode(head, &mut Strict).is_ok();
+    let (layout, eof) = (ndb.layout(), ndb.header().root.file_eof.0);
+    if eof == ndb.len() {
+        return None;
+    }
+    if eof > ndb.len() || eof <= layout.amap_first {
+        // where the header is wrong about its end, a store ends with a section: what is in its mail can be no header in a map's place
+        let mut ends = (1..layout.amap_count(ndb.len())).map(|j| layout.amap_at(j));
+        return ends.find(|at| ndb.bytes(*at, HEADER_MAX).is_ok_and(|head| is_one(&head)));
+    }
+    let mut at = eof;
+    while at.saturating_add(wide(HEADER_MAX)) <= ndb.len() {
+        let end = at.saturating_add(WINDOW).saturating_add(wide(HEADER_MAX)).min(ndb.len());
+        let Ok(bytes) = ndb.bytes(at, index(end.saturating_sub(at))) else {
+            at = at.saturating_add(WINDOW);
+            continue;
+        };
+        let starts = (0u64..WINDOW).step_by(index(STEP));
+        for skip in starts {
+            let head = bytes.get(index(skip)..).unwrap_or_default();
+            if is_one(head) {
+                return Some(at.saturating_add(skip));
+            }
+        }
+        at = at.saturating_add(WINDOW);
+    }
+    None
 }
 
 /// Whether a block of a layout ends somewhere in these bytes, which begin at `from` in the file.

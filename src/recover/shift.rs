@@ -11,9 +11,11 @@
 //! ```
 
 use crate::error::Result;
+use crate::finding::Ignore;
 use crate::format::block::BlockTrailer;
 use crate::format::bytes::{byte, index, le16, wide};
 use crate::format::crc::crc;
+use crate::format::header::{HEADER_MAX, Header};
 use crate::format::ids::{Bid, Ib};
 use crate::format::layout::{Layout, signature};
 use crate::format::page::{BbtEntry, BtPage, PageTrailer, PageType, TreeEntry};
@@ -21,7 +23,7 @@ use crate::io::ReadAt;
 use crate::monitor::{Monitor, Phase, Quiet, step};
 use crate::ndb::Ndb;
 use crate::ndb::index::{Ascending, position};
-use crate::ndb::scan::{FoundPage, Scan, scan_ranges};
+use crate::ndb::scan::{FoundPage, Scan, another_store, scan_ranges};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::ops::Range;
@@ -169,8 +171,10 @@ struct Seen {
 /// Cancellation.
 pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<Vec<Piece>>> {
     let layout = ndb.layout();
-    // what is in its place has not been moved
-    let gaps = &plain.gaps;
+    // what is in its place has not been moved, and what another file has is none of this one's
+    let end = if plain.blocks.is_empty() { ndb.len() } else { end_of_own(ndb) };
+    let own = plain.gaps.iter().filter(|g| g.start < end).map(|g| g.start..g.end.min(end));
+    let gaps = &own.collect::<Vec<_>>();
     let mut loose = loose_pages(ndb, gaps, monitor)?;
     loose.sort_unstable_by_key(|l| l.from);
     // blocks that pages name and that are not in their places; where no page tells anything, any block
@@ -248,6 +252,14 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
         }
     }
     Ok(pieces_of(seen.into_values(), ndb.len()))
+}
+
+/// Where another file begins behind this one, or the end. A copy of this file is no other: it may have what is damaged here.
+fn end_of_own(ndb: &Ndb) -> u64 {
+    let Some(place) = another_store(ndb) else { return ndb.len() };
+    let other = ndb.bytes(place, HEADER_MAX).ok().and_then(|head| Header::decode(&head, &mut Ignore).ok());
+    let state = |h: &Header| (h.unique, h.bid_next_page, h.bid_next_block, h.root.nbt, h.root.bbt);
+    if other.is_some_and(|other| state(&other) == state(ndb.header())) { ndb.len() } else { place }
 }
 
 fn overlaps(seen: &BTreeMap<u64, Seen>, at: u64, size: u64) -> bool {

@@ -7,6 +7,7 @@ use pstkit::check::{CheckOptions, check};
 use pstkit::finding::{Ignore, Location};
 use pstkit::format::block::encode_block;
 use pstkit::format::bytes::{le32, put16, put32};
+use pstkit::format::header::Header;
 use pstkit::format::ids::{Bid, Bref, Ib, Nid, NidType};
 use pstkit::format::page::{BbtEntry, BtPage, BtPageBuilder, NbtEntry, PageType, TreeEntry};
 use pstkit::io::ReadAt;
@@ -378,6 +379,13 @@ fn a_second_store_behind_the_first_is_told_of_and_left_alone() {
             let ours = items(&first);
             assert!(items(&out).iter().all(|i| ours.contains(i)) || damage != 4, "{} {damage}", variety.name());
         }
+        // where the trees of the first do not say what is its own, nothing of the second takes its place
+        let header = Header::decode(&first, &mut Vec::new()).unwrap();
+        let mut broken = two.clone();
+        for root in [header.root.nbt, header.root.bbt] {
+            broken[root.ib.0 as usize..][..header.layout.page_size].fill(0);
+        }
+        assert_eq!(items(&repaired(&broken).0), items(&first), "{}", variety.name());
         // no file has one by itself
         let source: Arc<dyn ReadAt> = Arc::new(first);
         assert!(check(source, &CheckOptions::default(), &()).unwrap().findings.iter().all(|f| f.rule.code != "PST-H026"));
