@@ -117,7 +117,7 @@ fn the_leaf_that_is_not_full_is_the_last_one() {
     for variety in [VARIETIES[0], VARIETIES[3]] {
         let base = Base::new(small(variety, 5).unwrap());
         let pst = Pst::from_bytes(base.bytes.clone()).unwrap();
-        let (layout, mut bytes, mut changed) = (base.layout, base.bytes.clone(), 0);
+        let (layout, mut bytes, mut changed, mut of_three) = (base.layout, base.bytes.clone(), 0, false);
         let tree_block = |b: &pstkit::format::page::BbtEntry| {
             let data = &base.bytes[b.ib.0 as usize..][..usize::from(b.cb)];
             XBlock::decode(layout, data, pstkit::finding::Location::NONE, &mut Vec::new()).unwrap()
@@ -144,6 +144,7 @@ fn the_leaf_that_is_not_full_is_the_last_one() {
             {
                 let end = x.children.len() - 1;
                 x.children.swap(0, end);
+                of_three |= end == 2;
                 bytes[start..start + len].copy_from_slice(&x.encode(layout).unwrap());
                 let size = b.size_on_disk(layout) as usize;
                 reseal(layout, &mut bytes, &Region { start, len: size, covered: len, kind: Kind::Block { structure: true } });
@@ -155,6 +156,7 @@ fn the_leaf_that_is_not_full_is_the_last_one() {
         let (was, is) = (items(&base.bytes), items(&out));
         let other: Vec<_> = was.iter().zip(&is).filter(|(a, b)| a != b).collect();
         assert!(other.is_empty(), "{}: {other:?} {}", variety.name(), outcome.before.summary());
-        assert_eq!(outcome.exit_status(), 1, "{}: {:?}", variety.name(), outcome.account);
+        // of three leaves the order of the first two is a guess
+        assert_eq!(outcome.exit_status(), if of_three { 65 } else { 1 }, "{}: {:?}", variety.name(), outcome.account);
     }
 }
