@@ -17,7 +17,7 @@ use crate::format::bytes::{low32, wide};
 use crate::format::header::{FileKind, Header, SENTINEL};
 use crate::format::ids::{Bid, Nid, NidType, PropTag};
 use crate::format::layout::Layout;
-use crate::format::page::NbtEntry;
+use crate::format::page::{BbtEntry, NbtEntry};
 use crate::format::tags;
 use crate::io::{Overlay, ReadAt};
 use crate::ltp::PropertyContext;
@@ -28,7 +28,7 @@ use crate::ndb::refs::{each_reference, spread_up};
 use crate::recover::{self, Found, Origin, Recovered};
 use crate::rules::{self, FixVerb, Layer, Severity};
 use crate::write::{CopyReport, NdbWriter, believed_counter, write_maps};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// So many bytes are copied whatever part of the file they are.
@@ -147,12 +147,29 @@ fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Blocks that a search has brought up and that the file has no use for: what is left where it is does not need them.
+/// Blocks that a search has brought up and that the file has no use for: what is left where it is does not need them. These are blocks that
+/// were freed, or that stand where a later one does, or one that the tree lists.
 fn freed(recovered: &Recovered) -> Vec<Bid> {
     let Some(found) = recovered.salvage.as_ref().map(|s| &s.facts) else { return Vec::new() };
-    let (mut is_listed, mut is_freed) = (found.listed.ascending(), found.freed.ascending());
-    let ids = recovered.ndb.index().blocks().iter().map(|b| b.bid.masked());
-    ids.filter(|bid| is_freed.has(bid.0) && !is_listed.has(bid.0)).collect()
+    let (layout, blocks) = (recovered.ndb.layout(), recovered.ndb.index().blocks());
+    let mut is_listed = found.listed.ascending();
+    let is_freed = |bid: Bid| found.freed.contains(&bid);
+    let range = |b: &BbtEntry| (b.ib.0, b.ib.0.saturating_add(b.size_on_disk(layout)));
+    let (listed, others): (Vec<&BbtEntry>, Vec<&BbtEntry>) = blocks.iter().partition(|b| is_listed.has(b.bid.masked().0));
+    let mut taken: BTreeMap<u64, u64> = listed.into_iter().map(range).collect();
+    // of two that nothing lists, the one with the higher id was written later
+    let mut out = Vec::new();
+    for b in others.into_iter().rev() {
+        let (start, end) = range(b);
+        // a few of those that are listed may overlap one another
+        let is_over = taken.range(..end).rev().take(8).any(|t| *t.1 > start);
+        if is_over || is_freed(b.bid.masked()) {
+            out.push(b.bid.masked());
+        } else {
+            taken.insert(start, end);
+        }
+    }
+    out
 }
 
 /// What carrying out the selected actions makes of a file. `None` where that makes it no better; and, where nothing is left out, where it
@@ -272,7 +289,20 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
     };
     let worth = |r: &Report| (r.verdict, r.count(Severity::Fatal), r.count(Severity::Error), r.count(Severity::Warning));
     let gain = if plan.policy.notices { after.findings.len() < before.findings.len() } else { false };
-    let better = (worth(&after) < worth(before) || gain) && after.items.messages.ok >= before.items.messages.ok;
+    let (was, is) = (&before.items, &after.items);
+    // where trees lead to more again, more damage shows: then it counts that what was to be done is done, and nothing else is worse
+    let wrong = |r: &Report, which: &dyn Fn(&Finding) -> bool| {
+        let all = r.findings.iter().filter(|f| f.severity >= Severity::Warning);
+        all.filter(|f| which(f)).count()
+    };
+    let beneath = |r: &Report| wrong(r, &|f| f.rule.fix.is_structural());
+    let chosen = |r: &Report| wrong(r, &|f| plan.answers(f) == Some(true));
+    let part = plan.is_partial()
+        && chosen(&after) < chosen(before)
+        && beneath(&after) <= beneath(before)
+        && (after.verdict, after.count(Severity::Fatal)) <= (before.verdict, before.count(Severity::Fatal))
+        && is.folders.ok >= was.folders.ok;
+    let better = (worth(&after) < worth(before) || gain || part) && is.messages.ok >= was.messages.ok;
     let (missing, unexplained) = recovered.salvage.as_ref().map_or((0, 0), |s| (s.missing, s.unexplained));
     // what is to be set right though it does no harm is set right in one run, too
     let is_done = after.is_healthy() && !(plan.policy.notices && after.findings.iter().any(|f| plan.answers(f) == Some(true)));
@@ -442,6 +472,9 @@ fn write_over(
                 each_reference(ndb, root, &mut |bid| given_up.insert(bid), &mut Ignore, &mut |bid, _| writer.give_up(bid))?;
             }
         }
+        if keep.is_some() {
+            writer.count_orphans(ndb);
+        }
         let mut done = HashMap::new();
         // with a folder that was made, or that lacks one, come its tables
         let folder = |nid: Nid| match nid.nid_type() {
@@ -464,6 +497,8 @@ fn write_over(
             writer.add_node(n.nid, data, sub, n.parent)?;
         }
         writer.use_unique(taken.from.header().unique);
+    } else if keep.is_some() {
+        writer.count_orphans(ndb);
     }
     writer.finish()?;
     Ok(())

@@ -9,7 +9,7 @@
 
 use super::space::{Space, SpaceTotals};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Sink};
+use crate::finding::{Finding, Ignore, Sink};
 use crate::format::block::{SiEntry, SlEntry, SubnodeBlock, deflate, seal_block};
 use crate::format::bytes::{index, low16, wide};
 use crate::format::crypt::CryptMethod;
@@ -21,7 +21,7 @@ use crate::io::Storage;
 use crate::monitor::{Monitor, step};
 use crate::ndb::btree::PageFact;
 use crate::ndb::index::position;
-use crate::ndb::refs::each_reference;
+use crate::ndb::refs::{Internal, each_reference};
 use crate::ndb::space::SpaceMap;
 use crate::ndb::{Index, Ndb};
 use crate::work::{in_order, threads};
@@ -208,6 +208,24 @@ impl<'a> NdbWriter<'a> {
         let refs = position(&self.old, bid.0, |b| b.bid.0).and_then(|i| self.old_refs.get_mut(i)).map(AtomicU16::get_mut);
         if let Some(refs) = refs.filter(|refs| **refs == 1) {
             *refs = 0;
+        }
+    }
+
+    /// Counts what blocks that stay though nothing refers to them refer to themselves: they are listed, and so are their references. For when
+    /// all nodes that stay are [kept](Self::keep_nodes), and what goes is [given up](Self::give_up).
+    pub(crate) fn count_orphans(&mut self, ndb: &Ndb) {
+        let all = self.old.iter().zip(&self.old_refs).filter(|(b, refs)| b.bid.is_internal() && refs.load(Ordering::Relaxed) == 1);
+        let orphans: Vec<BbtEntry> = all.map(|(b, _)| *b).collect();
+        for b in orphans {
+            let Ok(Some(bytes)) = ndb.block_at(&b, &mut Ignore) else { continue };
+            let Ok(Some(internal)) = Internal::decode(ndb, &bytes) else { continue };
+            internal.each(&mut |bid, _| {
+                if let Some(refs) = position(&self.old, bid.masked().0, |b| b.bid.0).and_then(|i| self.old_refs.get(i)) {
+                    // one that was given up stays with what refers to it
+                    refs.fetch_max(1, Ordering::Relaxed);
+                    count(refs);
+                }
+            });
         }
     }
 

@@ -114,6 +114,35 @@ fn every_intact_message_comes_back(part: usize) {
     assert!(failures.is_empty(), "{} failures: {failures:#?}", failures.len());
 }
 
+/// The lossless part of a plan is carried out though the rest is left, and though more damage shows where the trees lead to more again.
+#[test]
+fn what_gives_nothing_up_is_done_whatever_else_is_damaged() {
+    let policy = Policy { lossy: false, ..Policy::default() };
+    let names = ["testPST.pst", "SampleOstFile.ost", "contacts97-2002.pst", "alpha-beta-gamma-delta.pst"];
+    let mut done = 0;
+    for f in corpus::files().iter().filter(|f| names.iter().any(|n| f.file.ends_with(n))) {
+        let healthy = Healthy::read(&f.path);
+        for d in healthy.damages().iter().filter(|d| ["1 % of slots", "0.1 % of slots", "1 % of sectors zero"].contains(&d.kind)) {
+            let source: Arc<dyn ReadAt> = Arc::new(d.bytes.clone());
+            let memory = Arc::new(MemoryStorage::default());
+            let target: Arc<dyn Storage> = memory.clone();
+            let outcome = repair(&source, &target, &policy, &()).unwrap();
+            let chosen = |r: &pstkit::check::Report| {
+                let wrong = r.findings.iter().filter(|f| f.severity >= pstkit::rules::Severity::Warning && f.rule.fix.is_structural());
+                wrong.map(|f| f.rule.code).collect::<Vec<_>>()
+            };
+            assert_eq!(outcome.changed, !outcome.plan.is_empty(), "{} {}", f.file, d.kind);
+            if outcome.changed {
+                done += 1;
+                assert_eq!(chosen(&outcome.after), [""; 0], "{} {}", f.file, d.kind);
+                assert!(outcome.after.items.messages.ok >= outcome.before.items.messages.ok, "{} {}", f.file, d.kind);
+            }
+        }
+    }
+    println!("{done} were changed");
+    assert!(done > 4 || corpus::files().is_empty());
+}
+
 /// Blocks that were freed long ago are found by the search that a damaged tree makes necessary; nothing in the file needs them.
 #[test]
 fn what_was_freed_does_not_keep_the_lossless_part_from_being_done() {

@@ -153,6 +153,9 @@ pub(crate) fn done(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
     if let Some(after) = told.after {
         writeln!(ctx.out, "after: {}", after.summary())?;
         left(ctx, after)?;
+        if told.changed && after.count(Severity::Error) > told.before.count(Severity::Error) {
+            writeln!(ctx.out, "  That is more than before: the trees lead to more, and what they lead to is checked.")?;
+        }
     }
     if let Some(a) = told.account {
         account(ctx, a)?;
