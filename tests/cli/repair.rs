@@ -403,3 +403,23 @@ fn what_only_a_broken_ost_has_can_be_saved_too() {
     assert_eq!(pstkit(["items", "--jsonl", o]).lines().len(), items(&broken));
     assert_eq!(pstkit(["check", o]).status, 0);
 }
+
+/// Two clusters have changed places: all but what lay at their edges is whole again, and only the rest is named.
+#[test]
+fn what_is_whole_again_is_not_named_among_what_is_there_in_part() {
+    let Some(path) = real("aspose-email__Aspose.Email-for-.NET/SampleOstFile.ost") else { return };
+    let mut bytes = std::fs::read(&path).unwrap();
+    let (a, b, n) = (1_482_752, 2_646_016, 4096);
+    let first = bytes[a..a + n].to_vec();
+    bytes.copy_within(b..b + n, a);
+    bytes[b..b + n].copy_from_slice(&first);
+    let (dir, path) = file("swapped.ost", &bytes);
+    let (p, out) = (path.to_str().unwrap(), dir.path().join("out.ost"));
+    for how in ["-y", "-p"] {
+        let v = pstkit(["repair", how, "--json", p, "--force", "-o", out.to_str().unwrap()]).json();
+        let of = |kind: &str, what: &str| v["account"][kind][what].as_u64().unwrap();
+        let told: u64 = ["messages", "associated"].iter().map(|k| of(k, "partial") + of(k, "lost")).sum();
+        assert!(told > 0 && v["before"]["items"]["messages"]["partial"].as_u64().unwrap() > 0, "{}", v["account"]);
+        assert_eq!(v["named"].as_array().unwrap().len() as u64, told, "{how}: {} {}", v["named"], v["account"]);
+    }
+}

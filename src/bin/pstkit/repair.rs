@@ -16,11 +16,13 @@ use pstkit::rules::{FixVerb, Severity};
 use pstkit::{Nid, OpenOptions, Pst};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// So many messages that are there in part an account names.
+const NAMED: usize = 1000;
 /// Bytes that are hashed at a time.
 const CHUNK: usize = 1 << 20;
 
@@ -150,8 +152,13 @@ fn planned(args: &RepairArgs, global: &Global, before: &Report) -> Result<Plan, 
     Ok(plan)
 }
 
-/// What a report and an account know by name: gone, or there in part. `result` is the file as it is now, if there is one.
-pub(crate) fn named(findings: &[Finding], account: Option<&Account>, result: Option<&Pst>) -> Vec<Named> {
+/// What a report and an account know by name: gone, or there in part. `result` is the file as it is now, if there is one, and `after` what
+/// is wrong with it.
+pub(crate) fn named(findings: &[Finding], after: &[Finding], account: Option<&Account>, result: Option<&Pst>) -> Vec<Named> {
+    let hurt = |f: &&Finding| f.loss >= Loss::Partial;
+    let left: HashSet<Nid> = after.iter().filter(hurt).filter_map(|f| f.at.nid).collect();
+    // the account does not name more than so many
+    let is_whole = |nid: u32| account.is_some_and(|a| a.partial.len() < NAMED) && !left.contains(&Nid(nid));
     let paths = result.map(Pst::folder_paths).unwrap_or_default();
     let path = |nid: Nid| paths.get(&nid).cloned().unwrap_or_default();
     let mut out: BTreeMap<u32, Named> = BTreeMap::new();
@@ -174,7 +181,7 @@ pub(crate) fn named(findings: &[Finding], account: Option<&Account>, result: Opt
     // of a message that the result lacks nothing could be read
     let lost = account.is_some_and(|a| a.messages.lost.saturating_add(a.associated.lost) > 0);
     let gone = |loss: Loss| if lost && result.is_some() { Loss::Item } else { loss };
-    for f in findings.iter().filter(|f| f.loss >= Loss::Partial) {
+    for f in findings.iter().chain(after).filter(hurt) {
         let Some(nid) = f.at.nid.filter(|n| n.is_message()).map(|n| n.0) else { continue };
         if let Some(known) = out.get_mut(&nid) {
             known.loss = if now(nid).is_some() { known.loss } else { known.loss.max(gone(f.loss)) };
@@ -188,7 +195,7 @@ pub(crate) fn named(findings: &[Finding], account: Option<&Account>, result: Opt
         };
         match now(nid) {
             // whole again
-            Some(_) if account.is_some_and(|a| a.messages.partial.saturating_add(a.associated.partial) == 0) => {}
+            Some(_) if is_whole(nid) => {}
             Some(named) => drop(out.insert(nid, named)),
             None => drop(out.insert(nid, told())),
         }
@@ -299,7 +306,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         passes: Some(outcome.passes),
         after: Some(&outcome.after),
         account: Some(&account),
-        named: named(&outcome.before.findings, Some(&account), pst.as_ref()),
+        named: named(&outcome.before.findings, &outcome.after.findings, Some(&account), pst.as_ref()),
         found: pst.as_ref().map(|pst| finds::named(pst, &found)).unwrap_or_default(),
         next: repair_text::next(args, &outcome, result),
         exit,
@@ -342,7 +349,7 @@ fn show_plan(
         passes: None,
         after: None,
         account: None,
-        named: named(&before.findings, None, now.as_ref()),
+        named: named(&before.findings, &[], None, now.as_ref()),
         found: Vec::new(),
         next: repair_text::next_of_plan(args, before, plan),
         exit,
