@@ -184,7 +184,7 @@ impl Ndb {
         Ok(self.index())
     }
 
-    /// Bytes of the file, without copying where the source allows it.
+    /// Bytes of the file, without copying where the source allows it. What cannot be read is tried twice.
     ///
     /// # Errors
     /// Past the end, or where the medium cannot be read.
@@ -196,7 +196,9 @@ impl Ndb {
                     return Err(Error::io_at(crate::io::past_end(), offset));
                 }
                 let mut buf = vec![0; len];
-                self.source.read_exact_at(&mut buf, offset).map_err(|e| Error::io_at(e, offset))?;
+                // what has no word for it, such as the search for what nothing lists, must not miss something for one moment of a bad medium
+                let mut read = || self.source.read_exact_at(&mut buf, offset);
+                read().or_else(|_| read()).map_err(|e| Error::io_at(e, offset))?;
                 Ok(Cow::Owned(buf))
             }
             Err(e) => Err(Error::io_at(e, offset)),

@@ -102,9 +102,7 @@ pub(super) fn uncounted_entries<E: TreeEntry>(ndb: &Ndb, ib: Ib) -> Vec<E> {
 }
 
 fn on_leaf<E>(ndb: &Ndb, ib: Ib, page_type: PageType, entries: impl FnOnce(&BtPage<'_>) -> Vec<E>) -> Vec<E> {
-    let read = || ndb.bytes(ib.0, ndb.layout().page_size);
-    // the scan has read it; without a word of what it lists, that would be lost for one moment of a bad medium
-    let Ok(bytes) = read().or_else(|_| read()) else { return Vec::new() };
+    let Ok(bytes) = ndb.bytes(ib.0, ndb.layout().page_size) else { return Vec::new() };
     match BtPage::decode(ndb.layout(), &bytes, ib, page_type, &mut Ignore) {
         Ok(Some(page)) if page.level == 0 => entries(&page),
         _ => Vec::new(),
