@@ -13,7 +13,7 @@
 
 use super::bytes::{byte, index, le16, low16, put, put8, put16, put32, u16_at, wide};
 use super::context::{PC_ENTRY, PC_KEY, PC_RECORD, PcRecord, TcInfo};
-use super::ids::{Hid, HnidKind, PropType};
+use super::ids::{Hid, HnidKind};
 use super::layout::Layout;
 use crate::error::Result;
 use crate::finding::{Finding, Location, Loss, Sink};
@@ -400,13 +400,12 @@ impl PageMap {
         let (mut last, mut named) = (0, HashSet::new());
         let mut is_record = |r: &PcRecord| {
             let (id, t) = (r.tag.id(), r.tag.prop_type());
-            let is_stored = t.is_known() && !matches!(t, PropType::UNSPECIFIED | PropType::NULL);
             let value_fits = t.is_inline()
                 || match r.hnid().kind() {
                     HnidKind::Heap(hid) => layout.hid_block(hid) == 0 && layout.hid_index(hid) > 2 && named.insert(hid),
                     HnidKind::Empty | HnidKind::Node(_) => true,
                 };
-            is_stored && value_fits && id > std::mem::replace(&mut last, id)
+            t.is_stored() && value_fits && id > std::mem::replace(&mut last, id)
         };
         let records = block.get(behind..).unwrap_or_default().chunks_exact(PC_RECORD).map(PcRecord::decode);
         let size = records.take_while(|r| is_record(r)).count().saturating_mul(PC_RECORD);
@@ -531,6 +530,7 @@ impl BthHeader {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ids::PropType;
     use super::super::layout::{UNICODE, UNICODE_4K};
     use super::*;
     use crate::finding::Strict;

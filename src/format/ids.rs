@@ -265,6 +265,11 @@ macro_rules! prop_types {
             pub const fn is_known(self) -> bool {
                 matches!(self.0, $($value)|*)
             }
+
+            /// Whether values of the type are stored: it is known, and says more than that there is none.
+            pub const fn is_stored(self) -> bool {
+                self.is_known() && self.0 > Self::NULL.0
+            }
         }
     };
 }

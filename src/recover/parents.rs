@@ -5,10 +5,14 @@
 //! folder that lists it.
 
 use super::evidence::Kind;
+use super::orphans::object;
+use super::values::number;
 use crate::error::Result;
 use crate::finding::{Ignore, Location};
+use crate::format::bytes::wide;
 use crate::format::ids::{Nid, NidType};
 use crate::format::page::NbtEntry;
+use crate::format::tags;
 use crate::ltp::TableContext;
 use crate::monitor::{Monitor, step};
 use crate::ndb::{Ndb, Node};
@@ -96,7 +100,7 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
 }
 
 /// Gives two folders' contents tables back that have been exchanged: each lists what is in the other folder, and nothing of its own. Of two
-/// objects only, the entries may as well be wrong.
+/// objects only, the entries may as well be wrong, unless the folders say how many they have.
 fn exchange_tables(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>) -> usize {
     let tables: Vec<NbtEntry> = nodes.values().filter(|n| n.nid.nid_type() == NidType::CONTENTS_TABLE).copied().collect();
     // what each lists is in: the folder, if it is another one's alone, and how many
@@ -120,6 +124,10 @@ fn exchange_tables(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>) -> usize {
     let has_any = |nodes: &HashMap<Nid, NbtEntry>, folder: Nid| {
         nodes.values().any(|n| n.nid.nid_type() == NidType::NORMAL_MESSAGE && n.parent == folder)
     };
+    let count = |folder: Nid| {
+        let folder = nodes.get(&folder)?;
+        number(&object(ndb, folder.data, Location::node(folder.nid))?.values, tags::CONTENT_COUNT.id())
+    };
     let mut done = 0usize;
     let mut pairs: Vec<(Nid, Nid)> = Vec::new();
     for (a, (of, n)) in &told {
@@ -129,7 +137,8 @@ fn exchange_tables(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>) -> usize {
             Some(back) => *back == *a && *a < b,
             None => !has_any(nodes, *a),
         };
-        if is_pair && n.saturating_add(*m) > 2 {
+        let counts_tell = || n != m && count(*a) == Some(wide(*m)) && count(b) == Some(wide(*n));
+        if is_pair && (n.saturating_add(*m) > 2 || counts_tell()) {
             pairs.push((*a, b));
         }
     }

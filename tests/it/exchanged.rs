@@ -93,6 +93,9 @@ fn two_folders_with_one_anothers_properties_or_tables_get_their_own() {
         }
         let table = |f: NbtEntry| entries(&base, &|e| e.nid == f.nid.with_type(NidType::CONTENTS_TABLE))[0];
         comes_back(&base, "tables", (table(a), table(b)), |e, o| NbtEntry { data: o.data, sub: o.sub, ..e });
+        // of one message alone the folders' counts tell whose it is
+        let of = |n: usize| *folders.iter().find(|f| count(f.nid) == n).unwrap();
+        comes_back(&base, "tables of one", (table(of(1)), table(of(0))), |e, o| NbtEntry { data: o.data, sub: o.sub, ..e });
     }
 }
 

@@ -11,7 +11,9 @@ use pstkit::format::header::Header;
 use pstkit::format::ids::{Bid, Bref, Ib, Nid, NidType};
 use pstkit::format::page::{BbtEntry, BtPage, BtPageBuilder, NbtEntry, PageType, TreeEntry};
 use pstkit::io::ReadAt;
+use pstkit::ltp::TableContext;
 use pstkit::testkit::small;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The leaf of the node B-tree with most messages, and its entries.
@@ -389,5 +391,50 @@ fn a_second_store_behind_the_first_is_told_of_and_left_alone() {
         // no file has one by itself
         let source: Arc<dyn ReadAt> = Arc::new(first);
         assert!(check(source, &CheckOptions::default(), &()).unwrap().findings.iter().all(|f| f.rule.code != "PST-H026"));
+    }
+}
+
+#[test]
+fn columns_of_no_type_are_not_written() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 5).unwrap());
+        let (mut bytes, layout) = (base.bytes.clone(), base.layout);
+        let pst = Pst::from_bytes(base.bytes.clone()).unwrap();
+        let (ndb, mut changed) = (pst.ndb(), 0);
+        for n in ndb.index().nodes().iter().filter(|n| n.nid.nid_type() == NidType::CONTENTS_TABLE) {
+            let block = *ndb.find_block(n.data).unwrap();
+            let start = block.ib.0 as usize;
+            let data = &mut bytes[start..start + usize::from(block.cb)];
+            if block.bid.is_internal() || block.is_compressed() {
+                continue;
+            }
+            ndb.crypt().decode(data, block.bid);
+            // the description of a column
+            let at = data.windows(6).position(|w| w[..4] == [0x03, 0x00, 0x17, 0x0E]);
+            if let Some(at) = at {
+                data[at..at + 2].fill(0);
+                changed += 1;
+            }
+            ndb.crypt().encode(data, block.bid);
+            let len = block.size_on_disk(layout) as usize;
+            reseal(layout, &mut bytes, &Region { start, len, covered: block.cb.into(), kind: Kind::Block { structure: true } });
+        }
+        assert!(changed > 0, "{}", variety.name());
+        // the tables of folders with a damaged message are written anew
+        let mut anew = HashSet::new();
+        for n in ndb.index().nodes().iter().filter(|n| n.nid.nid_type() == NidType::NORMAL_MESSAGE) {
+            if anew.insert(n.parent) {
+                bytes[ndb.find_block(n.data).unwrap().ib.0 as usize + 60..][..64].fill(0x20);
+            }
+        }
+        let (out, _) = repaired(&bytes);
+        let pst = Pst::from_bytes(out).unwrap();
+        let is_anew =
+            |n: &&NbtEntry| n.nid.nid_type() == NidType::CONTENTS_TABLE && anew.contains(&n.nid.with_type(NidType::NORMAL_FOLDER));
+        for n in pst.ndb().index().nodes().iter().filter(is_anew) {
+            let node = pst.ndb().node(n.nid).unwrap();
+            let table = TableContext::open(node, &mut Ignore).unwrap().unwrap();
+            assert!(table.columns().iter().all(|c| c.tag.prop_type().is_stored()), "{}", variety.name());
+        }
     }
 }

@@ -549,7 +549,7 @@ impl<'s> Copier<'s, '_> {
         let Some(table) = table else { return Vec::new() };
         let mut columns: Vec<_> = table.columns().to_vec();
         columns.sort_by_key(|c| c.bit);
-        columns.iter().map(|c| self.fit_tag(c.tag)).filter(|t| t.prop_type().is_known()).collect()
+        columns.iter().map(|c| self.fit_tag(c.tag)).filter(|t| t.prop_type().is_stored()).collect()
     }
 
     fn copy_messages(&mut self, monitor: &dyn Monitor) -> Result<()> {

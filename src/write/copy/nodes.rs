@@ -195,6 +195,8 @@ impl Copier<'_, '_> {
         let mut columns: Vec<_> = table.columns().to_vec();
         columns.sort_by_key(|c| c.bit);
         let mut created: Vec<_> = columns.iter().map(|c| self.fit_tag(c.tag)).collect();
+        // readers give up a table with a column of no type
+        created.retain(|t| t.prop_type().is_stored() || !self.mend);
         // a node that is no template has none
         let missing: Vec<_> = self.out.template_columns(nid).into_iter().filter(|t| !created.contains(t)).collect();
         created.extend(missing);
