@@ -297,9 +297,12 @@ fn trailer_agrees(ndb: &Ndb, e: &BbtEntry) -> bool {
 
 /// Takes others of several valid blocks with one id where the data tree that they are in tells by its size which of them is its own:
 /// another file's pages among one's own can name another file's blocks.
-pub(super) fn choose_by_size(ndb: Ndb, others: &mut [BbtEntry]) -> Ndb {
+///
+/// # Errors
+/// Cancellation.
+pub(super) fn choose_by_size(ndb: Ndb, others: &mut [BbtEntry], monitor: &dyn Monitor) -> Result<Ndb> {
     if others.is_empty() {
-        return ndb;
+        return Ok(ndb);
     }
     let mut by_id: HashMap<Bid, Vec<usize>> = HashMap::new();
     for (n, b) in others.iter().enumerate() {
@@ -308,6 +311,7 @@ pub(super) fn choose_by_size(ndb: Ndb, others: &mut [BbtEntry]) -> Ndb {
     let full = wide(ndb.layout().block_data_max());
     let mut better: HashMap<Bid, usize> = HashMap::new();
     for b in ndb.index().blocks().iter().filter(|b| b.bid.is_internal()) {
+        step(monitor, 0)?;
         let Ok(Some(data)) = ndb.block_at(b, &mut Ignore) else { continue };
         let Ok(Some(Internal::Data(x))) = Internal::decode(&ndb, &data) else { continue };
         if x.level != 1 || !x.children.iter().any(|c| by_id.contains_key(c)) {
@@ -326,7 +330,7 @@ pub(super) fn choose_by_size(ndb: Ndb, others: &mut [BbtEntry]) -> Ndb {
         }
     }
     if better.is_empty() {
-        return ndb;
+        return Ok(ndb);
     }
     let mut blocks = ndb.index().blocks().to_vec();
     for b in &mut blocks {
@@ -335,7 +339,7 @@ pub(super) fn choose_by_size(ndb: Ndb, others: &mut [BbtEntry]) -> Ndb {
             std::mem::swap(&mut b.refs, &mut other.refs);
         }
     }
-    ndb.with_index(ndb.index().with_blocks(blocks))
+    Ok(ndb.with_index(ndb.index().with_blocks(blocks)))
 }
 
 /// Every block that a readable block of a data tree or sub-node tree refers to.

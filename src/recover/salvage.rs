@@ -84,7 +84,7 @@ pub(super) fn salvage_further(
     let Blocks { entries, mut damaged, listed, lost, mut others } = salvage_blocks(ndb, &facts, valid, found, &space, monitor)?;
     let bare = ndb.index().with_nodes(Vec::new()).with_facts(TreeFacts::default());
     let mut work = ndb.with_index(bare.with_blocks(entries)).verified(damaged.as_slice().to_vec());
-    work = choose_by_size(work, &mut others);
+    work = choose_by_size(work, &mut others, monitor)?;
     let leaves = Leaves::of(PageType::NBT, &facts, found, &space);
     let mut nodes = salvage_nodes(&work, &facts, &leaves, &listed, is_sound, monitor)?;
     let mut referred = references(&work, monitor)?;

@@ -10,11 +10,13 @@ use pstkit::error::Result;
 use pstkit::export::items::Items;
 use pstkit::format::crypt::CryptMethod;
 use pstkit::format::header::Header;
-use pstkit::format::layout::Variant;
+use pstkit::format::layout::{UNICODE, Variant};
 use pstkit::format::page::PageType;
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
+use pstkit::limits::Limits;
 use pstkit::messaging::Pst;
 use pstkit::monitor::Monitor;
+use pstkit::ndb::Ndb;
 use pstkit::repair::{Outcome, Policy, Target, UndoRecord, repair, repair_in_place, undo};
 use pstkit::testkit::{Variety, tiny};
 use pstkit::{Nid, NidType};
@@ -417,6 +419,17 @@ fn fail_each_read(s: &Scenario, place: u64) -> usize {
         }
     }
     0
+}
+
+#[test]
+fn what_cannot_be_read_once_is_read_again() {
+    let s = &scenarios()[0];
+    let place = s.damaged.len() as u64 / 2;
+    let source = Arc::new(FailsOnce { bytes: s.damaged.clone(), place, fails: 0, reads: AtomicUsize::new(0) });
+    let header = Header::decode_as(&UNICODE, &s.damaged);
+    let ndb = Ndb::new(source.clone(), header, Limits::default());
+    assert_eq!(&*ndb.bytes(place - 5, 64).unwrap(), &s.damaged[place as usize - 5..][..64]);
+    assert_eq!(source.reads.load(Ordering::Relaxed), 2);
 }
 
 #[test]

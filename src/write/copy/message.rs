@@ -185,11 +185,14 @@ impl<'s> Copier<'s, '_> {
         let of_type = |t: NidType| all.iter().copied().filter(move |n| n.nid_type() == t);
         // a table whose id is damaged is still the only one of its type
         let renamed: Vec<Nid> = of_type(NidType::RECIPIENT_TABLE).chain(of_type(NidType::ATTACHMENT_TABLE)).collect();
-        let mut table = if all.contains(&Nid::RECIPIENT_TABLE) { None } else { of_type(NidType::RECIPIENT_TABLE).next() };
-        if of_type(NidType::RECIPIENT_TABLE).next().is_none() {
-            table = recipients_in(&node, &named);
-        }
-        if let Ok(Some(table)) = node.subnode(table.unwrap_or(Nid::RECIPIENT_TABLE), &mut trouble.findings) {
+        let table = match of_type(NidType::RECIPIENT_TABLE).next() {
+            Some(_) if all.contains(&Nid::RECIPIENT_TABLE) => Some(Nid::RECIPIENT_TABLE),
+            Some(other) => Some(other),
+            None => recipients_in(&node, &named),
+        };
+        if let Some(table) = table
+            && let Ok(Some(table)) = node.subnode(table, &mut trouble.findings)
+        {
             message.recipients = self.read_recipients(table, trouble)?;
         }
         let ids: Vec<Nid> = of_type(NidType::ATTACHMENT).collect();

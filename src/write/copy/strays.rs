@@ -16,6 +16,8 @@ use std::collections::HashSet;
 
 /// How much of a value is looked at.
 const HEAD: usize = 2048;
+/// Sub-nodes of no known place that are looked into: of a message that is whole there are few.
+const STRANGE: usize = 16;
 
 impl Copier<'_, '_> {
     /// Gives a message the bodies that its damaged properties do not name any more.
@@ -57,12 +59,13 @@ impl Copier<'_, '_> {
 /// A message's recipients, where the id of their table is damaged: the sub-node that holds a table of these.
 pub(super) fn recipients_in(node: &Node<'_>, named: &[Nid]) -> Option<Nid> {
     let tree = node.subnodes(&mut Ignore).ok()?;
-    let ids = tree.iter().filter(|e| !e.data.is_none() && !named.contains(&e.nid)).map(|e| e.nid);
-    let of_recipients = |nid: &Nid| {
-        let sub = node.subnode(*nid, &mut Ignore).ok().flatten()?;
-        TableContext::open(sub, &mut Ignore).ok()??.column(tags::RECIPIENT_TYPE.id()).map(|_| ())
+    let named: HashSet<Nid> = named.iter().copied().collect();
+    let is_strange = |nid: &Nid| !matches!(nid.nid_type(), NidType::ATTACHMENT | NidType::LTP) && !named.contains(nid);
+    let has_recipients = |nid: &Nid| {
+        let table = node.subnode(*nid, &mut Ignore).ok().flatten().and_then(|sub| TableContext::open(sub, &mut Ignore).ok().flatten());
+        table.is_some_and(|t| t.column(tags::RECIPIENT_TYPE.id()).is_some())
     };
-    ids.filter(|nid| !matches!(nid.nid_type(), NidType::ATTACHMENT | NidType::LTP)).find(|nid| of_recipients(nid).is_some())
+    tree.iter().map(|e| e.nid).filter(is_strange).take(STRANGE).find(has_recipients)
 }
 
 /// The sub-nodes that hold a value and that nothing names.
