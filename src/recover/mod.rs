@@ -5,11 +5,14 @@
 //! is an [`Ndb`] like any other, so that every layer above reads a broken file as it reads a healthy one.
 
 pub mod blocks;
+#[allow(dead_code)] // the matchers move here one by one
+mod choose;
 pub mod deleted;
 pub mod detect;
 mod evidence;
 mod exchanged;
 mod freed;
+pub mod kinds;
 pub mod link;
 pub mod nodes;
 mod orphans;
@@ -20,6 +23,7 @@ pub mod salvage;
 pub mod shift;
 mod values;
 
+pub use choose::{Decision, Decisions};
 pub use deleted::{Deleted, Found, deleted};
 pub use detect::{Detected, detect};
 pub use link::{Links, LostItem, NamedFolder};
@@ -80,6 +84,8 @@ pub struct Options {
     /// Search the whole file even where header and trees are whole: finds blocks that lie elsewhere than the tree says, and what was
     /// deleted.
     pub thorough: bool,
+    /// Keep a record of every decision ([`Salvage::decisions`](salvage::Salvage::decisions)), for tests and for people who ask why.
+    pub decisions: bool,
 }
 
 /// An opened file, broken or not.
@@ -129,6 +135,7 @@ pub(crate) fn open_checked(source: Arc<dyn ReadAt>, options: &Options, kept: Opt
     let mut detected = detect_further(&source, options.limits, begun, kept, &mut problems, monitor)?;
     let is_sound = |n: &NbtEntry| kept.is_some_and(|k| k.is_sound(n));
     let mut facts = salvage::salvage_further(&mut detected, &is_sound, &mut problems, monitor)?;
+    facts.decisions = Decisions::new(options.decisions);
     let links = link::link(&mut facts, monitor)?;
     exchanged::settle(&mut facts, &is_sound, monitor)?;
     if !detected.kind_is_told && is_ost(&facts, &links) {

@@ -1,6 +1,7 @@
 //! Salvage: an index for a broken file, made of everything that its pages and blocks still say.
 
 use super::blocks::{Blocks, Leaves, choose_by_size, leaf_entries, references, salvage_blocks, scan_damaged, with_blocks};
+use super::choose::Decisions;
 use super::detect::Detected;
 use super::freed::FreeSpace;
 use super::nodes::{Nodes, OlderNode, in_ranges, salvage_nodes};
@@ -45,6 +46,8 @@ pub struct Salvage {
     pub referred: BlockSet,
     /// Whether both trees of the file were read whole.
     pub trees_whole: bool,
+    /// What was decided, and why, where [`Options::decisions`](super::Options::decisions) asks for it.
+    pub decisions: Decisions,
     /// What the allocation maps say.
     pub(super) space: FreeSpace,
 }
@@ -133,6 +136,7 @@ pub(super) fn salvage_further(
         referred,
         trees_whole,
         space,
+        decisions: Decisions::default(),
     })
 }
 

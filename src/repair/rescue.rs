@@ -5,7 +5,6 @@ use super::rebuild::{Readable, lost_for, origins_of, provenance, readable, settl
 use crate::check::{CheckOptions, Report, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{ReadAt, Storage};
-use crate::limits::Limits;
 use crate::monitor::Monitor;
 use crate::recover::{self, Found};
 use crate::write::{CopyOptions, copy};
@@ -32,7 +31,7 @@ pub struct Rescued {
 /// [`ErrorKind::NotPst`] where nothing in the source is part of such a file, [`ErrorKind::Unsupported`] where it is encrypted;
 /// errors of the media; cancellation. The target then holds no header.
 pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, monitor: &dyn Monitor) -> Result<Rescued> {
-    let options = recover::Options { limits: Limits::default(), thorough: true };
+    let options = recover::Options { thorough: true, ..recover::Options::default() };
     let mut recovered = recover::open(Arc::clone(source), &options, monitor)?;
     let (mut found, mut names, mut older_states) = (Vec::new(), std::collections::BTreeMap::new(), 0);
     if let Some(d) = recover::deleted(&recovered, monitor)? {

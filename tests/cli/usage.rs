@@ -68,8 +68,12 @@ fn explain_prints_a_rule_by_code_and_by_name_and_lists_all() {
     assert!(by_code.out.contains("page-crc") && by_code.out.contains("mended by"), "{}", by_code.out);
     assert_eq!(pstkit(["explain", "page-crc"]).out, by_code.out);
     let all = pstkit(["explain", "--all", "--jsonl"]).lines();
-    assert_eq!(all.len(), pstkit::rules::RULES.len());
-    assert_eq!(pstkit(["explain", "--all", "--json"]).json()["rules"], serde_json::Value::Array(all));
+    let (rules, evidence) = all.split_at(pstkit::rules::RULES.len());
+    assert_eq!(evidence.len(), pstkit::recover::kinds::EVIDENCE.len());
+    let json = pstkit(["explain", "--all", "--json"]).json();
+    assert_eq!((&json["rules"], &json["evidence"]), (&serde_json::json!(rules), &serde_json::json!(evidence)));
+    let size = pstkit(["explain", "e301"]);
+    assert!(size.out.contains("size-exact") && size.out.contains("strong"), "{}", size.out);
 }
 
 #[test]

@@ -145,12 +145,13 @@ pub(crate) struct ShowArgs {
 Examples:
   pstkit explain PST-B010
   pstkit explain block-crc
+  pstkit explain E301               evidence that a recovery has decided by
   pstkit explain --all")]
 pub(crate) struct ExplainArgs {
-    /// Codes (PST-B010) or names (page-crc)
+    /// Codes (PST-B010, E301) or names (page-crc)
     #[arg(required_unless_present = "all", value_name = "CODE")]
     pub(crate) codes: Vec<String>,
-    /// List every rule
+    /// List every rule, and every kind of evidence
     #[arg(long)]
     pub(crate) all: bool,
 }
