@@ -221,6 +221,9 @@ mod tests {
         choose(Question::Subnodes, vec![claim(1, 10, &[&SIZE_EXACT], 0), claim(1, 11, &[&WRITTEN_WITH], 0)], &log);
         let all = log.all();
         assert_eq!(all.len(), 1);
-        assert_eq!(all.first().map(|d| (d.answer.as_deref(), d.reason.as_slice(), d.candidates.len())), Some((Some("10"), &["E301"][..], 2)));
+        assert_eq!(
+            all.first().map(|d| (d.answer.as_deref(), d.reason.as_slice(), d.candidates.len())),
+            Some((Some("10"), &["E301"][..], 2))
+        );
     }
 }
