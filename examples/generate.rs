@@ -1,5 +1,5 @@
 //! Writes generated stores: `generate OUT VARIETY [SEED]`, `generate OUT mail MEBIBYTES`, `generate OUT many` (15,000 small
-//! messages), `generate OUT big` (900 with 200 KB attachments), `generate DIR all [SEED]`, and `generate fixtures fixtures`, which makes the files of that folder.
+//! messages), `generate OUT big` (900 with 200 KB attachments), `generate OUT folder MESSAGES` (one folder), `generate OUT folders FOLDERS`, `generate DIR all [SEED]`, and `generate fixtures fixtures`, which makes the files of that folder.
 
 use pstkit::error::Result;
 use pstkit::io::AtomicFile;
@@ -10,7 +10,7 @@ fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [out, what, rest @ ..] = args.as_slice() else {
         eprintln!(
-            "usage: generate OUT VARIETY [SEED] | generate OUT mail MEBIBYTES | generate OUT many|big | generate DIR all [SEED] | generate DIR fixtures"
+            "usage: generate OUT VARIETY [SEED] | generate OUT mail MEBIBYTES | generate OUT many|big | generate OUT folder|folders NUMBER | generate DIR all [SEED] | generate DIR fixtures"
         );
         std::process::exit(16);
     };
@@ -34,6 +34,8 @@ fn main() -> Result<()> {
         "mail" => Some(MailShape::of_size(number << 20)),
         "many" => Some(MailShape::many_small()),
         "big" => Some(MailShape::attachments()),
+        "folder" => Some(MailShape::one_folder(number)),
+        "folders" => Some(MailShape::many_folders(number)),
         _ => None,
     };
     let written = if let Some(shape) = shape {

@@ -427,6 +427,16 @@ impl MailShape {
         Self { messages: 900, folders: 9, body: 1000, attachment_every: 1, attachment: 200_000, ..Self::default() }
     }
 
+    /// One folder with so many small messages.
+    pub fn one_folder(messages: u64) -> Self {
+        Self { messages, folders: 1, body: 200, attachment_every: 0, ..Self::default() }
+    }
+
+    /// So many folders with one small message each.
+    pub fn many_folders(folders: u64) -> Self {
+        Self { messages: folders, folders, body: 200, attachment_every: 0, ..Self::default() }
+    }
+
     /// Mail of about this many bytes in all.
     pub fn of_size(bytes: u64) -> Self {
         let shape = Self::default();

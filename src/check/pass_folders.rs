@@ -20,6 +20,8 @@ use crate::work::in_order;
 
 /// MSGFLAG_READ.
 const READ: i32 = 1;
+/// Folders in one piece of work: handing out a small folder costs more than looking at it.
+const PIECE: usize = 16;
 
 /// What a table brings back.
 #[derive(Default)]
@@ -43,17 +45,18 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     let (out, items, memory) = (&mut check.out, &mut check.items, &mut check.memory);
     let known = memory.known();
     let mut versions: Vec<u32> = Vec::new();
+    let pieces: Vec<&[NbtEntry]> = folders.chunks(PIECE).collect();
     in_order(
         options.threads,
-        &folders,
-        &|n: &NbtEntry| {
-            // what a search has found may be anywhere
-            let is_search = n.nid.nid_type() == NidType::SEARCH_FOLDER;
-            let facts = if is_search { folder(&objects, n, Facts::new(objects.collector()))? } else { look(&objects, n, &known)? };
-            step(monitor, 1)?;
+        &pieces,
+        &|piece: &&[NbtEntry]| {
+            let facts = piece.iter().map(|n| look(&objects, n, &known)).collect::<Result<Vec<_>>>()?;
+            step(monitor, wide(piece.len()))?;
             Ok(facts)
         },
-        &mut |facts: Facts<'_>| versions.extend(facts.settle(memory, out, items, monitor)),
+        &mut |facts: Vec<Facts<'_>>| {
+            versions.extend(facts.into_iter().flat_map(|f| f.settle(memory, out, items, monitor)));
+        },
     )?;
     let mut rest = objects.collector();
     strays(&objects, &mut rest)?;
@@ -67,8 +70,11 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A folder, with its tables and what is in it.
+/// A folder, with its tables and the objects in it. A search folder is always examined: its results may be anywhere in the store.
 fn look<'a>(objects: &Objects<'a>, n: &NbtEntry, known: &Looking) -> Result<Facts<'a>> {
+    if n.nid.nid_type() == NidType::SEARCH_FOLDER {
+        return folder(objects, n, Facts::new(objects.collector()));
+    }
     let index = objects.ndb.index();
     let tables = [HIERARCHY, CONTENTS, ASSOCIATED].map(|kind| index.node(n.nid.with_type(kind.table)));
     let entries = std::iter::once(Some(n)).chain(tables).chain(index.children(n.nid).map(Some));

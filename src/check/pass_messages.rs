@@ -1,7 +1,7 @@
 //! Messages: properties, flags, recipients, and each message against its row ([MS-PST] 2.4.5).
 //!
-//! Work comes in pieces of a folder's messages, so that a large folder does not end on one thread; each piece opens the folder's table
-//! for itself and asks it for the rows that it needs.
+//! Work comes in pieces of a folder's messages, so that a large folder does not end on one thread. The pieces of one folder share its
+//! table: opening it costs a step for each block of rows, which every piece would otherwise pay again.
 
 use super::Check;
 use super::collect::{Collector, Context};
@@ -21,6 +21,7 @@ use crate::ndb::{DataTree, Ndb, Node};
 use crate::rules::{self, Severity};
 use crate::work::in_order;
 use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// MSGFLAG_HASATTACH.
 const HAS_ATTACHMENTS: i32 = 0x10;
@@ -47,17 +48,22 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     // by folder and kind, so that a piece has one table
     let mut order: Vec<NbtEntry> = check.ndb.index().nodes().iter().filter(|n| n.nid.is_message()).copied().collect();
     order.sort_by_key(|n| (n.parent, n.nid.nid_type(), n.nid));
-    let pieces: Vec<&[NbtEntry]> =
-        order.chunk_by(|a, b| (a.parent, a.nid.nid_type()) == (b.parent, b.nid.nid_type())).flat_map(|c| c.chunks(PIECE)).collect();
+    let folders: Vec<(&[NbtEntry], SharedTable<'_>)> = order
+        .chunk_by(|a, b| (a.parent, a.nid.nid_type()) == (b.parent, b.nid.nid_type()))
+        .map(|all| (all, SharedTable::of(all.len().div_ceil(PIECE))))
+        .collect();
+    let pieces: Vec<(&[NbtEntry], &SharedTable<'_>)> =
+        folders.iter().flat_map(|(all, table)| all.chunks(PIECE).map(move |piece| (piece, table))).collect();
     let (out, items, memory) = (&mut check.out, &mut check.items, &mut check.memory);
     let (index, known) = (check.ndb.index(), memory.known());
     in_order(
         options.threads,
         &pieces,
-        &|piece: &&[NbtEntry]| {
+        &|(piece, shared): &(&[NbtEntry], &SharedTable<'_>)| {
             let table = piece.first().and_then(|n| index.node(n.parent.with_type(table_of(n.nid))));
             let entries = [table, index.node(Nid::NAME_TO_ID_MAP)].into_iter().chain(piece.iter().map(Some));
-            let facts = known.look(objects.collector(), entries, |facts| some_messages(&objects, piece, facts))?;
+            let facts = known.look(objects.collector(), entries, |facts| some_messages(&objects, piece, shared, facts))?;
+            shared.piece_is_done();
             step(monitor, wide(piece.len()))?;
             Ok(facts)
         },
@@ -81,18 +87,52 @@ fn names(ndb: &Ndb) -> Result<Option<NameMap>> {
     }
 }
 
-fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry], mut facts: Facts<'a>) -> Result<Facts<'a>> {
+/// The table that lists the messages of a folder, opened by the first piece that needs it and closed by the last.
+struct SharedTable<'a>(Mutex<Opened<'a>>);
+
+struct Opened<'a> {
+    table: Option<Option<Arc<TableContext<'a>>>>,
+    /// Pieces that are not done.
+    left: usize,
+}
+
+impl<'a> SharedTable<'a> {
+    fn of(pieces: usize) -> Self {
+        Self(Mutex::new(Opened { table: None, left: pieces }))
+    }
+
+    /// The table; `None` where it cannot be read, or its columns are in doubt: then all its cells would differ.
+    fn open(&self, objects: &Objects<'a>, message: &NbtEntry) -> Result<Option<Arc<TableContext<'a>>>> {
+        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = &opened.table {
+            return Ok(table.clone());
+        }
+        // The table itself is checked with its folder.
+        let mut doubts = Vec::new();
+        let table = match objects.ndb.node(message.parent.with_type(table_of(message.nid))) {
+            Some(node) => TableContext::open(node, &mut doubts)?,
+            None => None,
+        };
+        let table = table.filter(|_| doubts.iter().all(|f: &Finding| f.severity < Severity::Warning)).map(Arc::new);
+        opened.table = Some(table.clone());
+        Ok(table)
+    }
+
+    fn piece_is_done(&self) {
+        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.left = opened.left.saturating_sub(1);
+        if opened.left == 0 {
+            opened.table = None;
+        }
+    }
+}
+
+fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry], shared: &SharedTable<'a>, mut facts: Facts<'a>) -> Result<Facts<'a>> {
     let items = &mut facts.items;
     let Some(first) = piece.first() else { return Ok(facts) };
     let associated = first.nid.nid_type() == NidType::ASSOC_MESSAGE;
-    // The table itself is checked with its folder.
-    let mut doubts = Vec::new();
-    let table = match objects.ndb.node(first.parent.with_type(table_of(first.nid))) {
-        Some(node) => TableContext::open(node, &mut doubts)?,
-        None => None,
-    };
-    // Cells of a table whose columns are in doubt would all differ.
-    let table = table.filter(|_| doubts.iter().all(|f: &Finding| f.severity < Severity::Warning));
+    let table = shared.open(objects, first)?;
+    let table = table.as_deref();
     let mut pending = Vec::new();
     for n in piece {
         let out = &mut facts.out;
@@ -103,7 +143,7 @@ fn some_messages<'a>(objects: &Objects<'a>, piece: &[NbtEntry], mut facts: Facts
         let before = out.mark();
         let pc = message(objects, node, associated, 0, &mut items.attachments, &mut pending, out)?;
         out.suffer(before, Severity::Warning);
-        if let (Some(pc), Some(table)) = (&pc, &table)
+        if let (Some(pc), Some(table)) = (&pc, table)
             && let Some(row) = table.row_by_id(n.nid.0, &mut Ignore)?
         {
             objects.compare(&row, table, pc, (&rules::MESSAGE_ROW, rules::MESSAGE_ROW.severity), out)?;
@@ -228,10 +268,11 @@ fn subnodes<'a>(
     let tree = node.subnodes(out)?;
     let mut found = 0u64;
     let mut unused = None;
+    let used = nodes_of_values(pc);
     for e in tree.iter() {
         match e.nid.nid_type() {
             NidType::ATTACHMENT => found = found.saturating_add(1),
-            NidType::LTP if !refers_to(pc, e.nid) => unused = unused.or(Some(e.nid)),
+            NidType::LTP if used.binary_search(&e.nid).is_err() => unused = unused.or(Some(e.nid)),
             _ => {}
         }
     }
@@ -248,9 +289,12 @@ fn subnodes<'a>(
     Ok(found)
 }
 
-/// Whether a value of the object is in this sub-node.
-fn refers_to(pc: &PropertyContext<'_>, nid: Nid) -> bool {
-    pc.records().iter().any(|r| r.hnid().kind() == HnidKind::Node(nid) && !r.tag.prop_type().is_inline())
+/// The sub-nodes that values of the object are in, in order.
+fn nodes_of_values(pc: &PropertyContext<'_>) -> Vec<Nid> {
+    let in_nodes = pc.records().iter().filter(|r| !r.tag.prop_type().is_inline());
+    let mut nodes: Vec<Nid> = in_nodes.filter_map(|r| if let HnidKind::Node(nid) = r.hnid().kind() { Some(nid) } else { None }).collect();
+    nodes.sort_unstable();
+    nodes
 }
 
 fn recipients<'a>(objects: &Objects<'a>, node: Node<'a>, out: &mut Collector<'_>) -> Result<()> {
