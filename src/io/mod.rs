@@ -9,6 +9,7 @@ mod file;
 mod map;
 mod memory;
 mod overlay;
+mod window;
 
 pub(crate) use behind::Behind;
 pub(crate) use file::copy_in_system;
@@ -18,6 +19,7 @@ pub(crate) use file::{TemporaryFile, sync_name};
 pub use map::MapSource;
 pub use memory::MemoryStorage;
 pub use overlay::Overlay;
+pub use window::Window;
 
 use std::fs::File;
 use std::io;

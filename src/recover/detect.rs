@@ -159,7 +159,7 @@ fn blank(layout: &'static Layout) -> Header {
 }
 
 /// How many of the header's two roots lead to a page of the right type with a valid trailer.
-fn root_pages(source: &Arc<dyn ReadAt>, header: &Header) -> usize {
+pub(super) fn root_pages(source: &Arc<dyn ReadAt>, header: &Header) -> usize {
     let roots = [(PageType::NBT, header.root.nbt), (PageType::BBT, header.root.bbt)];
     roots.into_iter().filter(|(t, bref)| is_page(source.as_ref(), header.layout, *t, *bref)).count()
 }

@@ -21,6 +21,7 @@ pub(crate) mod places;
 mod revive;
 pub mod salvage;
 pub mod shift;
+pub mod stores;
 mod values;
 
 pub use choose::{Decision, Decisions};
