@@ -15,7 +15,7 @@ pub(crate) fn threads() -> usize {
 ///
 /// # Errors
 /// The first error in that order; pieces that nobody has begun are then left.
-pub(crate) fn in_order<P: Sync, R: Send>(
+pub fn in_order<P: Sync, R: Send>(
     threads: usize,
     pieces: &[P],
     run: &(dyn Fn(&P) -> Result<R> + Sync),

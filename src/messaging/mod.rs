@@ -9,6 +9,7 @@ mod folder;
 pub mod html;
 mod html_entities;
 mod message;
+pub mod named;
 mod object;
 mod oem_pages;
 mod open;

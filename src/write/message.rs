@@ -81,7 +81,7 @@ impl Recipient {
 }
 
 /// The entry id of somebody who is in no address book ([MS-OXCDATA] 2.2.5.1).
-fn one_off(name: &str, address: &str) -> Vec<u8> {
+pub(crate) fn one_off(name: &str, address: &str) -> Vec<u8> {
     const PROVIDER: [u8; 16] = [0x81, 0x2B, 0x1F, 0xA4, 0xBE, 0xA3, 0x10, 0x19, 0x9D, 0x6E, 0x00, 0xDD, 0x01, 0x0F, 0x54, 0x02];
     let mut id = vec![0; 4];
     id.extend(PROVIDER);

@@ -28,6 +28,8 @@ mod tree;
 pub(crate) use copy::copy_nodes;
 pub use copy::{CopyOptions, CopyReport, copy};
 pub use folder::NewFolder;
+#[cfg(all(test, feature = "export"))]
+pub(crate) use message::one_off;
 pub use message::{Attachment, AttachmentData, Message, Named, Recipient, RecipientKind, WrittenMessage};
 pub use ndb::{NdbOptions, NdbWriter, Written};
 pub(crate) use ndb::{believed_counter, write_maps};

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) use crate::args_export::ExportArgs;
 pub(crate) use crate::args_write::{CompactArgs, ConvertArgs, CreateArgs, Encoding, RecoverArgs, RepairArgs, UndoArgs, Variety};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pstkit::rules::{Rule, Severity};
@@ -77,6 +78,7 @@ pub(crate) enum Command {
     Info(InfoArgs),
     Ls(LsArgs),
     Items(ItemsArgs),
+    Export(ExportArgs),
     Check(CheckArgs),
     Show(ShowArgs),
     Repair(RepairArgs),

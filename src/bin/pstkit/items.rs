@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 /// Which messages to list: their ids, paths and origins, in the order of node ids.
-fn choose<'p>(
+pub(crate) fn choose<'p>(
     ctx: &Context,
     args: &ItemsArgs,
     readable: &'p open::Readable,

@@ -4,12 +4,16 @@
 //! `repair --in-place` and `undo`. The exit status is a sum ([`status::Status`]).
 
 mod args;
+mod args_export;
 mod args_write;
 mod check;
 mod check_scanpst;
 mod copy;
 mod create;
 mod explain;
+mod export;
+mod export_manifest;
+mod export_place;
 mod finds;
 mod info;
 mod items;
@@ -77,6 +81,7 @@ fn run(cli: Cli) -> (Outcome, Context) {
         Command::Info(a) => info::run(&mut ctx, &a),
         Command::Ls(a) => ls::run(&mut ctx, &a),
         Command::Items(a) => items::run(&mut ctx, &a),
+        Command::Export(a) => export::run(&mut ctx, &a),
         Command::Check(a) => check::run(&mut ctx, &a),
         Command::Show(a) => show::run(&mut ctx, &a),
         Command::Repair(a) => repair::run(&mut ctx, &a),

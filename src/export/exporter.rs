@@ -1,0 +1,88 @@
+//! [`Exporter`]: what writing many messages of one file has in common.
+
+use super::eml::{Exported, Options, Run, TOO_OFTEN, elsewhere};
+use super::items::Reading;
+use crate::error::Result;
+use crate::format::bytes::wide;
+use crate::limits::Allowance;
+use crate::ltp::ValueReader;
+use crate::messaging::{AttachMethod, Attachment, Message, Pst};
+use std::io::Write;
+use std::marker::PhantomData;
+
+/// Writes messages of a file. All of them together cost no more than the file's size justifies: a hostile file can name the same blocks
+/// from everywhere. Several threads may use one.
+///
+/// ```no_run
+/// use pstkit::{Pst, export::{Exporter, eml}};
+/// let pst = Pst::open("mail.pst")?;
+/// let exporter = Exporter::new(&pst);
+/// for message in pst.messages().filter(|m| !m.is_associated()) {
+///     let mut file = std::fs::File::create(format!("{}.eml", message.nid())).unwrap();
+///     exporter.eml(&message, &mut file, &eml::Options::new())?;
+/// }
+/// # Ok::<(), pstkit::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Exporter<'p> {
+    /// For digests of messages without a Message-ID.
+    pub(super) reading: Reading,
+    /// Attachments that are still written.
+    pub(super) attachments: Allowance,
+    /// Bytes of attachments that are still written.
+    pub(super) bytes: Allowance,
+    file: PhantomData<&'p Pst>,
+}
+
+impl<'p> Exporter<'p> {
+    /// Begins with a file.
+    pub fn new(pst: &'p Pst) -> Self {
+        let blocks = wide(pst.ndb().index().blocks().len());
+        Self {
+            reading: Reading::of(pst),
+            attachments: Allowance::of_objects(blocks),
+            bytes: Allowance::of_bytes(pst.ndb().len()),
+            file: PhantomData,
+        }
+    }
+
+    /// Writes a message as EML: see [`eml`](super::eml).
+    ///
+    /// # Errors
+    /// What `out` answers; in strict reading, the first violation.
+    pub fn eml(&self, message: &Message<'_>, out: &mut dyn Write, options: &Options) -> Result<Exported> {
+        Run::new(self, out, options).message(message)
+    }
+
+    /// Passes on the data of an attachment that embeds no message, and counts what became of it. Answers what `take` answers; 0 where
+    /// there is no data.
+    ///
+    /// # Errors
+    /// What `take` answers; in strict reading, the first violation.
+    pub fn attachment<'a>(
+        &self,
+        a: &Attachment<'a>,
+        done: &mut Exported,
+        take: &mut dyn FnMut(&mut ValueReader<'a>) -> Result<u64>,
+    ) -> Result<u64> {
+        done.attachments.expected = done.attachments.expected.saturating_add(1);
+        let name = a.name()?.unwrap_or_default();
+        let is_spent = !self.attachments.take(1) || self.bytes.is_spent();
+        let data = if is_spent { None } else { a.data()? };
+        let Some(mut data) = data else {
+            if let Some(target) = elsewhere(a)? {
+                done.refer(&target, &name);
+            } else if a.method()? == AttachMethod::None && !is_spent {
+                done.attachments.written = done.attachments.written.saturating_add(1);
+            } else {
+                done.leave_out(&name, if is_spent { TOO_OFTEN } else { "its data is missing" });
+            }
+            done.note(&a.properties().problems());
+            return Ok(0);
+        };
+        let length = take(&mut data)?;
+        self.bytes.spend(length);
+        done.take_attachment(a, data.problems());
+        Ok(length)
+    }
+}
