@@ -133,9 +133,11 @@ fn person(p: &Properties<'_>, roles: &Roles, recipients: &[Recipient]) -> Result
         return Ok(Mailbox { name, address: Some(smtp), kind: Some("SMTP".to_owned()) });
     }
     // Whoever sent it and also got it has an address of the internet in the list of recipients.
-    if let Some(known) = stored.as_deref().filter(|s| !is_addr_spec(s)).and_then(|_| {
-        recipients.iter().find(|r| r.name == name && name.is_some() && r.email.as_deref().is_some_and(is_addr_spec))
-    }) {
+    if let Some(known) = stored
+        .as_deref()
+        .filter(|s| !is_addr_spec(s))
+        .and_then(|_| recipients.iter().find(|r| r.name == name && name.is_some() && r.email.as_deref().is_some_and(is_addr_spec)))
+    {
         return Ok(Mailbox { name, address: known.email.clone(), kind: Some("SMTP".to_owned()) });
     }
     Ok(Mailbox { name, address: stored, kind })
@@ -178,12 +180,8 @@ pub(crate) fn mailbox(r: &Recipient) -> Mailbox {
 /// People of whom only names are left, as `Ann; Bob`.
 pub(super) fn of_names(names: &str) -> Vec<Mailbox> {
     let each = names.split(';').map(|n| n.trim().trim_matches('\'')).filter(|n| !n.is_empty()).take(1000);
-    each.map(|n| Mailbox {
-        name: (!is_addr_spec(n)).then(|| n.to_owned()),
-        address: is_addr_spec(n).then(|| n.to_owned()),
-        kind: None,
-    })
-    .collect()
+    each.map(|n| Mailbox { name: (!is_addr_spec(n)).then(|| n.to_owned()), address: is_addr_spec(n).then(|| n.to_owned()), kind: None })
+        .collect()
 }
 
 /// Where answers go: PidTagReplyRecipientEntries ([MS-OXOMSG] 2.2.1.43, a list of entry ids).

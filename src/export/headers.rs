@@ -50,9 +50,11 @@ impl Fields {
                 }
                 continue;
             }
-            let name = line.split(':').next().map(|n| n.trim_end_matches([' ', '\t'])).filter(|n| {
-                line.contains(':') && !n.is_empty() && n.bytes().all(|b| matches!(b, b'!'..=b'9' | b';'..=b'~'))
-            });
+            let name = line
+                .split(':')
+                .next()
+                .map(|n| n.trim_end_matches([' ', '\t']))
+                .filter(|n| line.contains(':') && !n.is_empty() && n.bytes().all(|b| matches!(b, b'!'..=b'9' | b';'..=b'~')));
             is_open = name.is_some() && out.fields.len() < FIELDS_MAX;
             match name.filter(|_| is_open) {
                 Some(name) => {
@@ -241,9 +243,9 @@ pub(super) fn stored_id(fields: &Fields, p: &Properties<'_>) -> Result<Option<St
         return Ok(Some(id));
     }
     let id = p.string(tags::INTERNET_MESSAGE_ID)?.map(|id| id.trim().to_owned());
-    Ok(id.filter(|id| id.len() > 2 && id.len() < LINE_MAX && id.bytes().all(|b| matches!(b, b'!'..=b'~'))).map(|id| {
-        if id.starts_with('<') && id.ends_with('>') { id } else { format!("<{}>", id.trim_matches(['<', '>'])) }
-    }))
+    Ok(id
+        .filter(|id| id.len() > 2 && id.len() < LINE_MAX && id.bytes().all(|b| matches!(b, b'!'..=b'~')))
+        .map(|id| if id.starts_with('<') && id.ends_with('>') { id } else { format!("<{}>", id.trim_matches(['<', '>'])) }))
 }
 
 /// All header fields of a message but those that describe its body, and its Message-ID. `made` gives one where it has none.

@@ -195,11 +195,8 @@ pub(super) fn unstructured(name: &str, text: &str) -> String {
     let text = one_line(text);
     // A word too long for a line cannot be folded; the encoding can.
     let is_foldable = text.split(' ').all(|w| w.len() < LINE_MAX / 2);
-    let words: Vec<String> = if is_plain(&text) && is_foldable {
-        text.split(' ').map(str::to_owned).collect()
-    } else {
-        encoded_words(text.trim())
-    };
+    let words: Vec<String> =
+        if is_plain(&text) && is_foldable { text.split(' ').map(str::to_owned).collect() } else { encoded_words(text.trim()) };
     folded(name, words.iter().map(String::as_str))
 }
 
