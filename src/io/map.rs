@@ -2,6 +2,9 @@
 //!
 //! Touching a mapped page that cannot be read ends the process, so every window is populated before it is touched for the first
 //! time: an unreadable range then comes back as an error, and the run goes on.
+//!
+//! Populating reads the whole window from the medium. A command that needs a few pages of each window, such as a list of folders, would read the
+//! whole file that way. So the first accesses to a window are positioned reads, and the window is populated when it turns out to be used.
 
 use super::{FileSource, ReadAt, past_end};
 use crate::error::{ErrorKind, Result};
@@ -14,14 +17,21 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// Bytes that are populated at a time.
 const WINDOW: usize = 2 << 20;
 
-const UNTOUCHED: u8 = 0;
-const READABLE: u8 = 1;
-const UNREADABLE: u8 = 2;
+/// So many small accesses to a window are positioned reads before it is populated: above the map pages in a window, of which there is one in 248 KB.
+const SMALL_READS: u8 = 16;
+/// An access to so many bytes of a window populates it at once.
+const LARGE_READ: usize = WINDOW / 8;
+
+/// A window is populated and can be read.
+const READABLE: u8 = u8::MAX;
+/// Its pages cannot be read.
+const UNREADABLE: u8 = u8::MAX - 1;
 
 /// A mapped file, with positioned reads for the ranges that cannot be populated.
 #[derive(Debug)]
 pub struct MapSource {
     map: Mmap,
+    /// For each window [`READABLE`], [`UNREADABLE`], or how often it was asked for.
     windows: Vec<AtomicU8>,
     /// Holds the shared lock while the map lives, and reads what cannot be populated.
     file: FileSource,
@@ -48,18 +58,31 @@ impl MapSource {
         // as data, checks them and copies what it keeps, so that a change shows as damage and not as undefined behaviour of ours.
         #[expect(unsafe_code, reason = "mapping a file is unsafe by its nature; this is the one place")]
         let map = unsafe { Mmap::map(handle) }.map_err(ErrorKind::Io)?;
-        let windows = (0..map.len().div_ceil(WINDOW)).map(|_| AtomicU8::new(UNTOUCHED)).collect();
+        let windows = (0..map.len().div_ceil(WINDOW)).map(|_| AtomicU8::new(0)).collect();
         Ok(Self { map, windows, file })
     }
 
-    /// Whether the window may be touched.
+    /// Whether `len` bytes of the window may be touched; `false` asks for a positioned read.
     #[inline]
-    fn touch(&self, window: usize) -> bool {
+    fn touch(&self, window: usize, len: usize) -> bool {
         match self.windows.get(window).map(|w| w.load(Ordering::Relaxed)) {
             Some(READABLE) => true,
-            Some(UNTOUCHED) => self.populate(window),
-            _ => false,
+            Some(UNREADABLE) | None => false,
+            Some(asked) => self.ask(window, asked, len),
         }
+    }
+
+    /// Counts an access to a window that is not populated, and populates it where it is worth it.
+    #[cold]
+    fn ask(&self, window: usize, asked: u8, len: usize) -> bool {
+        if asked >= SMALL_READS || len >= LARGE_READ {
+            return self.populate(window);
+        }
+        if let Some(w) = self.windows.get(window) {
+            // another thread may have counted or populated in the meantime; its word stands
+            let _ = w.compare_exchange(asked, asked.saturating_add(1), Ordering::Relaxed, Ordering::Relaxed);
+        }
+        false
     }
 
     #[cold]
@@ -87,13 +110,7 @@ impl ReadAt for MapSource {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        match self.slice(offset, buf.len())? {
-            Some(bytes) => {
-                buf.copy_from_slice(bytes);
-                Ok(())
-            }
-            None => self.file.read_exact_at(buf, offset),
-        }
+        self.file.read_exact_at(buf, offset)
     }
 
     fn file(&self) -> Option<&File> {
@@ -108,11 +125,39 @@ impl ReadAt for MapSource {
         let last = end.saturating_sub(1).checked_div(WINDOW).unwrap_or(0);
         let mut window = start.checked_div(WINDOW).unwrap_or(0);
         while window <= last {
-            if !self.touch(window) {
+            if !self.touch(window, len) {
                 return Ok(None);
             }
             window = window.saturating_add(1);
         }
         Ok(Some(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_that_is_asked_for_a_few_times_is_read_by_position_and_a_busy_one_is_populated() {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes: Vec<u8> = (0..3 * WINDOW + 100).map(|i| (i / 251) as u8).collect();
+        std::io::Write::write_all(&mut file, &bytes).unwrap();
+        let map = MapSource::new(file).unwrap();
+        for i in 0..SMALL_READS {
+            let at = usize::from(i) * 1000;
+            assert_eq!(map.slice(wide(at), 512).unwrap(), None, "access {i}");
+            let mut buf = [0; 512];
+            map.read_exact_at(&mut buf, wide(at)).unwrap();
+            assert_eq!(buf[..], bytes[at..at + 512]);
+        }
+        assert_eq!(map.slice(5, 512).unwrap(), Some(&bytes[5..517]));
+        assert_eq!(map.slice(wide(WINDOW), LARGE_READ).unwrap(), Some(&bytes[WINDOW..WINDOW + LARGE_READ]));
+        // a read over the border of two windows needs both
+        assert_eq!(map.slice(wide(2 * WINDOW) - 10, 20).unwrap(), None);
+        let mut buf = [0; 20];
+        map.read_exact_at(&mut buf, wide(2 * WINDOW) - 10).unwrap();
+        assert_eq!(buf[..], bytes[2 * WINDOW - 10..2 * WINDOW + 10]);
+        assert_eq!(map.slice(wide(bytes.len()) - 1, 2).unwrap(), None);
     }
 }
