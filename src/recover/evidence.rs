@@ -106,17 +106,38 @@ fn values_of(row: &Row<'_, '_>, columns: &[TcolDesc]) -> Values {
     values.finish()
 }
 
-/// What the row of an object in its folder's table says of it.
-pub(super) fn row_of(ndb: &Ndb, folder: Nid, nid: Nid) -> Option<Values> {
-    let kind = match nid.nid_type() {
-        NidType::NORMAL_MESSAGE => Kind::Contents,
-        NidType::ASSOC_MESSAGE => Kind::Associated,
-        _ => Kind::Hierarchy,
-    };
-    let table = TableContext::open(ndb.node(folder.with_type(kind.nid_type()))?, &mut Ignore).ok()??;
-    let columns: Vec<_> =
-        table.columns().iter().filter(|c| TELLING.contains(&c.tag.id()) && c.tag.id() != PARENT_DISPLAY).copied().collect();
-    Some(values_of(&table.row_by_id(nid.0, &mut Ignore).ok()??, &columns))
+/// Rows of objects in the tables of their folders. The table of the last folder that was asked for stays open: a folder can have half a
+/// million messages.
+pub(super) struct RowsOf<'n> {
+    ndb: &'n Ndb,
+    open: Option<(Nid, Option<(TableContext<'n>, Vec<TcolDesc>)>)>,
+}
+
+impl<'n> RowsOf<'n> {
+    pub(super) fn new(ndb: &'n Ndb) -> Self {
+        Self { ndb, open: None }
+    }
+
+    /// What the row of an object in its folder's table says of it.
+    pub(super) fn row(&mut self, folder: Nid, nid: Nid) -> Option<Values> {
+        let kind = match nid.nid_type() {
+            NidType::NORMAL_MESSAGE => Kind::Contents,
+            NidType::ASSOC_MESSAGE => Kind::Associated,
+            _ => Kind::Hierarchy,
+        };
+        let at = folder.with_type(kind.nid_type());
+        if self.open.as_ref().is_none_or(|(nid, _)| *nid != at) {
+            let table = self.ndb.node(at).and_then(|node| TableContext::open(node, &mut Ignore).ok().flatten());
+            self.open = Some((at, table.map(|t| (telling_columns(&t), t)).map(|(columns, t)| (t, columns))));
+        }
+        let (table, columns) = self.open.as_ref().and_then(|(_, open)| open.as_ref())?;
+        Some(values_of(&table.row_by_id(nid.0, &mut Ignore).ok()??, columns))
+    }
+}
+
+/// The columns of a table that tell objects apart.
+fn telling_columns(table: &TableContext<'_>) -> Vec<TcolDesc> {
+    table.columns().iter().filter(|c| TELLING.contains(&c.tag.id()) && c.tag.id() != PARENT_DISPLAY).copied().collect()
 }
 
 /// Reads a table's rows, with what they say of the objects that are `unknown`; `None` where it is none of a folder's.
@@ -134,8 +155,7 @@ fn read(node: Node<'_>, kind: Option<Kind>, unknown: &dyn Fn(Nid) -> bool) -> Op
     } else {
         None
     })?;
-    let columns: Vec<_> =
-        table.columns().iter().filter(|c| TELLING.contains(&c.tag.id()) && c.tag.id() != PARENT_DISPLAY).copied().collect();
+    let columns = telling_columns(&table);
     let mut rows = Vec::new();
     let mut seen = HashSet::new();
     let mut each = table.rows();
@@ -283,8 +303,7 @@ pub(super) fn searched(s: &Salvage, roots: &[Bid]) -> Vec<Table> {
     for node in listed.chain(found) {
         let Ok(Some(table)) = TableContext::open(node, &mut Ignore) else { continue };
         let Some(parent) = table.column(PARENT_NID).copied() else { continue };
-        let columns: Vec<_> =
-            table.columns().iter().filter(|c| TELLING.contains(&c.tag.id()) && c.tag.id() != PARENT_DISPLAY).copied().collect();
+        let columns = telling_columns(&table);
         let mut each = table.rows();
         while let Ok(Some(row)) = each.next(&mut Ignore) {
             let id = Nid(row.id());

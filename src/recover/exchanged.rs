@@ -4,7 +4,7 @@
 //! their ids, and says how many bytes both have; the row of a message or folder repeats what its properties say. An exchange is believed
 //! where both objects fit after it and one of them did not before.
 
-use super::evidence::row_of;
+use super::evidence::RowsOf;
 use super::link::LIKE;
 use super::orphans::{Object, Shape, Subnodes, counted_subnodes, object};
 use super::salvage::Salvage;
@@ -51,11 +51,13 @@ fn agrees(row: Option<&Values>, o: &Object) -> i32 {
 /// Cancellation.
 pub(super) fn settle(s: &mut Salvage, is_sound: &dyn Fn(&NbtEntry) -> bool, monitor: &dyn Monitor) -> Result<()> {
     let mut doubted: Vec<Doubted> = Vec::new();
-    for n in s.ndb.index().nodes().iter().filter(|n| n.nid.is_message() || n.nid.nid_type() == NidType::NORMAL_FOLDER) {
+    let nodes = s.ndb.index().nodes().iter().filter(|n| n.nid.is_message() || n.nid.nid_type() == NidType::NORMAL_FOLDER);
+    // folder by folder, so that the table of each is opened once
+    let mut nodes: Vec<&NbtEntry> = nodes.filter(|n| !is_sound(n)).collect();
+    nodes.sort_by_key(|n| (n.parent, n.nid));
+    let mut rows = RowsOf::new(&s.ndb);
+    for n in nodes {
         step(monitor, 0)?;
-        if is_sound(n) {
-            continue;
-        }
         let at = Location::node(n.nid);
         let Some(o) = object(&s.ndb, n.data, at) else { continue };
         let is_right = if n.nid.is_message() { matches!(o.shape, Shape::Message | Shape::Associated) } else { o.shape == Shape::Folder };
@@ -66,7 +68,7 @@ pub(super) fn settle(s: &mut Salvage, is_sound: &dyn Fn(&NbtEntry) -> bool, moni
         if !n.sub.is_none() && subnodes.is_none() {
             continue;
         }
-        let row = row_of(&s.ndb, n.parent, n.nid);
+        let row = rows.row(n.parent, n.nid);
         let differs = row.as_ref().is_some_and(|row| likeness(row, &o.values).is_none_or(|score| score < LIKE));
         let fits = serves(&o, subnodes.as_ref()) && (n.nid.is_folder() || is_of_size(&o, subnodes.as_ref()));
         if !fits || differs {
@@ -76,6 +78,7 @@ pub(super) fn settle(s: &mut Salvage, is_sound: &dyn Fn(&NbtEntry) -> bool, moni
             return Ok(());
         }
     }
+    doubted.sort_by_key(|d| d.entry.nid);
     let mut changed: HashMap<Nid, NbtEntry> = HashMap::new();
     let mut done: HashSet<Nid> = HashSet::new();
     for (i, a) in doubted.iter().enumerate() {

@@ -18,15 +18,15 @@ use super::values::{Values, likeness, number};
 use super::{OlderNode, Origin};
 use crate::error::Result;
 use crate::finding::{Ignore, Location};
-use crate::format::bytes::{array_at, low32};
+use crate::format::bytes::{array_at, index, low32};
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::page::{BbtEntry, NbtEntry};
 use crate::ltp::PropertyContext;
 use crate::ltp::value::{latin1, utf16};
 use crate::monitor::{Monitor, step};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Bound;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A message that a table lists and that is not in the file any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -327,7 +327,9 @@ fn misses_entries(s: &mut Salvage, dangling: &[Nid], monitor: &dyn Monitor) -> R
 }
 
 fn replace_nodes(s: &mut Salvage, nodes: HashMap<Nid, NbtEntry>) {
-    s.ndb = s.ndb.with_index(s.ndb.index().with_nodes(nodes.into_values().collect()));
+    let mut nodes: Vec<NbtEntry> = nodes.into_values().collect();
+    nodes.sort_unstable_by_key(|n| n.nid);
+    s.ndb = s.ndb.with_index(s.ndb.index().with_nodes(nodes));
 }
 
 /// Looks again at the nodes that an older generation gave: one whose folder's current table does not list it was deleted, and one
@@ -401,41 +403,80 @@ fn correct_filled(s: &mut Salvage, tables: &[Table], nodes: &mut HashMap<Nid, Nb
     }
 }
 
+/// The properties by which a row's object is looked for.
+const LOOKED_UP: [u16; 8] = [0x0037, 0x3001, 0x0039, 0x0E06, 0x300B, 0x3008, 0x0E08, 0x001A];
+
+/// A number for bytes, the same in every run.
+fn digest(id: u16, parts: &[Option<&[u8]>]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (id, parts).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Objects by their values: sorted digests, which take a small part of the room of a map.
+struct ByValue(Vec<(u64, u32)>);
+
+impl ByValue {
+    fn of(objects: &[&Object], used: &HashSet<Bid>) -> Self {
+        let mut all: Vec<(u64, u32)> = Vec::new();
+        for (i, o) in (0u32..).zip(objects).filter(|(_, o)| !used.contains(&o.data)) {
+            let values = o.values.iter().filter(|(id, _)| LOOKED_UP.contains(id));
+            all.extend(values.map(|(id, v)| (digest(id, &[Some(v)]), i)));
+        }
+        all.sort_unstable();
+        Self(all)
+    }
+
+    /// The objects that have a value.
+    fn having(&self, id: u16, value: &[u8]) -> &[(u64, u32)] {
+        let key = digest(id, &[Some(value)]);
+        let from = self.0.partition_point(|e| e.0 < key);
+        let rest = self.0.get(from..).unwrap_or_default();
+        // a value that many have tells nothing, and is not counted to the end
+        let few = rest.get(..SHARED.saturating_add(1)).unwrap_or(rest);
+        few.get(..few.partition_point(|e| e.0 == key)).unwrap_or_default()
+    }
+}
+
+/// Whether an object has every value of a row.
+fn is_equal(row: &Values, object: &Values) -> bool {
+    row.iter().all(|(id, v)| object.get(id) == Some(v))
+}
+
+/// A row and an object that are alike: whether the object is in use, likeness, the object's data and place, and the row.
+type Alike = (bool, i32, Bid, Nid, usize);
+
+/// The objects that a row is like.
+fn matches_of(s: &Salvage, nid: Nid, row: &Values, objects: &[&Object], by_value: &ByValue) -> Vec<Alike> {
+    // the object of a row has most of its values, so it is among those that have the rarest
+    let looked_up = row.iter().filter(|(id, _)| LOOKED_UP.contains(id));
+    let mut sharing: Vec<&[(u64, u32)]> = looked_up.map(|(id, v)| by_value.having(id, v)).collect();
+    sharing.retain(|found| !found.is_empty() && found.len() <= SHARED);
+    sharing.sort_by_key(|found| found.len());
+    let (mut out, mut near): (Vec<Alike>, BTreeSet<usize>) = (Vec::new(), BTreeSet::new());
+    let mut has_equal = false;
+    for (n, found) in sharing.into_iter().enumerate() {
+        // one that has all values is among those that have the rarest: nothing that comes later is as like
+        if has_equal || (n >= RAREST && near.len() >= COMPARED) {
+            break;
+        }
+        for i in found.iter().map(|e| index(e.1.into())) {
+            let Some(o) = objects.get(i).filter(|_| near.insert(i)) else { continue };
+            let is_current = !s.freed.contains(&o.data);
+            if let Some(score) = likeness(row, &o.values).filter(|score| *score >= LIKE) {
+                has_equal |= is_current && is_equal(row, &o.values);
+                out.push((is_current, score, o.data, nid, i));
+            }
+        }
+    }
+    out
+}
+
 /// Gives each row the object that it describes best; each object goes to one row, those in use first, and newer ones first.
 fn best_matches<'o>(s: &Salvage, rows: &[(Nid, &Values)], objects: &[&'o Object], used: &HashSet<Bid>) -> HashMap<Nid, &'o Object> {
-    // only objects that share a telling value with a row are compared
-    let mut by_value: HashMap<(u16, &[u8]), Vec<usize>> = HashMap::new();
-    for (i, o) in objects.iter().enumerate().filter(|(_, o)| !used.contains(&o.data)) {
-        for (id, v) in
-            o.values.iter().filter(|(id, _)| matches!(*id, 0x0037 | 0x3001 | 0x0039 | 0x0E06 | 0x300B | 0x3008 | 0x0E08 | 0x001A))
-        {
-            by_value.entry((id, v)).or_default().push(i);
-        }
-    }
-    let mut scored: Vec<(bool, i32, Bid, Nid, usize)> = Vec::new();
-    for (nid, row) in rows {
-        // the object of a row has most of its values, so it is among those that have the rarest
-        let mut sharing: Vec<&Vec<usize>> = row.iter().filter_map(|(id, v)| by_value.get(&(id, v))).filter(|f| f.len() <= SHARED).collect();
-        sharing.sort_by_key(|found| found.len());
-        let mut near: Vec<usize> = Vec::new();
-        for (n, found) in sharing.into_iter().enumerate() {
-            if n >= RAREST && near.len() >= COMPARED {
-                break;
-            }
-            near.extend(found);
-        }
-        near.sort_unstable();
-        near.dedup();
-        for i in near {
-            if let Some(o) = objects.get(i)
-                && let Some(score) = likeness(row, &o.values)
-                && score >= LIKE
-            {
-                scored.push((!s.freed.contains(&o.data), score, o.data, *nid, i));
-            }
-        }
-    }
-    scored.sort_by(|a, b| (b.0, b.1, b.2, a.3).cmp(&(a.0, a.1, a.2, b.3)));
+    let by_value = ByValue::of(objects, used);
+    let mut scored: Vec<Alike> = rows.iter().flat_map(|(nid, row)| matches_of(s, *nid, row, objects, &by_value)).collect();
+    scored.sort_unstable_by(|a, b| (b.0, b.1, b.2, a.3).cmp(&(a.0, a.1, a.2, b.3)));
     let mut out: HashMap<Nid, &Object> = HashMap::new();
     let mut taken = HashSet::new();
     for (_, _, data, nid, i) in scored {
@@ -470,34 +511,40 @@ fn state_keys(v: &Values) -> impl Iterator<Item = StateKey<'_>> {
     [0x300B, 0x3007].into_iter().filter_map(|id| Some((id, v.get(id)?, [0x001A, 0x0037, 0x0039].map(|id| v.get(id)))))
 }
 
-/// Objects by what never changes in them: each node may ask for its newer states.
-struct States<'o>(HashMap<StateKey<'o>, BTreeMap<Bid, &'o Object>>);
+/// Objects by what never changes in them: each node may ask for its newer states. Sorted digests of the keys, with the ids of the data.
+struct States<'o> {
+    all: Vec<(u64, Bid, &'o Object)>,
+    given: HashSet<Bid>,
+}
 
 impl<'o> States<'o> {
     fn of(objects: impl Iterator<Item = &'o Object>) -> Self {
-        let mut all: HashMap<StateKey<'o>, BTreeMap<Bid, &'o Object>> = HashMap::new();
-        for o in objects {
-            for key in state_keys(&o.values) {
-                all.entry(key).or_default().insert(o.data, o);
-            }
-        }
-        Self(all)
+        let keys = objects.flat_map(|o| state_keys(&o.values).map(move |(id, v, rest)| (id, v, rest, o)));
+        let mut all: Vec<_> = keys.map(|(id, v, rest, o)| (state_digest((id, v, rest)), o.data, o)).collect();
+        all.sort_unstable_by_key(|e| (e.0, e.1));
+        Self { all, given: HashSet::new() }
     }
 
     /// Takes out an object that is given to a node.
-    fn remove(&mut self, o: &'o Object) {
-        for key in state_keys(&o.values) {
-            if let Some(all) = self.0.get_mut(&key) {
-                all.remove(&o.data);
-            }
-        }
+    fn remove(&mut self, o: &Object) {
+        self.given.insert(o.data);
     }
 
     /// Objects that can be states of the same message and that were written later: the newest, where there are many.
     fn newer<'a>(&'a self, v: &'a Values, than: Bid) -> impl Iterator<Item = &'o Object> {
-        let alike = state_keys(v).filter_map(|key| self.0.get(&key));
-        alike.flat_map(move |all| all.range((Bound::Excluded(than), Bound::Unbounded)).rev().take(SHARED)).map(|(_, o)| *o)
+        state_keys(v).flat_map(move |key| {
+            let digest = state_digest(key);
+            let from = self.all.partition_point(|e| (e.0, e.1) <= (digest, than));
+            let rest = self.all.get(from..).unwrap_or_default();
+            let alike = rest.get(..rest.partition_point(|e| e.0 == digest)).unwrap_or_default();
+            let alike = alike.iter().rev().map(|e| e.2).filter(move |o| !self.given.contains(&o.data));
+            alike.filter(move |o| state_keys(&o.values).any(|k| k == key)).take(SHARED)
+        })
     }
+}
+
+fn state_digest((id, v, [class, subject, time]): StateKey<'_>) -> u64 {
+    digest(id, &[Some(v), class, subject, time])
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -542,7 +589,9 @@ fn link_messages(
         for t in &ordered {
             described.extend(t.rows.iter().filter(|(n, _)| s.filled.contains(n)).map(|(n, row)| (*n, row)));
         }
-        let mut states = States::of(candidates.iter().copied().filter(|c| !s.freed.contains(&c.data)));
+        // nobody else asks for them
+        let is_asked = present.iter().any(|n| s.filled.contains(&n.nid));
+        let mut states = States::of(candidates.iter().copied().filter(|c| is_asked && !s.freed.contains(&c.data)));
         for n in present.iter().filter(|n| s.filled.contains(&n.nid)) {
             let Some(o) = object_of(n) else { continue };
             let none = Values::new();

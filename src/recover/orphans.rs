@@ -196,6 +196,28 @@ fn counts(nid: Nid) -> bool {
     nid.nid_type() != NidType::REPLICATION_TABLE
 }
 
+/// Trees that are kept for an object, the likeliest first: each has a place of its own, so that few of them are others'.
+const CHOICES: usize = 8;
+
+/// What kinds of sub-nodes a tree has.
+struct TreeFacts {
+    of_message: bool,
+    attachments: bool,
+    /// Values of the object itself.
+    values: usize,
+}
+
+impl TreeFacts {
+    fn of(t: &Subnodes) -> Self {
+        let is_message = |n: &Nid| matches!(n.nid_type(), NidType::ATTACHMENT | NidType::ATTACHMENT_TABLE | NidType::RECIPIENT_TABLE);
+        Self {
+            of_message: t.ids.iter().any(is_message),
+            attachments: t.ids.iter().any(|n| n.nid_type() == NidType::ATTACHMENT),
+            values: t.ids.iter().filter(|n| n.nid_type() == NidType::LTP).count(),
+        }
+    }
+}
+
 /// Finds for each object the sub-node tree that belongs to it: one that has every sub-node that the object refers to. Of several the
 /// one that makes up the size that a message says it has, then the one whose id was given out nearest. Each belongs to one object.
 pub(super) fn pair(s: &Salvage, objects: &[&Object], trees: &[Subnodes]) -> HashMap<Bid, Bid> {
@@ -218,6 +240,7 @@ pub(super) fn pair(s: &Salvage, objects: &[&Object], trees: &[Subnodes]) -> Hash
             *slot = (*slot).max(o.data);
         }
     }
+    let facts: Vec<TreeFacts> = trees.iter().map(TreeFacts::of).collect();
     let is_newest = |o: &Object| o.values.get(0x300B).is_none_or(|k| newest.get(&(k, o.values.get(0x3007))) == Some(&o.data));
     let mut pairs = Vec::new();
     for o in objects {
@@ -231,16 +254,20 @@ pub(super) fn pair(s: &Salvage, objects: &[&Object], trees: &[Subnodes]) -> Hash
             let start = at.saturating_sub(64);
             (start..at.saturating_add(64).min(trees.len())).collect::<Vec<_>>()
         };
-        let candidates: Vec<usize> = rarest.map_or_else(nearest, <[usize]>::to_vec);
-        for t in candidates.into_iter().filter_map(|i| trees.get(i)) {
+        // an id that every message has leads to as many trees: those that were written near
+        let near_of = |all: &[usize]| {
+            let at = all.partition_point(|i| trees.get(*i).is_some_and(|t| t.root < o.data));
+            all.get(at.saturating_sub(64)..at.saturating_add(64).min(all.len())).unwrap_or_default().to_vec()
+        };
+        let candidates: Vec<usize> = rarest.map_or_else(nearest, near_of);
+        let mut own: Vec<Pair> = Vec::new();
+        for (t, facts) in candidates.into_iter().filter_map(|i| Some((trees.get(i)?, facts.get(i)?))) {
             // what is in use refers to nothing that is not
             let is_freed = s.freed.contains(&o.data);
             if !o.needs.iter().all(|n| t.ids.contains(n)) || (!is_freed && s.freed.contains(&t.root)) {
                 continue;
             }
-            let of_message =
-                t.ids.iter().any(|n| matches!(n.nid_type(), NidType::ATTACHMENT | NidType::ATTACHMENT_TABLE | NidType::RECIPIENT_TABLE));
-            let attachments = t.ids.iter().any(|n| n.nid_type() == NidType::ATTACHMENT);
+            let (of_message, attachments, values) = (facts.of_message, facts.attachments, facts.values);
             if if is_message { has_attachments != attachments } else { of_message } {
                 continue;
             }
@@ -248,8 +275,6 @@ pub(super) fn pair(s: &Salvage, objects: &[&Object], trees: &[Subnodes]) -> Hash
             if is_message && o.needs.is_empty() && t.bytes > 0 && number(&o.values, 0x0E08) == Some(o.bytes) {
                 continue;
             }
-            // values that nothing refers to belong to another object
-            let values = t.ids.iter().filter(|n| n.nid_type() == NidType::LTP).count();
             let fits_size = is_message && number(&o.values, 0x0E08) == Some(o.bytes.saturating_add(t.bytes));
             let distance = o.data.0.abs_diff(t.root.0);
             // without any other sign only a near one is believed
@@ -258,9 +283,15 @@ pub(super) fn pair(s: &Salvage, objects: &[&Object], trees: &[Subnodes]) -> Hash
             {
                 continue;
             }
+            // values that nothing refers to belong to another object
             let rank = (is_freed, !fits_size, values != o.needs.len(), fits_size && !is_newest(o), distance);
-            pairs.push(Pair { rank, object: o.data, tree: t.root });
+            own.push(Pair { rank, object: o.data, tree: t.root });
         }
+        if own.len() > CHOICES {
+            own.sort_by_key(|p| (p.rank, p.tree));
+            own.truncate(CHOICES);
+        }
+        pairs.append(&mut own);
     }
     pairs.sort_by_key(|p| (p.rank, p.object, p.tree));
     let (mut taken, mut out) = (HashSet::new(), HashMap::new());
