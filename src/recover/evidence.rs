@@ -110,8 +110,11 @@ fn values_of(row: &Row<'_, '_>, columns: &[TcolDesc]) -> Values {
 /// million messages.
 pub(super) struct RowsOf<'n> {
     ndb: &'n Ndb,
-    open: Option<(Nid, Option<(TableContext<'n>, Vec<TcolDesc>)>)>,
+    open: Option<(Nid, OpenTable<'n>)>,
 }
+
+/// A table with its columns that tell objects apart; `None` where there is none.
+type OpenTable<'n> = Option<(TableContext<'n>, Vec<TcolDesc>)>;
 
 impl<'n> RowsOf<'n> {
     pub(super) fn new(ndb: &'n Ndb) -> Self {
