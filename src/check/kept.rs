@@ -42,21 +42,41 @@ pub(crate) struct Kept {
 struct Known {
     findings: Vec<Finding>,
     items: Items,
-    row_versions: Vec<u32>,
+    rows: RowFacts,
+}
+
+/// What the rows of folders' tables say, for what is true of all of them and for what indexes their objects.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RowFacts {
+    /// Versions of rows.
+    pub versions: Vec<u32>,
+    /// Messages, and the keys that the message index must have them under, where that is known.
+    pub keys: Vec<(Nid, Option<u32>)>,
+    /// Objects whose rows bear ids for synchronisation, and the ids.
+    pub ids: Vec<([u8; 16], Nid)>,
+}
+
+impl RowFacts {
+    /// Adds what other rows say.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.versions.extend(more.versions);
+        self.keys.extend(more.keys);
+        self.ids.extend(more.ids);
+    }
 }
 
 /// What looking at some objects brings.
 pub(super) struct Facts<'c> {
     pub out: Collector<'c>,
     pub items: Items,
-    /// Versions of the rows of folders' tables.
-    pub row_versions: Vec<u32>,
+    /// What the rows of folders' tables say.
+    pub rows: RowFacts,
     key: Option<u64>,
 }
 
 impl<'c> Facts<'c> {
     pub(super) fn new(out: Collector<'c>) -> Self {
-        Self { out, items: Items::default(), row_versions: Vec::new(), key: None }
+        Self { out, items: Items::default(), rows: RowFacts::default(), key: None }
     }
 
     /// What is found also follows from objects that were not named: it is not to be remembered.
@@ -64,12 +84,12 @@ impl<'c> Facts<'c> {
         self.key = None;
     }
 
-    /// Adds what was found to the check's; the versions of rows are answered.
-    pub(super) fn settle(self, memory: &mut Memory, out: &mut Collector<'_>, items: &mut Items, monitor: &dyn Monitor) -> Vec<u32> {
+    /// Adds what was found to the check's; what rows say is answered.
+    pub(super) fn settle(self, memory: &mut Memory, out: &mut Collector<'_>, items: &mut Items, monitor: &dyn Monitor) -> RowFacts {
         memory.remember(&self);
         out.merge(self.out, monitor);
         *items = items.plus(self.items);
-        self.row_versions
+        self.rows
     }
 }
 
@@ -122,7 +142,7 @@ impl Looking {
             known.findings.iter().for_each(|f| {
                 facts.out.add(f.clone());
             });
-            (facts.items, facts.row_versions) = (known.items, known.row_versions.clone());
+            (facts.items, facts.rows) = (known.items, known.rows.clone());
             return Ok(facts);
         }
         facts.key = Some(key);
@@ -172,7 +192,7 @@ impl Memory {
     fn remember(&mut self, facts: &Facts<'_>) {
         let (Some(_), Some(key)) = (&self.state, facts.key) else { return };
         if facts.out.stands_alone() && facts.out.findings.len() <= FINDINGS {
-            let known = Known { findings: facts.out.findings.clone(), items: facts.items, row_versions: facts.row_versions.clone() };
+            let known = Known { findings: facts.out.findings.clone(), items: facts.items, rows: facts.rows.clone() };
             self.objects.insert(key, known);
         }
     }

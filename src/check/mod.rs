@@ -68,6 +68,8 @@ struct Check<'a> {
     phases: Vec<PhaseCount>,
     items: Items,
     memory: Memory,
+    /// What the rows of folders' tables say.
+    rows: kept::RowFacts,
     /// The index is what reading the trees has shown.
     as_read: bool,
 }
@@ -156,6 +158,7 @@ fn examine_knowing(
         phases: Vec::new(),
         items: Items::default(),
         memory: Memory::new(options.keep && options.level == Level::Default && options.severities.is_empty(), earlier),
+        rows: kept::RowFacts::default(),
         as_read: true,
     };
     pass_header::sizes(&mut check)?;
@@ -172,6 +175,7 @@ impl Check<'_> {
         self.ndb = pass_header::crypt(&mut self, named)?;
         pass_trees::places(&mut self)?;
         pass_trees::nodes(&mut self)?;
+        pass_header::ansi_limit(&mut self)?;
         let index = self.ndb.index();
         self.done(Phase::Trees, wide(index.facts.pages.len()));
         if self.options.level >= Level::Default {

@@ -70,6 +70,11 @@ impl<'a> Objects<'a> {
         Self { ndb, options, causes, allowance, deep, names: None, offline: ndb.header().kind() == Some(FileKind::Ost) }
     }
 
+    /// A tag as this file has it: texts are of 8 bits in ANSI files.
+    pub(super) fn fitting(&self, tag: PropTag) -> PropTag {
+        if self.ndb.layout().is_ansi() && tag.prop_type() == PropType::STRING { tag.with_type(PropType::STRING8) } else { tag }
+    }
+
     /// A collector for objects: what a bad block has been blamed for is not told again.
     pub(super) fn collector(&self) -> Collector<'a> {
         Collector::for_objects(self.options, self.causes)

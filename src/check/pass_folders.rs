@@ -4,7 +4,7 @@
 
 use super::Check;
 use super::collect::{Collector, Context};
-use super::kept::{Facts, Looking};
+use super::kept::{Facts, Looking, RowFacts};
 use super::objects::{Objects, State, count_of, differ};
 use super::report::ItemCount;
 use crate::error::Result;
@@ -13,7 +13,9 @@ use crate::format::bytes::wide;
 use crate::format::ids::{Nid, NidType, PropTag};
 use crate::format::page::NbtEntry;
 use crate::format::tags;
+use crate::ltp::tc::Row;
 use crate::ltp::{PropertyContext, TableContext};
+use crate::messaging::conversation::index_key;
 use crate::monitor::step;
 use crate::rules::{self, Rule, Severity};
 use crate::work::in_order;
@@ -44,7 +46,7 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     let folders: Vec<NbtEntry> = index.nodes().iter().filter(|n| n.nid.is_folder()).copied().collect();
     let (out, items, memory) = (&mut check.out, &mut check.items, &mut check.memory);
     let known = memory.known();
-    let mut versions: Vec<u32> = Vec::new();
+    let mut rows = RowFacts::default();
     let pieces: Vec<&[NbtEntry]> = folders.chunks(PIECE).collect();
     in_order(
         options.threads,
@@ -55,17 +57,18 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
             Ok(facts)
         },
         &mut |facts: Vec<Facts<'_>>| {
-            versions.extend(facts.into_iter().flat_map(|f| f.settle(memory, out, items, monitor)));
+            facts.into_iter().for_each(|f| rows.extend(f.settle(memory, out, items, monitor)));
         },
     )?;
     let mut rest = objects.collector();
     strays(&objects, &mut rest)?;
-    versions.sort_unstable();
+    rows.versions.sort_unstable();
     // A table that has a version twice has been told.
     if !out.has(&rules::TC_ROW_VER) {
-        row_versions(&versions, &mut rest)?;
+        row_versions(&rows.versions, &mut rest)?;
     }
-    check.census.row_version = versions.last().copied().unwrap_or(0);
+    check.census.row_version = rows.versions.last().copied().unwrap_or(0);
+    check.rows = rows;
     check.out.merge(rest, monitor);
     Ok(())
 }
@@ -107,14 +110,14 @@ fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry, mut facts: Facts<'a>) -> Resu
         ids.sort_unstable();
         ids
     };
-    let table = |kind: TableKind, out: &mut Collector<'_>, versions: &mut Vec<u32>| -> Result<TableFacts> {
+    let table = |kind: TableKind, out: &mut Collector<'_>, said: &mut RowFacts| -> Result<TableFacts> {
         let listed = children(kind.types);
-        folder_table(objects, n.nid, &kind, &listed, out, versions)
+        folder_table(objects, n.nid, &kind, &listed, out, said)
     };
-    let versions = &mut facts.row_versions;
-    let hierarchy = table(HIERARCHY, out, versions)?;
-    let contents = table(CONTENTS, out, versions)?;
-    let associated = table(ASSOCIATED, out, versions)?;
+    let said = &mut facts.rows;
+    let hierarchy = table(HIERARCHY, out, said)?;
+    let contents = table(CONTENTS, out, said)?;
+    let associated = table(ASSOCIATED, out, said)?;
     let lost = |n: u64| ItemCount { expected: n, lost: n, ..ItemCount::default() };
     facts.items.folders = facts.items.folders.plus(lost(hierarchy.dangling));
     facts.items.messages = lost(contents.dangling.saturating_add(associated.dangling));
@@ -139,6 +142,8 @@ struct TableKind {
     dangling: &'static Rule,
     /// Rows stand for folders, and are compared here.
     folders: bool,
+    /// Columns without which Outlook's repair tool gives the table up; texts are of 8 bits in ANSI files.
+    columns: &'static [PropTag],
 }
 
 const HIERARCHY: TableKind = TableKind {
@@ -147,6 +152,7 @@ const HIERARCHY: TableKind = TableKind {
     not_listed: &rules::FOLDER_NOT_LISTED,
     dangling: &rules::FOLDER_ROW_DANGLING,
     folders: true,
+    columns: &[tags::DISPLAY_NAME, tags::CONTENT_COUNT, tags::CONTENT_UNREAD_COUNT, tags::SUBFOLDERS],
 };
 
 const CONTENTS: TableKind = TableKind {
@@ -155,6 +161,7 @@ const CONTENTS: TableKind = TableKind {
     not_listed: &rules::MESSAGE_NOT_LISTED,
     dangling: &rules::MESSAGE_ROW_DANGLING,
     folders: false,
+    columns: &[tags::MESSAGE_STATUS, tags::MESSAGE_CLASS, tags::MESSAGE_FLAGS],
 };
 
 const ASSOCIATED: TableKind = TableKind {
@@ -163,6 +170,7 @@ const ASSOCIATED: TableKind = TableKind {
     not_listed: &rules::MESSAGE_NOT_LISTED,
     dangling: &rules::MESSAGE_ROW_DANGLING,
     folders: false,
+    columns: &[tags::MESSAGE_STATUS, tags::MESSAGE_CLASS, tags::MESSAGE_FLAGS],
 };
 
 fn folder_table(
@@ -171,7 +179,7 @@ fn folder_table(
     kind: &TableKind,
     listed: &[u32],
     out: &mut Collector<'_>,
-    versions: &mut Vec<u32>,
+    said: &mut RowFacts,
 ) -> Result<TableFacts> {
     let mut facts = TableFacts::default();
     let nid = folder.with_type(kind.table);
@@ -194,12 +202,15 @@ fn folder_table(
         return Ok(facts);
     };
     facts.readable = out.loss <= Loss::Metadata && out.context == Context::Free;
+    if facts.readable {
+        columns(objects, &table, kind.columns, out)?;
+    }
     let mut ids = Vec::new();
     let mut rows = table.rows();
     while let Some(row) = rows.next(&mut Ignore)? {
         facts.rows = facts.rows.saturating_add(1);
         ids.push(row.id());
-        versions.push(row.version());
+        note_row(&table, &row, kind, said)?;
         if kind.folders {
             folder_row(objects, folder, &table, &row, out)?;
         } else if row.int(tags::MESSAGE_FLAGS.id()).is_some_and(|f| f & READ == 0) {
@@ -243,15 +254,49 @@ fn folder_table(
     Ok(facts)
 }
 
-/// A row of a hierarchy table against the folder.
-fn folder_row<'a>(
-    objects: &Objects<'a>,
-    folder: Nid,
-    table: &TableContext<'a>,
-    row: &crate::ltp::tc::Row<'_, 'a>,
-    out: &mut Collector<'_>,
-) -> Result<()> {
+/// Columns that the table lacks; one of another type counts as none.
+fn columns(objects: &Objects<'_>, table: &TableContext<'_>, wanted: &[PropTag], out: &mut Collector<'_>) -> Result<()> {
+    for tag in wanted {
+        let tag = objects.fitting(*tag);
+        if table.column(tag.id()).is_none_or(|c| c.tag != tag) {
+            out.report(Finding::new(&rules::TABLE_COLUMN, table.at().with_tag(tag)).loss(Loss::Metadata))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes note of what a row says for all tables together and for the indexes.
+fn note_row(table: &TableContext<'_>, row: &Row<'_, '_>, kind: &TableKind, said: &mut RowFacts) -> Result<()> {
     let nid = Nid(row.id());
+    said.versions.push(row.version());
+    if let Some(id) = sixteen(table, row, tags::REPL_ITEM_ID)? {
+        said.ids.push((id, nid));
+    }
+    if kind.table == NidType::CONTENTS_TABLE {
+        // an older table has no such column, and its messages are indexed all the same
+        let known = table.column(tags::CONVERSATION_ID.id()).is_some();
+        said.keys.push((nid, known.then_some(index_key(sixteen(table, row, tags::CONVERSATION_ID)?))));
+    }
+    Ok(())
+}
+
+/// A cell of sixteen bytes.
+fn sixteen(table: &TableContext<'_>, row: &Row<'_, '_>, tag: PropTag) -> Result<Option<[u8; 16]>> {
+    let Some(column) = table.column(tag.id()).filter(|c| c.tag == tag) else { return Ok(None) };
+    let Some(cell) = row.cell(column) else { return Ok(None) };
+    if let Some(bytes) = row.at_hand(column, cell) {
+        return Ok(<[u8; 16]>::try_from(bytes).ok());
+    }
+    let Some(source) = row.source(column, &mut Ignore)?.filter(|s| s.len() == 16) else { return Ok(None) };
+    Ok(source.bytes(16, &mut Ignore).ok().and_then(|b| <[u8; 16]>::try_from(&b[..]).ok()))
+}
+
+/// A row of a hierarchy table against the folder.
+fn folder_row<'a>(objects: &Objects<'a>, folder: Nid, table: &TableContext<'a>, row: &Row<'_, 'a>, out: &mut Collector<'_>) -> Result<()> {
+    let nid = Nid(row.id());
+    if nid.nid_type() == NidType::SEARCH_FOLDER && row.has(tags::REPL_ITEM_ID.id()) {
+        out.report(Finding::new(&rules::SEARCH_ROW_ID, table.at().with_sub(nid).with_row(row.number())))?;
+    }
     let Some(node) = objects.ndb.node(nid).filter(|n| n.parent == folder) else { return Ok(()) };
     // The folder itself is checked under its own node.
     let Some(pc) = PropertyContext::open(node, &mut Ignore)? else { return Ok(()) };
@@ -291,7 +336,7 @@ fn counters(pc: &PropertyContext<'_>, hierarchy: &TableFacts, contents: &TableFa
 }
 
 /// Whether both a row and the folder's properties have a name, and not the same.
-fn is_named_otherwise(table: &TableContext<'_>, row: &crate::ltp::tc::Row<'_, '_>, pc: &PropertyContext<'_>) -> Result<bool> {
+fn is_named_otherwise(table: &TableContext<'_>, row: &Row<'_, '_>, pc: &PropertyContext<'_>) -> Result<bool> {
     const LONGEST: u64 = 512;
     let id = tags::DISPLAY_NAME.id();
     let (Some(column), Some(record)) = (table.column(id), pc.records().iter().find(|r| r.tag.id() == id)) else { return Ok(false) };

@@ -161,6 +161,28 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The end of an ANSI file: its offsets have 32 bits, and Outlook refuses it from here on.
+const ANSI_END: u64 = 2 << 30;
+
+/// An ANSI file beyond what such a file can be, and the way out.
+pub(super) fn ansi_limit(check: &mut Check<'_>) -> Result<()> {
+    let (layout, len) = (check.ndb.layout(), check.ndb.len());
+    if !layout.is_ansi() || len <= ANSI_END {
+        return Ok(());
+    }
+    let blocks = check.ndb.index().blocks().iter().map(|b| b.size_on_disk(layout));
+    let pages = wide(check.ndb.index().facts.pages.len()).saturating_mul(layout.page());
+    let used = blocks.fold(pages, u64::saturating_add);
+    let mib = |n: u64| n.div_ceil(1 << 20);
+    // maps and what a writer leaves free between blocks take some more
+    let way = if used < ANSI_END / 16 * 15 { "compacted, the file is small enough" } else { "it has to become a Unicode file" };
+    let f = Finding::new(&rules::ANSI_TOO_LARGE, Location::at(ANSI_END));
+    let mut out = check.collector();
+    out.report(f.actual(format!("{} MiB, of which {} MiB are in use: {way}", mib(len), mib(used))))?;
+    check.out.merge(out, check.monitor);
+    Ok(())
+}
+
 /// Where the file ends as far as its maps are concerned: where the header says, unless that cannot be and the file's own size can.
 pub(super) fn true_end(ndb: &Ndb) -> u64 {
     if ends_right(ndb) { ndb.len() } else { ndb.header().root.file_eof.0.min(ndb.len()) }

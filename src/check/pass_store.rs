@@ -9,21 +9,65 @@ use crate::format::bytes::{le32, wide};
 use crate::format::context::EntryId;
 use crate::format::ids::{Nid, NidType, PropTag};
 use crate::format::tags;
-use crate::ltp::{NameMap, PropertyContext};
+use crate::ltp::{NameMap, PropertyContext, TableContext};
 use crate::rules::{self, Severity};
+use std::collections::HashSet;
 
 /// Bytes of a search update descriptor.
 const SUD: u64 = 20;
 
-/// Columns that the templates have in every file, by their ids; string types vary with the variant.
-const TEMPLATE_COLUMNS: [(Nid, &[u16]); 6] = [
-    (Nid::HIERARCHY_TABLE_TEMPLATE, &[0x3001, 0x3602, 0x3603, 0x360A]),
-    (Nid::CONTENTS_TABLE_TEMPLATE, &[0x001A, 0x0037, 0x0E06, 0x0E07, 0x0E08, 0x0E17]),
-    (Nid::ASSOC_CONTENTS_TABLE_TEMPLATE, &[0x001A, 0x0E07, 0x0E17]),
-    (Nid::SEARCH_CONTENTS_TABLE_TEMPLATE, &[0x001A, 0x0037, 0x0E07, 0x67F1]),
-    (Nid::ATTACHMENT_TABLE, &[0x0E20, 0x3704, 0x3705, 0x370B]),
-    (Nid::RECIPIENT_TABLE, &[0x0C15, 0x3001, 0x3002, 0x3003]),
+/// Columns that the templates have in every file; texts are of 8 bits in ANSI files. A column of another type counts as none.
+const TEMPLATE_COLUMNS: [(Nid, &[PropTag]); 6] = [
+    (Nid::HIERARCHY_TABLE_TEMPLATE, &[tags::DISPLAY_NAME, tags::CONTENT_COUNT, tags::CONTENT_UNREAD_COUNT, tags::SUBFOLDERS]),
+    (
+        Nid::CONTENTS_TABLE_TEMPLATE,
+        &[tags::MESSAGE_CLASS, tags::SUBJECT, tags::MESSAGE_DELIVERY_TIME, tags::MESSAGE_FLAGS, tags::MESSAGE_SIZE, tags::MESSAGE_STATUS],
+    ),
+    (Nid::ASSOC_CONTENTS_TABLE_TEMPLATE, &[tags::MESSAGE_CLASS, tags::MESSAGE_FLAGS, tags::MESSAGE_STATUS]),
+    (Nid::SEARCH_CONTENTS_TABLE_TEMPLATE, &[tags::MESSAGE_CLASS, tags::SUBJECT, tags::MESSAGE_FLAGS, tags::LTP_PARENT_NID]),
+    (Nid::ATTACHMENT_TABLE, &[tags::ATTACH_SIZE, tags::ATTACH_FILENAME, tags::ATTACH_METHOD, tags::RENDERING_POSITION]),
+    (Nid::RECIPIENT_TABLE, &[tags::RECIPIENT_TYPE, tags::DISPLAY_NAME, tags::ADDRESS_TYPE, tags::EMAIL_ADDRESS]),
 ];
+
+/// The templates of Outlook 2007 and later, and the columns that its repair tool asks for.
+const LATER_TEMPLATES: [(Nid, &[PropTag]); 3] = [
+    (Nid::REPLICATION_TABLE, &[tags::REPL_TOMBSTONE, tags::REPL_CHANGE_NUMBER, tags::REPL_FLAGS]),
+    (
+        Nid::REPLICATION_TABLE_17,
+        &[
+            tags::REPL_ITEM_SERVER_ID,
+            tags::REPL_SERVER_ID,
+            tags::REPL_ITEM_ID,
+            tags::REPL_CHANGE_NUMBER,
+            tags::REPL_VERSION_HISTORY,
+            tags::REPL_FLAGS,
+            tags::MESSAGE_CLASS,
+        ],
+    ),
+    (Nid::REPLICATION_TABLE_18, &[tags::CREATION_TIME, tags::REPL_CHANGE_NUMBER]),
+];
+
+/// Nodes that versions of Outlook since 2007 make together: where one is, all are.
+const SINCE_2007: [Nid; 4] = [Nid::ID_MAP, Nid::REPLICATION_TABLE, Nid::REPLICATION_TABLE_17, Nid::REPLICATION_TABLE_18];
+/// Nodes of later versions, each of which has the queue 0xEC1 as well.
+const WITH_QUEUE: [Nid; 6] = [Nid::FOLDER_LIST, Nid::FOLDER_LIST_HEAD, Nid::FOLDER_LIST_QUEUE, Nid(0xE61), Nid(0xE81), Nid(0xEA1)];
+
+/// How much the absence of a node matters: an error of accounting where another node says that it must have been there, a notice
+/// otherwise, because healthy files of old versions lack it too.
+fn severity_of_absence(objects: &Objects<'_>, nid: Nid) -> Severity {
+    let has_any = |list: &[Nid]| list.iter().any(|n| objects.ndb.index().node(*n).is_some());
+    let later = has_any(&SINCE_2007) || has_any(&[Nid::MESSAGE_INDEX, Nid::MESSAGE_INDEX_QUEUE]);
+    let belongs = match nid {
+        Nid::MESSAGE_INDEX | Nid::MESSAGE_INDEX_QUEUE => {
+            has_any(&[Nid::MESSAGE_INDEX, Nid::MESSAGE_INDEX_QUEUE, Nid::SEARCH_QUEUE_3]) || has_any(&WITH_QUEUE)
+        }
+        Nid::SEARCH_QUEUE_3 => has_any(&WITH_QUEUE),
+        Nid::OUTGOING_QUEUE_TABLE => later || has_any(&[Nid::SEARCH_DOMAIN_OBJECT]),
+        Nid::SEARCH_DOMAIN_OBJECT => later || has_any(&[Nid::OUTGOING_QUEUE_TABLE]),
+        _ => later,
+    };
+    if belongs { Severity::Warning } else { Severity::Notice }
+}
 
 /// Checks the store's own objects.
 pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
@@ -134,24 +178,39 @@ fn templates(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
         if table.row_count() > 0 {
             out.report(Finding::new(&rules::TEMPLATE_ROWS, table.at()).numbers(table.row_count().into(), 0))?;
         }
-        for id in columns {
-            if table.column(*id).is_none() {
-                out.report(Finding::new(&rules::TEMPLATE_COLUMN, table.at()).actual(format!("{id:04X}")))?;
-            }
-        }
+        columns_of(objects, &table, columns, out)?;
     }
     // Outlook 2007 and later have these; earlier and other writers do not.
-    for nid in [Nid::REPLICATION_TABLE, Nid::REPLICATION_TABLE_17, Nid::REPLICATION_TABLE_18] {
+    for (nid, columns) in LATER_TEMPLATES {
         out.watch(Location::node(nid));
         match objects.ndb.node(nid) {
             Some(node) => {
                 objects.look_for_bad_blocks(&node, out)?;
-                objects.table(node, out)?;
+                if let Some(table) = objects.table(node, out)? {
+                    columns_of(objects, &table, columns, out)?;
+                }
             }
             None if objects.ndb.header().touched_by_outlook_2007() => {
-                absent(objects, nid, &rules::TEMPLATE_MISSING, Severity::Notice, out);
+                absent(objects, nid, &rules::TEMPLATE_MISSING, severity_of_absence(objects, nid), out);
             }
             None => {}
+        }
+    }
+    for nid in [Nid::ID_MAP, Nid::MESSAGE_INDEX, Nid::MESSAGE_INDEX_QUEUE] {
+        let severity = severity_of_absence(objects, nid);
+        if objects.ndb.node(nid).is_none() && severity >= Severity::Warning {
+            absent(objects, nid, &rules::INDEX_NODE, severity, out);
+        }
+    }
+    Ok(())
+}
+
+/// Columns that a table of the store lacks.
+fn columns_of(objects: &Objects<'_>, table: &TableContext<'_>, wanted: &[PropTag], out: &mut Collector<'_>) -> Result<()> {
+    for tag in wanted {
+        let tag = objects.fitting(*tag);
+        if table.column(tag.id()).is_none_or(|c| c.tag != tag) {
+            out.report(Finding::new(&rules::TEMPLATE_COLUMN, table.at().with_tag(tag)))?;
         }
     }
     Ok(())
@@ -165,6 +224,7 @@ fn other_tables(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
         Some(node) => {
             objects.look_for_bad_blocks(&node, out)?;
             if let Some(table) = objects.table(node, out)? {
+                columns_of(objects, &table, &[tags::RECEIVE_FOLDER_NID, tags::MESSAGE_CLASS], out)?;
                 receive_rows(objects, &table, out)?;
             }
         }
@@ -173,17 +233,32 @@ fn other_tables(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
     out.watch(Location::node(nid));
     match objects.ndb.node(nid) {
         None if objects.offline => {}
-        None => absent(objects, nid, &rules::OUTGOING_QUEUE, Severity::Warning, out),
+        None => absent(objects, nid, &rules::OUTGOING_QUEUE, severity_of_absence(objects, nid), out),
         Some(node) => {
             objects.look_for_bad_blocks(&node, out)?;
-            objects.table(node, out)?;
+            if let Some(table) = objects.table(node, out)? {
+                columns_of(objects, &table, &[tags::SUBMIT_FLAGS, tags::SPOOLER_STATUS, tags::CLIENT_SUBMIT_TIME], out)?;
+                outgoing_rows(objects, &table, out)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rows of the outgoing queue stand for messages that are to be sent.
+fn outgoing_rows(objects: &Objects<'_>, table: &TableContext<'_>, out: &mut Collector<'_>) -> Result<()> {
+    let mut rows = table.rows();
+    while let Some(row) = rows.next(&mut Ignore)? {
+        let nid = Nid(row.id());
+        if !nid.is_message() || objects.ndb.index().node(nid).is_none() {
+            out.add_under(Finding::new(&rules::OUTGOING_ROW, table.at().with_sub(nid).with_row(row.number())), objects.causes.of_node(nid));
         }
     }
     Ok(())
 }
 
 /// A row for the empty class, whose folder exists.
-fn receive_rows(objects: &Objects<'_>, table: &crate::ltp::TableContext<'_>, out: &mut Collector<'_>) -> Result<()> {
+fn receive_rows(objects: &Objects<'_>, table: &TableContext<'_>, out: &mut Collector<'_>) -> Result<()> {
     let mut rows = table.rows();
     while let Some(row) = rows.next(&mut Ignore)? {
         let Some(column) = table.column(tags::MESSAGE_CLASS.id()) else { break };
@@ -214,6 +289,10 @@ fn searches(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
     if objects.ndb.node(queue).is_none() {
         absent(objects, queue, &rules::SEARCH_QUEUE, Severity::Warning, out);
     }
+    let later = Nid::SEARCH_QUEUE_3;
+    if objects.ndb.node(later).is_none() && severity_of_absence(objects, later) >= Severity::Warning {
+        absent(objects, later, &rules::SEARCH_QUEUE, Severity::Warning, out);
+    }
     let queues = objects
         .ndb
         .index()
@@ -236,8 +315,26 @@ fn searches(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
         None => absent(objects, nid, &rules::ACTIVITY_LIST, Severity::Warning, out),
         Some(bytes) => activity(objects, nid, &bytes, out)?,
     }
-    if objects.ndb.node(Nid::SEARCH_DOMAIN_OBJECT).is_none() {
-        absent(objects, Nid::SEARCH_DOMAIN_OBJECT, &rules::SEARCH_DOMAIN, Severity::Notice, out);
+    search_domain(objects, out)
+}
+
+/// The folders that searches look through: ids of folders, with marks in place of the type.
+fn search_domain(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
+    let nid = Nid::SEARCH_DOMAIN_OBJECT;
+    out.watch(Location::node(nid));
+    let Some(bytes) = list(objects, nid, out)? else {
+        absent(objects, nid, &rules::SEARCH_DOMAIN, severity_of_absence(objects, nid), out);
+        return Ok(());
+    };
+    if !bytes.len().is_multiple_of(4) {
+        return out.report(Finding::new(&rules::SEARCH_DOMAIN_ENTRY, Location::node(nid)).numbers(wide(bytes.len()), 4));
+    }
+    let index = objects.ndb.index();
+    let exists = |n: Nid| [NidType::NORMAL_FOLDER, NidType::SEARCH_FOLDER].iter().any(|t| index.node(n.with_type(*t)).is_some());
+    for n in bytes.chunks_exact(4).map(|b| Nid(le32(b, 0))).filter(|n| !exists(*n)) {
+        let folder = n.with_type(NidType::NORMAL_FOLDER);
+        let f = Finding::new(&rules::SEARCH_DOMAIN_ENTRY, Location::node(nid)).actual(format!("no folder {folder}"));
+        out.add_under(f, objects.causes.of_node(folder));
     }
     Ok(())
 }
@@ -255,6 +352,10 @@ fn activity(objects: &Objects<'_>, nid: Nid, bytes: &[u8], out: &mut Collector<'
             let f = Finding::new(&rules::ACTIVITY_LIST, Location::node(nid)).actual(format!("no search folder {n}"));
             out.add_under(f.severity(severity), objects.causes.of_node(*n));
         }
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = listed.iter().find(|n| !seen.insert(**n)) {
+        out.report(Finding::new(&rules::ACTIVITY_TWICE, Location::node(nid)).actual(twice.to_string()))?;
     }
     let idle = index.nodes().iter().filter(|n| n.nid.nid_type() == NidType::SEARCH_FOLDER && !listed.contains(&n.nid));
     for n in idle.filter(|n| index.node(n.nid.with_type(NidType::SEARCH_CRITERIA_OBJECT)).is_some()) {

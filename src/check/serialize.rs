@@ -98,7 +98,7 @@ impl Serialize for RuleCount {
 
 impl Serialize for Rule {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut out = s.serialize_struct("Rule", 11)?;
+        let mut out = s.serialize_struct("Rule", 12)?;
         out.serialize_field("code", self.code)?;
         out.serialize_field("name", self.name)?;
         out.serialize_field("layer", &self.layer)?;
@@ -108,7 +108,8 @@ impl Serialize for Rule {
         out.serialize_field("may_lose", &self.may_lose)?;
         out.serialize_field("message", self.message)?;
         out.serialize_field("section", self.section)?;
-        out.serialize_field("scanpst", &self.scanpst)?;
+        out.serialize_field("scanpst", &self.scanpst_words())?;
+        out.serialize_field("scanpst_class", &self.scanpst_class())?;
         out.serialize_field("meaning", self.meaning)?;
         out.end()
     }

@@ -157,6 +157,12 @@ impl Nid {
     pub const MESSAGE_INDEX_QUEUE: Self = Self(0xE41);
     /// The newer search management queue (not documented).
     pub const SEARCH_QUEUE_3: Self = Self(0xEC1);
+    /// A list of folders that Outlook 2016 and later keep (not documented).
+    pub const FOLDER_LIST: Self = Self(0xEE1);
+    /// What belongs to the list of folders (not documented).
+    pub const FOLDER_LIST_HEAD: Self = Self(0xF01);
+    /// A queue beside the list of folders (not documented).
+    pub const FOLDER_LIST_QUEUE: Self = Self(0xF21);
 
     /// The id of this type and index.
     pub const fn new(nid_type: NidType, index: u32) -> Self {

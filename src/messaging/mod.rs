@@ -5,6 +5,7 @@
 
 mod attachment;
 pub mod code_page;
+pub(crate) mod conversation;
 mod folder;
 pub mod html;
 mod html_entities;

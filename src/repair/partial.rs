@@ -20,7 +20,7 @@ use crate::format::layout::Layout;
 use crate::format::page::{BbtEntry, NbtEntry};
 use crate::format::tags;
 use crate::io::{Overlay, ReadAt};
-use crate::ltp::PropertyContext;
+use crate::ltp::{PropertyContext, TableContext};
 use crate::messaging::Pst;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::Ndb;
@@ -108,7 +108,37 @@ fn joined(all: Account, copied: Account) -> Account {
 /// Whether a plan can be carried out on some objects, and all others stay where they are: where the search for nodes that were lost has
 /// brought up what else is wrong with the file, all is written anew.
 pub(super) fn may_serve(plan: &Plan) -> bool {
-    plan.is_partial() || plan.is_structural() || !plan.salvage
+    // a file that is too large for its format must not grow further
+    let too_large = plan.before.rule(&rules::ANSI_TOO_LARGE).is_some();
+    !too_large && (plan.is_partial() || plan.is_structural() || !plan.salvage)
+}
+
+/// Whether a finding is about what follows from other objects and is cheap to write: lists and indexes of the store. What a repair writes
+/// has none of these findings, however little they matter.
+fn is_bookkeeping(f: &Finding) -> bool {
+    let writes = matches!(f.rule.fix, FixVerb::CreateObject | FixVerb::RebuildTable | FixVerb::ResetIndex);
+    let entry_id = std::ptr::eq(f.rule, &rules::STORE_ENTRY_ID);
+    (writes && matches!(f.rule.layer, Layer::Store | Layer::Index)) || entry_id
+}
+
+/// Whether a finding is about a table: after a search, an older state of it may have been found.
+fn is_of_a_table(f: &Finding) -> bool {
+    matches!(f.rule.fix, FixVerb::CreateObject | FixVerb::RebuildTable) && f.severity >= Severity::Notice
+}
+
+/// The highest version of a row in the tables of folders.
+fn highest_row_version(ndb: &Ndb, monitor: &dyn Monitor) -> Result<u32> {
+    let mut highest = 0;
+    let lists = |t| matches!(t, NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE);
+    for n in ndb.index().nodes().iter().filter(|n| lists(n.nid.nid_type())) {
+        step(monitor, 0)?;
+        let Some(table) = ndb.node(n.nid).and_then(|node| TableContext::open(node, &mut Ignore).ok().flatten()) else { continue };
+        let mut rows = table.rows();
+        while let Ok(Some(row)) = rows.next(&mut Ignore) {
+            highest = highest.max(row.version());
+        }
+    }
+    Ok(highest)
 }
 
 /// What a report says that the header's counter of row versions must be; 0 where it is right.
@@ -194,12 +224,19 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
     }
     let mut taken = BTreeSet::new();
     let mut left = BTreeSet::new();
-    sort_out(ndb, before, plan, &mut taken, &mut left)?;
+    sort_out(ndb, before, plan, searched, &mut taken, &mut left)?;
     let creates = |a: &super::Action| a.selected && matches!(a.verb, FixVerb::CreateObject | FixVerb::MoveToLostAndFound);
     let new = !plan.is_partial() || plan.actions.iter().any(creates);
     let all_bytes = ndb.index().blocks().iter().fold(0u64, |sum, b| sum.saturating_add(b.size_on_disk(ndb.layout())));
     let mut account = None;
     let mut unique = unique_of(before);
+    // a header that is damaged does not tell which versions of rows were given out
+    let header_doubts =
+        [&rules::HEADER_MAGIC, &rules::HEADER_CRC_PARTIAL, &rules::HEADER_CRC_FULL, &rules::HEADER_UNIQUE, &rules::UNREADABLE];
+    if recovered.salvage.is_some() || before.findings.iter().any(|f| header_doubts.iter().any(|rule| std::ptr::eq(f.rule, *rule))) {
+        unique = unique.max(highest_row_version(ndb, monitor)?.min(1 << 30).saturating_add(1));
+    }
+    let searched = recovered.salvage.is_some();
     if let Some(salvage) = recovered.salvage.as_ref().filter(|_| !plan.is_partial()) {
         taken.extend(lacking(ndb, &left));
         // a message whose sub-nodes were not found gets what readers look for there
@@ -238,7 +275,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
             }
             let from = searched.as_ref().unwrap_or(&recovered);
             let room = scratch.room(bytes.saturating_mul(2))?;
-            let (counts, strayed) = write_some(from, room.as_ref(), plan, Part { nodes: &taken, of: ndb }, monitor)?;
+            let (counts, strayed) = write_some(from, room.as_ref(), plan, Part { nodes: &taken, of: ndb, unique }, monitor)?;
             account = Some(counts);
             let written = plan.policy.reading(room)?;
             let pst = Pst::from_source(written, &crate::messaging::OpenOptions::new())?;
@@ -276,9 +313,10 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
         let after = plan.check_again(whole_view, monitor)?;
         let had = taken.len();
         // what new trees have brought to light is wrong with objects, and what was taken over with what lists it
-        let go_on = copied.is_some() || (!plan.is_partial() && (!after.is_healthy() || after.count(Severity::Warning) > 0));
+        let stale = || searched && after.findings.iter().any(|f| is_bookkeeping(f) || is_of_a_table(f));
+        let go_on = copied.is_some() || (!plan.is_partial() && (!after.is_healthy() || after.count(Severity::Warning) > 0 || stale()));
         if go_on && passes < plan.policy.passes {
-            sort_out(ndb, &after, plan, &mut taken, &mut left)?;
+            sort_out(ndb, &after, plan, searched, &mut taken, &mut left)?;
         }
         // a header that is lost does not tell how high versions of rows have come: the rows do
         let (known, told) = (unique, unique_of(&after));
@@ -355,14 +393,21 @@ fn in_place(
 }
 
 /// The nodes that findings are about: those that selected actions concern to `taken`, those that others concern to `left`.
-fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, taken: &mut BTreeSet<Nid>, left: &mut BTreeSet<Nid>) -> Result<()> {
+fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, searched: bool, taken: &mut BTreeSet<Nid>, left: &mut BTreeSet<Nid>) -> Result<()> {
     let mut found: Vec<(Nid, bool)> = Vec::new();
+    let mut along: Vec<Nid> = Vec::new();
     let mut blocks: HashMap<Bid, bool> = HashMap::new();
     for f in report.findings.iter().filter(|f| !f.rule.fix.is_structural()) {
-        let selected = match plan.answers(f) {
+        let selected = match plan.answers(f).filter(|_| plan.policy.notices || f.severity >= Severity::Warning) {
             Some(selected) => selected,
             // what only shows in the result follows from what was done
             None if f.rule.fix != FixVerb::None && f.severity >= Severity::Warning && !plan.is_partial() => true,
+            None if !plan.is_partial() && (is_bookkeeping(f) || (searched && is_of_a_table(f))) => {
+                along.extend(
+                    f.at.nid.map(|nid| if std::ptr::eq(f.rule, &rules::SEARCH_NOT_LISTED) { Nid::SEARCH_ACTIVITY_LIST } else { nid }),
+                );
+                continue;
+            }
             None => continue,
         };
         match (f.at.nid, f.at.bid) {
@@ -389,6 +434,18 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, taken: &mut BTreeSet<Nid>, 
             }
         }
     }
+    // with what is written anyway, the lists of the store are
+    if searched || !taken.is_empty() || found.iter().any(|(_, selected)| *selected) {
+        found.extend(along.into_iter().map(|nid| (nid, true)));
+    }
+    // an index and its queue are one
+    let pair = |nid| match nid {
+        Nid::MESSAGE_INDEX => Some(Nid::MESSAGE_INDEX_QUEUE),
+        Nid::MESSAGE_INDEX_QUEUE => Some(Nid::MESSAGE_INDEX),
+        _ => None,
+    };
+    let pairs: Vec<(Nid, bool)> = found.iter().filter_map(|(nid, selected)| Some((pair(*nid)?, *selected))).collect();
+    found.extend(pairs);
     left.extend(found.iter().filter(|(_, selected)| !selected).map(|(nid, _)| *nid));
     for (nid, _) in found.iter().filter(|(_, selected)| *selected) {
         taken.insert(*nid);

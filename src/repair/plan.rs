@@ -47,7 +47,7 @@ pub struct Policy {
     pub lossy: bool,
     /// Also what takes out something that can be read.
     pub allow_loss: bool,
-    /// Also what Outlook's own files have and does no harm. Without it a file that is healthy stays as it is, byte for byte.
+    /// Also what Outlook's own files have and does no harm. Without it a file that has nothing worse stays as it is, byte for byte.
     pub notices: bool,
     /// How often the result may be repaired again.
     pub passes: u32,
@@ -231,7 +231,7 @@ impl Report {
             let lossless = fix == Fix::Safe;
             // tables and indexes follow from objects; a node of which nothing says what it is does not
             let needs_consent = std::ptr::eq(f.rule, &rules::NODE_TYPE);
-            let selected = (lossless || policy.lossy) && (!needs_consent || policy.allow_loss) && (policy.notices || !self.is_healthy());
+            let selected = (lossless || policy.lossy) && (!needs_consent || policy.allow_loss);
             let a = by_verb.entry((order(f.rule.fix), !lossless, needs_consent)).or_insert_with(|| Action {
                 id: match (lossless, needs_consent) {
                     (true, _) => f.rule.fix.as_str().to_owned(),

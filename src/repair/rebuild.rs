@@ -95,7 +95,8 @@ impl Copying {
             origins = origins_of(&found.links, part);
             account.count_recovered(&origins);
         }
-        let options = CopyOptions { mend: plan.policy.notices, folder_names, ..CopyOptions::same(&pst) };
+        let row_versions = only.map_or(0, |part| part.unique);
+        let options = CopyOptions { mend: plan.policy.notices, folder_names, row_versions, ..CopyOptions::same(&pst) };
         Self { pst, options, unnamed, account, origins }
     }
 
@@ -152,7 +153,7 @@ pub(super) fn rebuild(
     let check_written = || check(policy.reading(Arc::clone(target))?, &policy.checking(), monitor);
     let mut after = check_written()?;
     let mut passes = 1;
-    while !after.is_healthy() && passes < policy.passes {
+    while (!after.is_healthy() || after.count(Severity::Warning) > 0) && passes < policy.passes {
         let again = scratch.snapshot(target.as_ref(), monitor)?;
         let recovered = open_to_copy(&again, &after.plan(policy), monitor)?;
         let pst = Pst::from_ndb(recovered.ndb);
@@ -160,7 +161,8 @@ pub(super) fn rebuild(
         target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
         let next = check_written()?;
         passes = passes.saturating_add(1);
-        let better = next.count(Severity::Error) < after.count(Severity::Error) || next.verdict < after.verdict;
+        let worth = |r: &Report| (r.count(Severity::Error), r.count(Severity::Warning));
+        let better = worth(&next) < worth(&after) || next.verdict < after.verdict;
         if !better {
             copy_bytes(again.as_ref(), target.as_ref(), monitor)?;
             target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
@@ -327,6 +329,8 @@ pub(super) struct Part<'a> {
     pub(super) nodes: &'a BTreeSet<Nid>,
     /// The file as it is.
     pub(super) of: &'a Ndb,
+    /// Above all versions of rows in it.
+    pub(super) unique: u32,
 }
 
 impl Part<'_> {

@@ -13,7 +13,7 @@ use crate::format::bytes::low32;
 use crate::format::ids::{Nid, NidType, PropTag, PropType};
 use crate::format::tags;
 use crate::messaging::code_page::CodePage;
-use md5::{Digest, Md5};
+use crate::messaging::conversation;
 
 /// MSGFLAG_READ.
 pub(super) const FLAG_READ: i32 = 0x01;
@@ -273,66 +273,13 @@ impl PstWriter<'_> {
     }
 }
 
-/// The id of the conversation that a message's row bears: that of the conversation index where Outlook tracks it, else a digest of
-/// the topic.
+/// The id of the conversation that a message's row bears.
 pub(super) fn conversation_id(props: &Props, code_page: CodePage) -> Option<[u8; 16]> {
-    if props.bool(tags::CONVERSATION_INDEX_TRACKING) == Some(true)
-        && let Some(index) = props.bytes(tags::CONVERSATION_INDEX)
-        && index.first() == Some(&1)
-        && let Some(id) = crate::format::bytes::array_at(index, 6)
-    {
-        return Some(id);
-    }
-    let topic = match props.get(tags::CONVERSATION_TOPIC.id())? {
-        (t, Data::Bytes(b)) if t.prop_type() == PropType::STRING => from_utf16(b),
-        (t, Data::Bytes(b)) if t.prop_type() == PropType::STRING8 => code_page.decode(b).0.into_owned(),
-        _ => return None,
+    let topic = match props.get(tags::CONVERSATION_TOPIC.id()) {
+        Some((t, Data::Bytes(b))) if t.prop_type() == PropType::STRING => Some(from_utf16(b)),
+        Some((t, Data::Bytes(b))) if t.prop_type() == PropType::STRING8 => Some(code_page.decode(b).0.into_owned()),
+        _ => None,
     };
-    if topic.is_empty() || topic.encode_utf16().count() >= 256 {
-        return None;
-    }
-    // One character becomes one: no ß to SS.
-    let upper: String = topic
-        .chars()
-        .map(|c| {
-            let mut up = c.to_uppercase();
-            match (up.next(), up.next()) {
-                (Some(one), None) => one,
-                _ => c,
-            }
-        })
-        .collect();
-    Some(Md5::digest(super::props::utf16(&upper)).into())
-}
-
-/// The key of a conversation in the message index.
-pub(super) fn index_key(conversation: Option<[u8; 16]>) -> u32 {
-    match conversation {
-        None => u32::MAX,
-        Some(id) => id.iter().zip((0..16u32).rev()).fold(0xFFFF_0000, |key, (b, shift)| key ^ u32::from(*b) << shift),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_index_key_of_a_known_conversation() {
-        // a real store: conversation 265A36B5-9408-4506-A9D0-F322FB304BE7 is in bucket FFF367A9
-        let id = [0xB5, 0x36, 0x5A, 0x26, 0x08, 0x94, 0x06, 0x45, 0xA9, 0xD0, 0xF3, 0x22, 0xFB, 0x30, 0x4B, 0xE7];
-        let other = [0x26, 0x5A, 0x36, 0xB5, 0x94, 0x08, 0x45, 0x06, 0xA9, 0xD0, 0xF3, 0x22, 0xFB, 0x30, 0x4B, 0xE7];
-        assert!([index_key(Some(id)), index_key(Some(other))].contains(&0xFFF3_67A9));
-        assert_eq!(index_key(None), u32::MAX);
-    }
-
-    #[test]
-    fn the_conversation_of_a_topic_is_its_digest() {
-        let mut props = Props::new();
-        props.set_str(tags::CONVERSATION_TOPIC, "Größe");
-        let want: [u8; 16] = Md5::digest(super::super::props::utf16("GRÖßE")).into();
-        assert_eq!(conversation_id(&props, CodePage(1252)), Some(want));
-        props.set_str(tags::CONVERSATION_TOPIC, "");
-        assert_eq!(conversation_id(&props, CodePage(1252)), None);
-    }
+    let is_tracked = props.bool(tags::CONVERSATION_INDEX_TRACKING) == Some(true);
+    conversation::conversation_id(is_tracked, props.bytes(tags::CONVERSATION_INDEX), topic.as_deref())
 }

@@ -2,7 +2,7 @@
 
 use super::folder::{Folder, NewFolder};
 use super::heap::HeapBuilder;
-use super::item::{FLAG_READ, Place, conversation_id, index_key};
+use super::item::{FLAG_READ, Place, conversation_id};
 use super::keys::Keys;
 use super::message::Message;
 use super::names::seeded;
@@ -25,7 +25,8 @@ use crate::format::types::{FileTime, Guid};
 use crate::io::Storage;
 use crate::ltp::{NameMap, NameMapBuilder};
 use crate::messaging::code_page::CodePage;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::messaging::conversation::index_key;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::SystemTime;
 
 /// Top of the folders that are shown.
@@ -128,6 +129,7 @@ pub struct PstWriter<'a> {
     conversations: Vec<(u32, Nid)>,
     /// For the id map: id and object.
     ids: Vec<([u8; 16], Nid)>,
+    taken_ids: HashSet<[u8; 16]>,
     change: i64,
     highest_message: Nid,
     shared: HashMap<Nid, Node>,
@@ -153,6 +155,7 @@ impl<'a> PstWriter<'a> {
             raw: BTreeSet::new(),
             conversations: Vec::new(),
             ids: Vec::new(),
+            taken_ids: HashSet::new(),
             change: 0x130,
             highest_message: Nid::new(NidType::NORMAL_MESSAGE, 0x1_0000),
             shared: HashMap::new(),
@@ -401,6 +404,7 @@ impl<'a> PstWriter<'a> {
         }
         let (keys, replica, draw) = (self.keys.clone(), self.replica(), self.options.item_ids);
         let (mut change, mut ids) = (self.change, std::mem::take(&mut self.ids));
+        let mut taken = std::mem::take(&mut self.taken_ids);
         let node = rows.write(&mut self.ndb, kind, &mut |nid, cells| {
             // Search folders have no such ids.
             if nid.nid_type() == NidType::SEARCH_FOLDER {
@@ -410,9 +414,13 @@ impl<'a> PstWriter<'a> {
             if given.is_none() && !draw {
                 return;
             }
-            let id = given.unwrap_or_else(|| keys.key_of(nid.0.into()));
+            // an id that another object has is that object's
+            let own = given.filter(|id| !taken.contains(id));
+            let id = own.unwrap_or_else(|| keys.key_of(nid.0.into()));
+            taken.insert(id);
             ids.push((id, nid));
-            if given.is_none() {
+            if own.is_none() {
+                cells.retain(|(t, _)| ![tags::REPL_ITEM_ID, tags::REPL_CHANGE_NUMBER, tags::REPL_VERSION_HISTORY].contains(t));
                 change = change.saturating_add(4);
                 cells.push((tags::REPL_ITEM_ID, id.to_vec()));
                 cells.push((tags::REPL_CHANGE_NUMBER, change.to_le_bytes().to_vec()));
@@ -420,6 +428,7 @@ impl<'a> PstWriter<'a> {
             }
         })?;
         self.ids = ids;
+        self.taken_ids = taken;
         self.change = change;
         Ok(node)
     }
@@ -528,7 +537,7 @@ impl<'a> PstWriter<'a> {
             let tree = self.ndb.write_data(&searches)?;
             self.ndb.add_node(Nid::SEARCH_ACTIVITY_LIST, tree.bid, Bid::NONE, Nid::NONE)?;
         }
-        for nid in [Nid::SEARCH_MANAGEMENT_QUEUE, Nid::SEARCH_DOMAIN_OBJECT, Nid::SEARCH_QUEUE_3, Nid(0xF21)] {
+        for nid in [Nid::SEARCH_MANAGEMENT_QUEUE, Nid::SEARCH_DOMAIN_OBJECT, Nid::SEARCH_QUEUE_3, Nid::FOLDER_LIST_QUEUE] {
             self.add_unless_raw(nid, Node::default(), Nid::NONE)?;
         }
         self.write_id_map()?;

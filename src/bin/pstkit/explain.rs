@@ -27,6 +27,7 @@ fn text(ctx: &mut Context, rule: &Rule) -> Result<(), Failure> {
         rows.push(vec!["stated in".to_owned(), format!("[MS-PST] {}", rule.section)]);
     }
     if let Some(words) = rule.scanpst {
+        // the class stands before the words, as in a log
         rows.push(vec!["scanpst".to_owned(), words.replace("{}", "…")]);
     }
     render::table(&mut ctx.out, 2, &[], &rows)?;

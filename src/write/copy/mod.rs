@@ -71,6 +71,8 @@ pub struct CopyOptions {
     pub item_ids: bool,
     /// Whether what does no harm is set right too, such as a search folder that the list of active searches lacks.
     pub mend: bool,
+    /// Versions of rows up to this one are given out: for a part of a file that goes back into it.
+    pub row_versions: u32,
     /// Names of folders that have none, neither of their own nor in a row, and of those whose properties may be damaged.
     pub folder_names: BTreeMap<Nid, String>,
 }
@@ -88,6 +90,7 @@ impl CopyOptions {
             display_name: "Outlook Data File".to_owned(),
             item_ids: false,
             mend: false,
+            row_versions: 0,
             folder_names: BTreeMap::new(),
         }
     }
@@ -309,6 +312,7 @@ fn copy_some(
     let has_names = names.is_some();
     names.into_iter().for_each(|names| copier.out.set_names(names));
     copier.keep_counters();
+    copier.out.ndb().use_unique(options.row_versions);
     if let Some(store) = &store {
         copier.copy_store(store, &mut trouble)?;
     }
@@ -651,9 +655,36 @@ impl<'s> Copier<'s, '_> {
             }
             top = top.or(Some(nid));
         }
+        self.complete_views(top.unwrap_or(Nid::ROOT_FOLDER))?;
         let store = self.out.store_props();
         if !store.has(tags::VALID_FOLDER_MASK.id()) {
             store.set_i32(tags::VALID_FOLDER_MASK, 0x89);
+        }
+        Ok(())
+    }
+
+    /// Folders that entry ids of the store name and that are not there: each is made under its own id, as Outlook would, so that the entry
+    /// ids stay valid.
+    fn complete_views(&mut self, top: Nid) -> Result<()> {
+        for (id, name, in_top) in [
+            (0x35E2, "Outbox", true),
+            (0x35E4, "Sent Items", true),
+            (0x35E5, "IPM_VIEWS", false),
+            (tags::COMMON_VIEWS_ENTRY_ID.id(), "IPM_COMMON_VIEWS", false),
+        ] {
+            let tag = PropTag::new(id, PropType::BINARY);
+            let Some(entry) = self.out.store_props().bytes(tag).and_then(EntryId::decode) else { continue };
+            let nid = entry.nid;
+            let can_be = nid.nid_type() == NidType::NORMAL_FOLDER && nid.index() >= Nid::ROOT_FOLDER.index();
+            if self.out.folders.contains_key(&nid) {
+                continue;
+            }
+            if entry.uid == self.out.record_key() && can_be {
+                let parent = if in_top { top } else { Nid::ROOT_FOLDER };
+                self.out.add_folder_with(parent, name, NewFolder { nid: Some(nid), ..NewFolder::default() })?;
+            } else {
+                self.out.store_props().remove(id);
+            }
         }
         Ok(())
     }

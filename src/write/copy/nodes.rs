@@ -48,8 +48,13 @@ impl Copier<'_, '_> {
             let made_anew = template || (t == NidType::SEARCH_CONTENTS_TABLE && folder(NidType::SEARCH_FOLDER));
             let Some(node) = ndb.node(nid) else { continue };
             let mut trouble = Trouble::default();
-            let written =
-                if nid == Nid::SEARCH_ACTIVITY_LIST { self.copy_search_list(&node)? } else { self.copy_node(&node, nid, &mut trouble)? };
+            let written = match nid {
+                Nid::SEARCH_ACTIVITY_LIST => self.copy_search_list(&node)?,
+                Nid::SEARCH_DOMAIN_OBJECT => self.copy_list(&node, 4, |this, record| this.has_folder(Nid(le32(record, 0))))?,
+                Nid::FOLDER_LIST => self.copy_list(&node, 28, |this, record| this.will_have(Nid(le32(record, 0))))?,
+                Nid::FOLDER_LIST_HEAD if node.data(&mut Ignore)?.len() != 104 => Some(Written::default()),
+                _ => self.copy_node(&node, nid, &mut trouble)?,
+            };
             match written {
                 Some(written) => {
                     // what a queue's entry has in this place is where its head is
@@ -66,16 +71,33 @@ impl Copier<'_, '_> {
         Ok(())
     }
 
-    /// The list of search folders, without those that are not there.
+    /// Whether an entry of the search domain object names a folder of the copy: it has marks in place of the type.
+    fn has_folder(&self, nid: Nid) -> bool {
+        [NidType::NORMAL_FOLDER, NidType::SEARCH_FOLDER].iter().any(|t| self.out.folders.contains_key(&nid.with_type(*t)))
+    }
+
+    /// Whether the copy has the store object or a folder.
+    fn will_have(&self, nid: Nid) -> bool {
+        nid == Nid::MESSAGE_STORE || self.out.folders.contains_key(&nid)
+    }
+
+    /// A list of records, without those that stand for nothing.
+    fn copy_list(&mut self, node: &Node<'_>, record: usize, stands: impl Fn(&Self, &[u8]) -> bool) -> Result<Option<Written>> {
+        let bytes = node.data(&mut Ignore)?.read_all(node.ndb, 1 << 20, &mut Ignore).map(|b| b.into_owned()).unwrap_or_default();
+        let kept: Vec<u8> = bytes.chunks_exact(record).filter(|r| stands(self, r)).flatten().copied().collect();
+        let tree = self.out.ndb().write_data(&kept)?;
+        Ok(Some(Written { data: tree.bid, bytes: tree.bytes, ..Written::default() }))
+    }
+
+    /// The list of search folders: without those that are not there, and with all that are.
     fn copy_search_list(&mut self, node: &Node<'_>) -> Result<Option<Written>> {
         let bytes = node.data(&mut Ignore)?.read_all(node.ndb, 1 << 20, &mut Ignore).map(|b| b.into_owned()).unwrap_or_default();
-        let listed = bytes.chunks_exact(4).filter(|c| self.out.folders.contains_key(&Nid(le32(c, 0))));
-        let mut kept: Vec<u8> = listed.flatten().copied().collect();
-        if self.mend {
-            let known: HashSet<Nid> = kept.chunks_exact(4).map(|c| Nid(le32(c, 0))).collect();
-            let searches = self.out.folders.keys().filter(|n| n.nid_type() == NidType::SEARCH_FOLDER && **n != OLD_SEARCH_FOLDER);
-            kept.extend(searches.filter(|n| !known.contains(n)).flat_map(|n| n.0.to_le_bytes()));
-        }
+        let is_search = |n: &Nid| n.nid_type() == NidType::SEARCH_FOLDER && *n != OLD_SEARCH_FOLDER;
+        let mut known = HashSet::new();
+        let listed = bytes.chunks_exact(4).map(|c| Nid(le32(c, 0)));
+        let mut kept: Vec<Nid> = listed.filter(|n| is_search(n) && self.out.folders.contains_key(n)).filter(|n| known.insert(*n)).collect();
+        kept.extend(self.out.folders.keys().filter(|n| is_search(n) && !known.contains(n)));
+        let kept: Vec<u8> = kept.iter().flat_map(|n| n.0.to_le_bytes()).collect();
         let tree = self.out.ndb().write_data(&kept)?;
         Ok(Some(Written { data: tree.bid, bytes: tree.bytes, ..Written::default() }))
     }
@@ -203,11 +225,15 @@ impl Copier<'_, '_> {
         let mut rows = self.read_table(&table, trouble)?;
         rows.sort_by_key(|(id, _)| *id);
         give_ids(&mut rows);
-        if TEMPLATES.iter().any(|(n, _)| *n == nid) {
+        if nid == Nid::OUTGOING_QUEUE_TABLE {
+            // no template but a queue: its rows are messages that wait
+            let index = self.pst.ndb().index();
+            rows.retain(|(id, _)| Nid(*id).is_message() && index.node(Nid(*id)).is_some());
+        } else if TEMPLATES.iter().any(|(n, _)| *n == nid) {
             // Outlook would copy them into every new table
             rows.clear();
         }
-        if self.mend && nid.nid_type() == NidType::SEARCH_CONTENTS_TABLE {
+        if nid.nid_type() == NidType::SEARCH_CONTENTS_TABLE {
             let index = self.pst.ndb().index();
             rows.retain(|(id, _)| index.node(Nid(*id)).is_some());
         }
