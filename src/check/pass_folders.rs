@@ -354,8 +354,9 @@ fn search_folder(objects: &Objects<'_>, nid: Nid, out: &mut Collector<'_>) -> Re
     let companions = [NidType::SEARCH_UPDATE_QUEUE, NidType::SEARCH_CRITERIA_OBJECT, NidType::SEARCH_CONTENTS_TABLE];
     let missing: Vec<Nid> = companions.iter().map(|t| nid.with_type(*t)).filter(|n| objects.ndb.index().node(*n).is_none()).collect();
     for m in &missing {
-        // Results alone are made again by the next search; some writers leave them out.
-        let severity = if m.nid_type() == NidType::SEARCH_CONTENTS_TABLE { Severity::Notice } else { Severity::Warning };
+        // Results alone are made again by the next search; versions before 2010 may lack those of the search for junk mail.
+        let old = nid == Nid::SPAM_SEARCH_FOLDER && objects.ndb.index().node(Nid::SEARCH_QUEUE_3).is_none();
+        let severity = if m.nid_type() == NidType::SEARCH_CONTENTS_TABLE && old { Severity::Notice } else { Severity::Warning };
         let f = Finding::new(&rules::SEARCH_TABLE, Location::node(nid)).actual(format!("no node {m}")).loss(Loss::Metadata);
         out.add_under(f.severity(severity), objects.causes.of_node(*m));
     }

@@ -421,7 +421,8 @@ fn row_follows(
         Some(source) => source.bytes(64, &mut Ignore).ok().map(|b| b.into_owned()),
         None => None,
     };
-    if stored.as_deref() != wanted.as_ref().map(|id| &id[..]) && objects.ndb.header().touched_by_outlook_2007() {
+    let indexes = objects.ndb.index().node(Nid::MESSAGE_INDEX).is_some();
+    if stored.as_deref() != wanted.as_ref().map(|id| &id[..]) && indexes {
         out.report(Finding::new(&rules::CONVERSATION, at(tags::CONVERSATION_ID)))?;
     }
     Ok(())
@@ -446,7 +447,7 @@ fn bytes_of(node: &Node<'_>, allowance: &Allowance) -> Result<Option<u64>> {
             continue;
         }
         let tree = node.ndb.subnode_tree(sub, node.at, &mut Ignore)?;
-        pending.extend(tree.iter().filter(|e| e.nid.nid_type() != NidType::REPLICATION_TABLE).map(|e| (e.data, e.sub)));
+        pending.extend(tree.iter().map(|e| (e.data, e.sub)));
     }
     Ok(Some(total))
 }

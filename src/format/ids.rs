@@ -157,6 +157,8 @@ impl Nid {
     pub const MESSAGE_INDEX_QUEUE: Self = Self(0xE41);
     /// The newer search management queue (not documented).
     pub const SEARCH_QUEUE_3: Self = Self(0xEC1);
+    /// The search folder for junk mail, which nearly every store has.
+    pub const SPAM_SEARCH_FOLDER: Self = Self(0x2223);
     /// A list of folders that Outlook 2016 and later keep (not documented).
     pub const FOLDER_LIST: Self = Self(0xEE1);
     /// What belongs to the list of folders (not documented).

@@ -27,6 +27,7 @@ use crate::ndb::Ndb;
 use crate::ndb::refs::{each_reference, spread_up};
 use crate::recover::{self, Found, Origin, Recovered};
 use crate::rules::{self, FixVerb, Layer, Severity};
+use crate::write::templates::TEMPLATES;
 use crate::write::{CopyReport, NdbWriter, believed_counter, write_maps};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -222,9 +223,10 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
     if plan.is_partial() && ndb.index().blocks().iter().any(|b| layout.hits_map(b.ib.0, b.size_on_disk(layout))) {
         return Ok(None);
     }
+    let is_searched = recovered.salvage.is_some();
     let mut taken = BTreeSet::new();
     let mut left = BTreeSet::new();
-    sort_out(ndb, before, plan, searched, &mut taken, &mut left)?;
+    sort_out(ndb, before, plan, is_searched, &mut taken, &mut left)?;
     let creates = |a: &super::Action| a.selected && matches!(a.verb, FixVerb::CreateObject | FixVerb::MoveToLostAndFound);
     let new = !plan.is_partial() || plan.actions.iter().any(creates);
     let all_bytes = ndb.index().blocks().iter().fold(0u64, |sum, b| sum.saturating_add(b.size_on_disk(ndb.layout())));
@@ -236,9 +238,10 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
     if recovered.salvage.is_some() || before.findings.iter().any(|f| header_doubts.iter().any(|rule| std::ptr::eq(f.rule, *rule))) {
         unique = unique.max(highest_row_version(ndb, monitor)?.min(1 << 30).saturating_add(1));
     }
-    let searched = recovered.salvage.is_some();
     if let Some(salvage) = recovered.salvage.as_ref().filter(|_| !plan.is_partial()) {
         taken.extend(lacking(ndb, &left));
+        // an older generation of a template has fewer columns
+        taken.extend(TEMPLATES.iter().map(|(nid, _)| *nid).filter(|nid| ndb.index().node(*nid).is_some() && !left.contains(nid)));
         // a message whose sub-nodes were not found gets what readers look for there
         let bare = |n: &&NbtEntry| n.nid.is_message() && n.sub.is_none() && !left.contains(&n.nid);
         let found = recovered.salvage.iter().flat_map(|s| s.links.origins.keys()).filter_map(|nid| ndb.index().node(*nid));
@@ -313,10 +316,10 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
         let after = plan.check_again(whole_view, monitor)?;
         let had = taken.len();
         // what new trees have brought to light is wrong with objects, and what was taken over with what lists it
-        let stale = || searched && after.findings.iter().any(|f| is_bookkeeping(f) || is_of_a_table(f));
+        let stale = || is_searched && after.findings.iter().any(|f| is_bookkeeping(f) || is_of_a_table(f));
         let go_on = copied.is_some() || (!plan.is_partial() && (!after.is_healthy() || after.count(Severity::Warning) > 0 || stale()));
         if go_on && passes < plan.policy.passes {
-            sort_out(ndb, &after, plan, searched, &mut taken, &mut left)?;
+            sort_out(ndb, &after, plan, is_searched, &mut taken, &mut left)?;
         }
         // a header that is lost does not tell how high versions of rows have come: the rows do
         let (known, told) = (unique, unique_of(&after));

@@ -37,8 +37,6 @@ pub const SEARCH_ROOT: Nid = Nid(0x8042);
 pub const DELETED_ITEMS: Nid = Nid(0x8062);
 /// Shared views.
 pub const COMMON_VIEWS: Nid = Nid(0x8082);
-/// The search folder that every store of Outlook's has.
-const SPAM_SEARCH_FOLDER: Nid = Nid(0x2223);
 /// A search folder of Outlook 2007's that has no queue, no criteria, and no place in the list of searches.
 pub(super) const OLD_SEARCH_FOLDER: Nid = Nid(0x723);
 /// Messages in a bucket of the message index: what fits into one heap item.
@@ -210,7 +208,7 @@ impl<'a> PstWriter<'a> {
         self.add_folder_with(root, "Top of Outlook data file", folder(IPM_SUBTREE, None))?;
         self.add_folder_with(root, "Search Root", folder(SEARCH_ROOT, None))?;
         self.add_folder_with(IPM_SUBTREE, "Deleted Items", folder(DELETED_ITEMS, Some("Deleted Items folder")))?;
-        self.add_folder_with(root, "SPAM Search Folder 2", folder(SPAM_SEARCH_FOLDER, None))?;
+        self.add_folder_with(root, "SPAM Search Folder 2", folder(Nid::SPAM_SEARCH_FOLDER, None))?;
         self.add_folder_with(root, "IPM_COMMON_VIEWS", folder(COMMON_VIEWS, Some("")))?;
         Ok(())
     }

@@ -10,22 +10,14 @@ pub fn report(path: &Path, options: &CheckOptions) -> Report {
     check(Arc::new(std::fs::read(path).unwrap()), options, &()).unwrap()
 }
 
-/// Files that count as written by Outlook and are not quite: what the check says of them, and why.
-const EXPLAINED: [(&str, &[&str]); 1] = [(
-    // A conversion of 2009: no outgoing queue (node 0x64C is not in the NBT); in 71 heaps cFree is 0 where an allocation of length 0
-    // stands in the page map, and cells name that empty item in place of 0.
-    "michelle_lokay_000_1_1_1_1.pst",
-    &["PST-S003", "PST-P003", "PST-P025"],
-)];
-
 #[test]
 fn files_that_outlook_wrote_are_healthy() {
     for f in corpus::files().iter().filter(|f| f.is_whole() && f.writer == "outlook") {
         let r = report(&f.path, &CheckOptions::default());
-        let explained = EXPLAINED.iter().find(|(name, _)| f.file.ends_with(name)).map_or(&[][..], |(_, codes)| codes);
         assert!(r.is_healthy(), "{}: {}", f.file, r.summary());
+        // a form that a healthy file has is a notice at most
         for c in r.counts.iter().filter(|c| c.severity >= Severity::Warning) {
-            assert!(explained.contains(&c.rule.code), "{}: {} {}", f.file, c.rule, r.summary());
+            panic!("{}: {} {}", f.file, c.rule, r.summary());
         }
         let items = [r.items.folders, r.items.messages, r.items.attachments];
         assert!(r.items.complete && items.iter().all(|i| i.ok == i.expected), "{}: {items:?}", f.file);

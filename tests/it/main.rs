@@ -9,6 +9,7 @@ mod check_damage;
 mod corpus;
 mod crash;
 mod damage;
+mod demands;
 mod empty;
 mod exchanged;
 mod fixes;

@@ -237,6 +237,7 @@ fn every_recipe_is_found_as_it_says() {
 const ELSEWHERE: &[(&str, &str)] = &[
     ("PST-H024", "a medium that cannot be read: rules_that_no_small_file_breaks"),
     ("PST-H026", "two files joined: foreign::a_second_store_behind_the_first_is_told_of_and_left_alone"),
+    ("PST-H027", "an ANSI file of 2 GiB: rules_that_no_small_file_breaks"),
     ("PST-A006", "a file of 2 GiB: rules_that_no_small_file_breaks"),
     ("PST-A007", "a file of 32 MiB: rules_that_no_small_file_breaks"),
     ("PST-P028", "a heap of 512 MiB: rules_that_no_small_file_breaks"),
@@ -304,6 +305,13 @@ fn rules_that_no_small_file_breaks() {
     base.patch(&mut bytes, "header", 0xB8, &size.to_le_bytes(), true);
     let r = check(Arc::new(Sparse { bytes, len: size, bad: 0..0 }), &CheckOptions::default(), &()).unwrap();
     assert!(has(&r, "PST-A006") && has(&r, "PST-A007"), "{}", r.summary());
+
+    // an ANSI file of more than 2 GiB, of which the contents would fit into less
+    let ansi = Base::named("ansi-permute");
+    let r =
+        check(Arc::new(Sparse { bytes: ansi.bytes.clone(), len: (2 << 30) + 253_952, bad: 0..0 }), &CheckOptions::default(), &()).unwrap();
+    let found = r.findings.iter().find(|f| f.rule.code == "PST-H027").unwrap_or_else(|| panic!("{}", r.summary()));
+    assert!(found.severity == Severity::Error && found.to_string().contains("small enough"), "{found}");
 
     let first = base.plain("node 0x21")[..base.places["node 0x21"].0.covered].to_vec();
     let blocks = std::iter::once(first).chain((0..65_536).map(|_| Vec::new())).collect();

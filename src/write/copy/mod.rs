@@ -512,6 +512,10 @@ impl<'s> Copier<'s, '_> {
             let cells = self.read_row(table, &row, &mut trouble)?;
             has_row = of_table.is_empty();
             new.row_only = object::row_only(&cells);
+            if nid.nid_type() == NidType::SEARCH_FOLDER {
+                // searches are not synchronised
+                new.row_only.clear();
+            }
             let cells = object::without_row_only(cells);
             if context.is_none() {
                 new.props = cells;
