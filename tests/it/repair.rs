@@ -105,7 +105,11 @@ fn every_intact_message_comes_back(part: usize) {
                     failures.push(format!("{} {}: {} is not {}", f.file, d.kind, told(&outcome.after), told(&second.before)));
                 }
             }
-            if d.kind == "healthy" && outcome.changed && outcome.before.is_healthy() && outcome.before.count(pstkit::rules::Severity::Warning) == 0 {
+            if d.kind == "healthy"
+                && outcome.changed
+                && outcome.before.is_healthy()
+                && outcome.before.count(pstkit::rules::Severity::Warning) == 0
+            {
                 failures.push(format!("{}: a healthy file was changed", f.file));
             }
             assert!(go_on || failures.is_empty(), "{failures:#?}");
