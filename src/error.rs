@@ -41,6 +41,9 @@ pub enum ErrorKind {
     /// A value cannot be stored in this variant; says which limit.
     #[error("does not fit: {0}")]
     TooLarge(String),
+    /// Header or trees are so damaged that the file has to be searched as a whole; says how.
+    #[error("{0}")]
+    NeedsSalvage(&'static str),
     /// The caller asked for something that makes no sense.
     #[error("{0}")]
     Usage(String),

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::ids::{Bid, Hid, Ib, Nid, PropTag};
+use crate::format::page::PageType;
 use crate::rules::{FixVerb, Rule, Severity};
 use std::borrow::Cow;
 use std::fmt;
@@ -24,11 +25,13 @@ pub struct Location {
     pub tag: Option<PropTag>,
     /// Row of a table, from 0.
     pub row: Option<u32>,
+    /// The kind of page that is concerned, as the page that leads to it has it.
+    pub page: Option<PageType>,
 }
 
 impl Location {
     /// Nowhere in particular.
-    pub const NONE: Self = Self { ib: None, bid: None, nid: None, sub: None, hid: None, tag: None, row: None };
+    pub const NONE: Self = Self { ib: None, bid: None, nid: None, sub: None, hid: None, tag: None, row: None, page: None };
 
     /// A byte offset.
     pub const fn at(ib: u64) -> Self {

@@ -31,7 +31,7 @@
 //! # Ok::<(), pstkit::Error>(())
 //! ```
 //!
-//! Save the attachments; data streams, however large it is:
+//! Save the attachments; data streams, however large it is, and ends with an error where some of it is damaged:
 //!
 //! ```no_run
 //! use pstkit::{Nid, Pst};
@@ -59,6 +59,9 @@
 //!
 //! # Two ways to read
 //!
+//! A file whose header or trees are damaged is searched as a whole: [`Pst::open`] never looks empty where the file is not.
+//! [`Pst::is_salvaged`] and [`Pst::problems`] say so, and [`OpenOptions::salvage`] turns it off.
+//!
 //! *Tolerant* reading, the default, gives each folder, message and attachment with its [`State`](messaging::State) and its problems; one bad
 //! object never hides its neighbours. *Strict* reading ([`OpenOptions::strict`]) ends at the first violation, an [`Error`] with offset, ids
 //! and the code of the [`Rule`](rules::Rule) that is broken. Both use the same decoders: a decoder reports to a
@@ -82,7 +85,10 @@
 //! | `mmap` | yes | files are read through a memory map |
 //! | `simd` | yes | blocks are decoded with vector instructions where the processor has them; with `mmap` the crate's only `unsafe` code |
 //! | `serde` | no | reports, plans and items can be serialised |
+//! | `recover` | yes | recovery and repair; a file whose header or trees are damaged is searched by `Pst::open` |
 //! | `cli` | no | the program `pstkit` |
+// without recovery, parts of the lower layers have no caller
+#![cfg_attr(not(feature = "recover"), allow(dead_code, unused_imports))]
 #![cfg_attr(
     test,
     allow(
@@ -105,7 +111,10 @@ pub mod ltp;
 pub mod messaging;
 pub mod monitor;
 pub mod ndb;
+mod open;
+#[cfg(feature = "recover")]
 pub mod recover;
+#[cfg(feature = "recover")]
 pub mod repair;
 pub mod rules;
 #[cfg(any(test, feature = "testkit"))]

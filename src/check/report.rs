@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Name and version of the shape that a serialised report has.
-pub const SCHEMA: &str = "pstkit-report/1";
+pub const SCHEMA: &str = "pstkit-report/2";
 
 /// How deep a check goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -1,6 +1,7 @@
-//! The shape of a serialised report: `pstkit-report/1`.
+//! The shape of a serialised report: `pstkit-report/2`.
 //!
-//! Ids are strings in hexadecimal, offsets and counts are numbers. What does not apply is left out.
+//! Ids of nodes and heap items (32 bits), offsets and counts are numbers, as in every document; ids of blocks are strings in hexadecimal, because
+//! they have 64 bits, which some readers of JSON round. What does not apply is left out.
 
 use super::report::{Report, RuleCount, SCHEMA};
 use crate::finding::{Finding, Loss, Value};
@@ -33,14 +34,24 @@ impl Serialize for crate::finding::Location {
         if let Some(ib) = self.ib {
             map.serialize_entry("offset", &ib.0)?;
         }
-        macro_rules! id {
-            ($($field:ident $name:literal),*) => {
-                $(if let Some(v) = self.$field {
-                    map.serialize_entry($name, &Shown(v))?;
-                })*
-            };
+        if let Some(bid) = self.bid {
+            map.serialize_entry("bid", &Shown(bid))?;
         }
-        id!(bid "bid", nid "nid", sub "sub", hid "hid", tag "tag");
+        if let Some(nid) = self.nid {
+            map.serialize_entry("nid", &nid.0)?;
+        }
+        if let Some(sub) = self.sub {
+            map.serialize_entry("sub", &sub.0)?;
+        }
+        if let Some(hid) = self.hid {
+            map.serialize_entry("hid", &hid.0)?;
+        }
+        if let Some(tag) = self.tag {
+            map.serialize_entry("tag", &Shown(tag))?;
+        }
+        if let Some(page) = self.page {
+            map.serialize_entry("page", &Shown(page))?;
+        }
         if let Some(row) = self.row {
             map.serialize_entry("row", &row)?;
         }

@@ -12,10 +12,10 @@ use crate::format::tags;
 use crate::format::types::FileTime;
 use crate::limits::Allowance;
 use crate::ltp::ValueReader;
-use crate::messaging::{Attachment, Message, MessageFlags, Pst, Recipient, RecipientType, State, plain_subject};
+use crate::messaging::{Attachment, Message, MessageFlags, Properties, Pst, Recipient, RecipientType, State, plain_subject};
 use crate::rules::{self, Severity};
 
-pub use crate::recover::Origin;
+pub use crate::messaging::Origin;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -74,6 +74,11 @@ pub struct AttachmentItem {
     pub size: Option<u64>,
     /// SHA-256 of the data, where there is data.
     pub sha256: Option<String>,
+    /// How much of it could be read; of its data: which bytes are damaged is in `damaged`.
+    pub state: State,
+    /// Which bytes of the data are damaged or missing: begin and end of each stretch.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub damaged: Vec<(u64, u64)>,
     /// The embedded message.
     pub embedded: Option<Box<Item>>,
 }
@@ -179,6 +184,15 @@ impl Reading {
         Self { attachments: Allowance::of_objects(blocks), bytes: Allowance::of_bytes(ndb.len()), known: Mutex::default() }
     }
 
+    /// Reads what else an object has, so that its state is known; as long as it is still read.
+    fn verify(&self, properties: &Properties<'_>) -> Result<()> {
+        properties.verify_within(&mut |bytes| {
+            let may_read = !self.bytes.is_spent();
+            self.bytes.spend(bytes);
+            may_read
+        })
+    }
+
     /// Length and digest of an attachment's data.
     fn measure(&self, data: &mut ValueReader<'_>) -> (u64, String) {
         let root = data.root().filter(|_| data.len() > LARGE);
@@ -274,6 +288,7 @@ impl<'a, 'r> Frame<'a, 'r> {
             // An empty body and none are the same to a person, and to Outlook.
             digest.text(what, body.as_ref().filter(|b| b.length > 0).map(|b| b.sha256.as_str()));
         }
+        reading.verify(p)?;
         let attachments = if reading.attachments.is_spent() { Vec::new() } else { message.attachments()? };
         let from = (name.is_some() || email.is_some()).then_some(Person { name, email, kind: None });
         let item = Item {
@@ -315,6 +330,8 @@ impl<'a, 'r> Frame<'a, 'r> {
             method: a.method()?.number(),
             size: a.properties().i32(tags::ATTACH_SIZE)?.and_then(|n| u64::try_from(n).ok()),
             sha256: None,
+            state: State::Ok,
+            damaged: Vec::new(),
             embedded: None,
         };
         if let Some(mut data) = a.data()? {
@@ -325,6 +342,7 @@ impl<'a, 'r> Frame<'a, 'r> {
                 self.note(data.problems());
                 record.size = Some(length);
                 record.sha256 = Some(sha256);
+                record.damaged = data.damaged().iter().map(|r| (r.start, r.end)).collect();
             }
         }
         let embedded = match a.embedded() {
@@ -337,7 +355,8 @@ impl<'a, 'r> Frame<'a, 'r> {
             }
         };
         self.note(&a.properties().problems());
-        if a.state() > State::Ok {
+        if a.state() >= State::Partial || !record.damaged.is_empty() {
+            record.state = a.state().max(State::Partial);
             self.state = self.state.max(State::Partial);
         }
         self.item.attachments.push(record);
@@ -352,7 +371,7 @@ impl<'a, 'r> Frame<'a, 'r> {
     }
 
     fn take_embedded(&mut self, inner: Item) {
-        if inner.state > State::Ok {
+        if inner.state >= State::Partial {
             self.state = self.state.max(State::Partial);
         }
         if let Some(last) = self.item.attachments.last_mut() {
@@ -363,7 +382,8 @@ impl<'a, 'r> Frame<'a, 'r> {
     fn finish(mut self) -> Item {
         self.digest.attachments(&self.item.attachments);
         self.item.content_sha256 = self.digest.finish();
-        self.item.state = self.state;
+        // what was not read because of its size is told among the problems
+        self.item.state = if self.state == State::NotVerified { State::Ok } else { self.state };
         self.item.problems = self.problems.iter().map(ToString::to_string).collect();
         self.item
     }

@@ -13,6 +13,7 @@ pub mod heap;
 pub mod named;
 pub mod pc;
 
+pub(crate) mod stream;
 pub mod tc;
 pub mod value;
 
@@ -22,4 +23,5 @@ pub use named::{NAMED_FIRST, NameKind, NameMap, NameMapBuilder, PropertyName};
 pub use pc::PropertyContext;
 
 pub use tc::{Row, TableContext};
-pub use value::{PropValue, ValueReader, ValueSource};
+pub use stream::ValueReader;
+pub use value::{PropValue, ValueSource};

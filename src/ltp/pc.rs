@@ -2,7 +2,8 @@
 
 use super::bth::Bth;
 use super::heap::{Heap, Usage};
-use super::value::{Decode8, Lookup, PropValue, ValueReader, ValueSource, is_sound, verify_len};
+use super::stream::ValueReader;
+use super::value::{Decode8, Lookup, PropValue, ValueSource, is_sound, verify_len};
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
 use crate::format::bytes::{put32, wide};

@@ -2,7 +2,8 @@
 
 use super::bth::Bth;
 use super::heap::{Heap, Item, Usage};
-use super::value::{Decode8, Lookup, PropValue, ValueReader, ValueSource, is_sound};
+use super::stream::ValueReader;
+use super::value::{Decode8, Lookup, PropValue, ValueSource, is_sound};
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
 use crate::format::bytes::{index, le16, le32, low32, wide};

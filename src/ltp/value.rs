@@ -1,17 +1,17 @@
 //! Property values: where they are ([`ValueSource`]), and what they mean ([`PropValue`]; [MS-OXCDATA] 2.11.1).
 
 use super::heap::{Heap, Item};
+use super::stream::ValueReader;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
 use crate::format::bytes::{array_at, byte, le16, le32, le64, wide};
 use crate::format::context::{MultiItems, ObjectValue};
-use crate::format::ids::{Bid, Hnid, HnidKind, PropType};
+use crate::format::ids::{Hnid, HnidKind, PropType};
 use crate::format::layout::Layout;
-use crate::ndb::{DataReader, DataTree, Ndb, Node};
+use crate::ndb::{DataTree, Ndb, Node};
 use crate::rules::{self, Rule};
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
 pub use crate::format::types::{FileTime, Guid};
 
@@ -433,86 +433,7 @@ impl<'h, 'n> ValueSource<'h, 'n> {
         match self {
             Self::Inline(b, len) => ValueReader::memory(b.get(..len).unwrap_or_default()),
             Self::Item(item) => ValueReader::memory(&item),
-            Self::Node(ndb, tree) => ValueReader(Reader::Node(tree.reader(ndb))),
-        }
-    }
-}
-
-/// A value as a stream. Damaged parts read as what is there, missing ones as zeros; [`problems`](Self::problems) tells them.
-#[derive(Debug)]
-pub struct ValueReader<'n>(Reader<'n>);
-
-#[derive(Debug)]
-enum Reader<'n> {
-    Memory(Cursor<Vec<u8>>),
-    Node(DataReader<'n>),
-}
-
-impl ValueReader<'_> {
-    fn memory(bytes: &[u8]) -> Self {
-        Self(Reader::Memory(Cursor::new(bytes.to_vec())))
-    }
-
-    /// The root of the data tree that the value is all of, where it is one of its own.
-    pub fn root(&self) -> Option<Bid> {
-        match &self.0 {
-            Reader::Memory(_) => None,
-            Reader::Node(r) => Some(r.root()),
-        }
-    }
-
-    /// Bytes in all.
-    pub fn len(&self) -> u64 {
-        match &self.0 {
-            Reader::Memory(c) => wide(c.get_ref().len()),
-            Reader::Node(r) => r.len(),
-        }
-    }
-
-    /// Whether there are no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// What was wrong with the parts read so far.
-    pub fn problems(&self) -> &[Finding] {
-        match &self.0 {
-            Reader::Memory(_) => &[],
-            Reader::Node(r) => r.problems(),
-        }
-    }
-}
-
-impl Read for ValueReader<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Reader::Memory(c) => c.read(buf),
-            Reader::Node(r) => r.read(buf),
-        }
-    }
-}
-
-impl BufRead for ValueReader<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        match &mut self.0 {
-            Reader::Memory(c) => c.fill_buf(),
-            Reader::Node(r) => r.fill_buf(),
-        }
-    }
-
-    fn consume(&mut self, n: usize) {
-        match &mut self.0 {
-            Reader::Memory(c) => c.consume(n),
-            Reader::Node(r) => r.consume(n),
-        }
-    }
-}
-
-impl Seek for ValueReader<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        match &mut self.0 {
-            Reader::Memory(c) => c.seek(to),
-            Reader::Node(r) => r.seek(to),
+            Self::Node(ndb, tree) => ValueReader::node(tree.reader(ndb)),
         }
     }
 }

@@ -105,28 +105,31 @@ impl<'a> Message<'a> {
         Ok(self.properties.string(tags::SUBJECT)?.map(plain_subject))
     }
 
-    /// The sender's name and address. Who it was sent for comes first, who sent it second.
+    /// The sender's name and address, both of the same person: the one that the message was sent for (PidTagSentRepresenting…), as mail
+    /// programs show it, or where it names nobody, the one that sent it (PidTagSender…; [MS-OXOMSG] 2.2.1). An SMTP address comes before one of
+    /// Exchange.
     ///
     /// # Errors
     /// In strict reading, the first violation.
     pub fn sender(&self) -> Result<(Option<String>, Option<String>)> {
-        let p = &self.properties;
-        let first = |tags: &[PropTag]| -> Result<Option<String>> {
-            for tag in tags {
-                if let Some(s) = p.string(*tag)?.filter(|s| !s.is_empty()) {
-                    return Ok(Some(s));
-                }
-            }
-            Ok(None)
+        let person = |name: PropTag, smtp: PropTag, email: PropTag| -> Result<[Option<String>; 3]> {
+            let text = |tag| -> Result<Option<String>> { Ok(self.properties.string(tag)?.filter(|s| !s.is_empty())) };
+            Ok([text(name)?, text(smtp)?, text(email)?])
         };
-        let name = first(&[tags::SENDER_NAME, tags::SENT_REPRESENTING_NAME])?;
-        let email = first(&[
-            tags::SENDER_SMTP_ADDRESS,
-            tags::SENT_REPRESENTING_SMTP_ADDRESS,
-            tags::SENDER_EMAIL_ADDRESS,
-            tags::SENT_REPRESENTING_EMAIL_ADDRESS,
-        ])?;
-        Ok((name, email))
+        let mut shown = person(tags::SENT_REPRESENTING_NAME, tags::SENT_REPRESENTING_SMTP_ADDRESS, tags::SENT_REPRESENTING_EMAIL_ADDRESS)?;
+        let sent = || person(tags::SENDER_NAME, tags::SENDER_SMTP_ADDRESS, tags::SENDER_EMAIL_ADDRESS);
+        if shown.iter().all(Option::is_none) {
+            shown = sent()?;
+        } else if shown[1].is_none() {
+            // what is missing is taken over from the sender where that is the same person, by the address or, without one, by the name
+            let [name, smtp, email] = sent()?;
+            let is_same = if shown[2].is_some() { shown[2] == email } else { shown[0].is_some() && shown[0] == name };
+            if is_same {
+                shown = [shown[0].take().or(name), smtp, shown[2].take().or(email)];
+            }
+        }
+        let [name, smtp, email] = shown;
+        Ok((name, smtp.or(email)))
     }
 
     /// When it was sent.

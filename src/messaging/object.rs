@@ -7,10 +7,11 @@ use crate::finding::{Finding, Loss, Sink};
 use crate::format::context::{ObjectValue, PcRecord};
 use crate::format::ids::{Nid, PropTag, PropType};
 use crate::format::types::FileTime;
+use crate::ltp::stream::Progress;
 use crate::ltp::{PropValue, PropertyContext, ValueReader};
 use crate::ndb::Node;
 use std::fmt;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// How much of an object could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -19,6 +20,9 @@ pub enum State {
     /// All of it.
     #[default]
     Ok,
+    /// Nothing was wrong with what was read; some values were not read to their end.
+    #[cfg_attr(feature = "serde", serde(rename = "not verified"))]
+    NotVerified,
     /// Some values or parts are missing or damaged.
     Partial,
     /// Its properties could not be read at all; what is told of it comes from elsewhere, such as its row in the folder.
@@ -30,6 +34,7 @@ impl State {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::NotVerified => "not verified",
             Self::Partial => "partial",
             Self::Damaged => "damaged",
         }
@@ -72,6 +77,8 @@ pub struct Properties<'a> {
     node: Node<'a>,
     context: Option<PropertyContext<'a>>,
     problems: Mutex<Vec<Finding>>,
+    /// What was read of values that do not come with the properties themselves.
+    progress: OnceLock<Arc<Progress>>,
     code_page: OnceLock<CodePage>,
 }
 
@@ -81,13 +88,19 @@ impl fmt::Debug for Properties<'_> {
     }
 }
 
+/// Whether a value lies in blocks that were not read with the properties themselves.
+fn is_apart(context: &PropertyContext<'_>, record: &PcRecord) -> bool {
+    let t = record.tag.prop_type();
+    !t.is_inline() && t.is_known() && context.at_hand(record).is_none()
+}
+
 impl<'a> Properties<'a> {
     /// Opens the property context of a node.
     ///
     /// # Errors
     /// In strict reading, the first violation.
     pub fn open(pst: &'a Pst, node: Node<'a>) -> Result<Self> {
-        let mut this = Self { pst, node, context: None, problems: Mutex::default(), code_page: OnceLock::new() };
+        let mut this = Self { pst, node, context: None, problems: Mutex::default(), progress: OnceLock::new(), code_page: OnceLock::new() };
         this.context = this.tolerate(|sink| PropertyContext::open(this.node.clone(), sink))?.flatten();
         Ok(this)
     }
@@ -126,16 +139,58 @@ impl<'a> Properties<'a> {
 
     /// What was wrong with what has been read so far.
     pub fn problems(&self) -> Vec<Finding> {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut all = self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for f in self.progress.get().map(|p| p.problems()).unwrap_or_default() {
+            if !all.contains(&f) {
+                all.push(f);
+            }
+        }
+        all
     }
 
-    /// How much could be read so far.
+    /// How much could be read so far: [`NotVerified`](State::NotVerified) while a value that lies in blocks of its own was not read to its end,
+    /// which [`verify`](Self::verify) does.
     pub fn state(&self) -> State {
-        if self.context.is_none() {
-            return State::Damaged;
-        }
+        let Some(context) = &self.context else { return State::Damaged };
+        let of_streams = self.progress.get().map(|p| p.problems()).unwrap_or_default();
         let list = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.iter().any(|f| f.severity >= crate::rules::Severity::Error) { State::Partial } else { State::Ok }
+        if list.iter().chain(&of_streams).any(|f| f.severity >= crate::rules::Severity::Error) {
+            State::Partial
+        } else if context.records().iter().any(|r| is_apart(context, r) && !self.is_read(r.tag.id())) {
+            State::NotVerified
+        } else {
+            State::Ok
+        }
+    }
+
+    /// Reads every value to its end that was not, so that [`state`](Self::state) is known.
+    ///
+    /// # Errors
+    /// In strict reading, the first violation.
+    pub fn verify(&self) -> Result<State> {
+        self.verify_within(&mut |_| true)?;
+        Ok(self.state())
+    }
+
+    /// The same as long as `may_read` allows so many bytes more.
+    pub(crate) fn verify_within(&self, may_read: &mut dyn FnMut(u64) -> bool) -> Result<()> {
+        let Some(context) = &self.context else { return Ok(()) };
+        for record in context.records().iter().filter(|r| is_apart(context, r) && !self.is_read(r.tag.id())) {
+            let Some(reader) = self.stream(record.tag)? else { continue };
+            if !may_read(reader.len()) {
+                break;
+            }
+            std::io::copy(&mut reader.lossy(), &mut std::io::sink()).map_err(ErrorKind::Io)?;
+        }
+        Ok(())
+    }
+
+    fn is_read(&self, id: u16) -> bool {
+        self.progress.get().is_some_and(|p| p.has(id))
+    }
+
+    fn progress(&self) -> &Arc<Progress> {
+        self.progress.get_or_init(Arc::default)
     }
 
     /// The tags, sorted by id.
@@ -183,7 +238,11 @@ impl<'a> Properties<'a> {
         let ansi = matches!(record.tag.prop_type(), PropType::STRING8 | PropType::MULTI_STRING8);
         let page = if ansi { self.code_page() } else { CodePage::default() };
         let decode = |bytes: &[u8]| page.decode(bytes).0.into_owned();
-        Ok(self.tolerate(|sink| context.value_of(record, &decode, sink))?.flatten())
+        let value = self.tolerate(|sink| context.value_of(record, &decode, sink))?;
+        if value.is_some() && is_apart(context, record) {
+            self.progress().add(record.tag.id(), &[]);
+        }
+        Ok(value.flatten())
     }
 
     /// A string.
@@ -266,13 +325,14 @@ impl<'a> Properties<'a> {
         })
     }
 
-    /// The stored bytes of a value as a stream.
+    /// The stored bytes of a value as a stream, which ends with an error where some of them are damaged; see [`ValueReader`].
     ///
     /// # Errors
     /// In strict reading, the first violation.
     pub fn stream(&self, tag: PropTag) -> Result<Option<ValueReader<'a>>> {
         let Some(context) = &self.context else { return Ok(None) };
-        Ok(self.tolerate(|sink| context.open_value(tag.id(), sink))?.flatten())
+        let reader = self.tolerate(|sink| context.open_value(tag.id(), sink))?.flatten();
+        Ok(reader.map(|r| r.reporting(Arc::clone(self.progress()), tag.id())))
     }
 
     /// The code page of 8-bit strings: the object's own, or the store's.

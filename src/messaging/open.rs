@@ -1,4 +1,4 @@
-//! Opening a file: [`Pst`] and [`OpenOptions`].
+//! [`Pst`] and [`OpenOptions`]. The functions that open a file stand above recovery, which they need: in `crate::open`.
 
 use super::code_page::CodePage;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,11 +22,12 @@ pub struct OpenOptions {
     pub(crate) map: bool,
     pub(crate) limits: Limits,
     pub(crate) code_page: Option<CodePage>,
+    pub(crate) salvage: bool,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { strict: false, map: true, limits: Limits::default(), code_page: None }
+        Self { strict: false, map: true, limits: Limits::default(), code_page: None, salvage: true }
     }
 }
 
@@ -66,6 +67,27 @@ impl OpenOptions {
         self
     }
 
+    /// Whether a file whose header or trees are damaged is searched as a whole for what they no longer lead to (the default). With `false`, in
+    /// strict reading, and without the feature `recover`, opening such a file is an error.
+    #[must_use]
+    pub fn salvage(mut self, yes: bool) -> Self {
+        self.salvage = yes;
+        self
+    }
+
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    pub(crate) fn salvages(&self) -> bool {
+        self.salvage
+    }
+
+    #[cfg(feature = "recover")]
+    pub(crate) fn reading_limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The bytes of a file, mapped or read by position as the options say.
     ///
     /// # Errors
@@ -103,60 +125,15 @@ impl OpenOptions {
 pub struct Pst {
     ndb: Ndb,
     options: OpenOptions,
-    header_problems: Vec<Finding>,
+    problems: Vec<Finding>,
+    salvaged: bool,
     pub(crate) names: OnceLock<NameMap>,
     pub(crate) default_code_page: OnceLock<CodePage>,
 }
 
 impl Pst {
-    /// Opens a file for tolerant reading.
-    ///
-    /// # Errors
-    /// Where it cannot be opened or is no Outlook data file; the error says what it is instead.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(path, &OpenOptions::default())
-    }
-
-    /// Opens a file with options.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open); in strict reading, also the first violation in the header or the trees.
-    pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
-        let path = path.as_ref();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        Self::from_named(options.source(path)?, &name, options)
-    }
-
-    /// Opens a file that is open already.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn from_file(file: File) -> Result<Self> {
-        Self::from_source(Arc::new(FileSource::new(file)?), &OpenOptions::default())
-    }
-
-    /// Opens bytes in memory.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    ///
-    /// ```
-    /// let error = pstkit::Pst::from_bytes(b"PK\x03\x04".to_vec()).unwrap_err();
-    /// assert!(error.to_string().contains("ZIP"));
-    /// ```
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
-        Self::from_source(Arc::new(bytes), &OpenOptions::default())
-    }
-
-    /// Opens anything that can be read by position.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn from_source(source: Arc<dyn ReadAt>, options: &OpenOptions) -> Result<Self> {
-        Self::from_named(source, "", options)
-    }
-
-    fn from_named(source: Arc<dyn ReadAt>, name: &str, options: &OpenOptions) -> Result<Self> {
+    /// Reads a source as its header and trees have it, without looking further.
+    pub(crate) fn plainly(source: Arc<dyn ReadAt>, name: &str, options: &OpenOptions) -> Result<Self> {
         let mut first = vec![0; index(source.len()).min(HEADER_MAX)];
         source.read_exact_at(&mut first, 0).map_err(|e| Error::io_at(e, 0))?;
         let mut problems = Vec::new();
@@ -180,7 +157,7 @@ impl Pst {
         if options.strict {
             ndb.load_index(&mut Strict)?;
         }
-        Ok(Self { header_problems: problems, ..Self::with_options(ndb, options.clone()) })
+        Ok(Self { problems, ..Self::with_options(ndb, options.clone()) })
     }
 
     /// Reads through an [`Ndb`] that is at hand, such as one with a salvaged index.
@@ -188,8 +165,13 @@ impl Pst {
         Self::with_options(ndb, OpenOptions::default())
     }
 
-    fn with_options(ndb: Ndb, options: OpenOptions) -> Self {
-        Self { ndb, options, header_problems: Vec::new(), names: OnceLock::new(), default_code_page: OnceLock::new() }
+    pub(crate) fn with_options(ndb: Ndb, options: OpenOptions) -> Self {
+        Self { ndb, options, problems: Vec::new(), salvaged: false, names: OnceLock::new(), default_code_page: OnceLock::new() }
+    }
+
+    /// The same with what was wrong with header and trees, and whether the whole file had to be searched.
+    pub(crate) fn with_problems(self, problems: Vec<Finding>, salvaged: bool) -> Self {
+        Self { problems, salvaged, ..self }
     }
 
     /// The layer of nodes and blocks.
@@ -207,9 +189,16 @@ impl Pst {
         self.ndb.layout()
     }
 
-    /// What is wrong with the header.
-    pub fn header_problems(&self) -> &[Finding] {
-        &self.header_problems
+    /// What is wrong with the header and, where the file was [salvaged](Self::is_salvaged), with the trees. What is wrong with an object is
+    /// among its own problems; a [check](Self::check) finds everything.
+    pub fn problems(&self) -> &[Finding] {
+        &self.problems
+    }
+
+    /// Whether header or trees were so damaged that the whole file had to be searched. Then folders and messages are the ones that were
+    /// found: [`problems`](Self::problems) says why, and a message whose folder is lost is among [`messages`](Self::messages) alone.
+    pub fn is_salvaged(&self) -> bool {
+        self.salvaged
     }
 
     /// Whether reading is strict.

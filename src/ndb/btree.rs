@@ -201,7 +201,7 @@ struct Named<'s> {
 impl Sink for Named<'_> {
     fn report(&mut self, mut finding: Finding) -> Result<()> {
         finding.at.bid = Some(self.bref.bid);
-        finding.subject = Some(format!("{} page", self.tree).into());
+        finding.at.page = Some(self.tree);
         self.sink.report(finding)
     }
 }

@@ -11,6 +11,7 @@ use crate::format::ids::Bid;
 use crate::rules;
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 /// A leaf of a data tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +219,7 @@ impl DataTree {
 
     /// The data as a stream. Damaged and missing parts read as what is there and zeros; [`DataReader::problems`] tells them.
     pub fn reader(self, ndb: &Ndb) -> DataReader<'_> {
-        DataReader { ndb, tree: self, at: 0, current: None, problems: Vec::new(), strict: false }
+        DataReader { ndb, tree: self, at: 0, current: None, problems: Vec::new(), damaged: Vec::new(), strict: false }
     }
 }
 
@@ -230,6 +231,7 @@ pub struct DataReader<'n> {
     at: u64,
     current: Option<(usize, Cow<'n, [u8]>)>,
     problems: Vec<Finding>,
+    damaged: Vec<Range<u64>>,
     strict: bool,
 }
 
@@ -261,6 +263,11 @@ impl<'n> DataReader<'n> {
         &self.problems
     }
 
+    /// Which bytes are damaged or missing, of those read so far: the leaves that had problems.
+    pub fn damaged(&self) -> &[Range<u64>] {
+        &self.damaged
+    }
+
     fn leaf_at(&self, at: u64) -> Option<usize> {
         if at >= self.tree.len {
             return None;
@@ -270,12 +277,27 @@ impl<'n> DataReader<'n> {
     }
 }
 
+impl DataReader<'_> {
+    /// Takes note that a leaf is damaged.
+    fn note(&mut self, leaf: Leaf) {
+        let bytes = leaf.start..leaf.start.saturating_add(leaf.len.into());
+        if self.damaged.contains(&bytes) {
+            return;
+        }
+        match self.damaged.last_mut() {
+            Some(last) if last.end == bytes.start => last.end = bytes.end,
+            _ => self.damaged.push(bytes),
+        }
+    }
+}
+
 impl BufRead for DataReader<'_> {
     /// The bytes from the current position to the end of a leaf, without copying; empty at the end.
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let Some(i) = self.leaf_at(self.at) else { return Ok(&[]) };
         let Some(leaf) = self.tree.leaf_info(i).copied() else { return Ok(&[]) };
         if self.current.as_ref().is_none_or(|(n, _)| *n != i) {
+            let known = self.problems.len();
             let mut data = if self.strict {
                 self.tree.leaf(self.ndb, i, &mut crate::finding::Strict)?
             } else if self.problems.len() < self.ndb.limits().problems {
@@ -288,6 +310,9 @@ impl BufRead for DataReader<'_> {
                 data.to_mut().resize(len, 0);
             }
             self.current = Some((i, data));
+            if self.problems.len() > known {
+                self.note(leaf);
+            }
         }
         let within = index(self.at.saturating_sub(leaf.start));
         Ok(self.current.as_ref().and_then(|(_, d)| d.get(within..)).unwrap_or_default())

@@ -24,5 +24,6 @@ pub use ost::{LocalItem, LocalOnly, LocalReason, local_only};
 pub use partial::restructure;
 pub use plan::{Action, Place, Plan, Policy};
 pub use rebuild::{Outcome, repair};
+pub(crate) use rebuild::with_lost_folders;
 pub use rescue::{Rescued, rescue};
 pub use undo::{UndoRecord, take_back_interrupted, undo};

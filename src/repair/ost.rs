@@ -148,7 +148,7 @@ pub fn local_only(pst: &Pst, monitor: &dyn Monitor) -> Result<LocalOnly> {
         } else if out.sync_known && !of_folder.synchronised {
             unsynchronised.insert(parent);
             LocalReason::LocalFolder
-        } else if flags.contains(MessageFlags::UNSENT) {
+        } else if flags.contains(MessageFlags::UNSENT) && is_mail(message.class().ok().flatten().as_deref()) {
             LocalReason::Unsent
         } else if ids.iter().all(|t| !p.has(*t)) {
             LocalReason::NoServerId
@@ -162,6 +162,15 @@ pub fn local_only(pst: &Pst, monitor: &dyn Monitor) -> Result<LocalOnly> {
     out.folders = unsynchronised.iter().filter_map(|n| paths.get(n).cloned()).collect();
     out.folders.sort();
     Ok(out)
+}
+
+/// Whether something of this class can be sent at all: contacts, appointments and what a cache keeps bear the flag of a draft for ever.
+fn is_mail(class: Option<&str>) -> bool {
+    const SENT: [&str; 5] = ["ipm.note", "ipm.schedule", "ipm.taskrequest", "ipm.sharing", "report"];
+    class.is_none_or(|class| {
+        let class = class.to_ascii_lowercase();
+        SENT.iter().any(|own| class.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    })
 }
 
 /// The folders that the store and its inbox name, whatever they are called.

@@ -184,6 +184,11 @@ pub(super) fn untouched(plan: &Plan) -> Outcome {
     Outcome { after: before.clone(), before, plan: plan.clone(), account, passes: 0, changed: false }
 }
 
+/// A recovered file with the folders of which only rows or ids are left, so that what is in them has a folder.
+pub(crate) fn with_lost_folders(recovered: &Recovered) -> Ndb {
+    readable(recovered, false, &mut Account::default()).pst.ndb().share()
+}
+
 /// Whether a node is an object of its own that can be read whole. Tables, and what belongs to a search folder, follow from other objects.
 fn is_readable(pst: &Pst, nid: Nid) -> bool {
     let follows = matches!(

@@ -21,7 +21,7 @@ fn a_healthy_file_is_clean_with_status_0_at_every_level() {
         assert_eq!((run.status, run.err.as_str()), (0, ""), "{run:?}");
         assert!(run.out.contains("\nverdict: clean") || run.out.contains("\nverdict: minor"), "{run:?}");
         let v = pstkit(args.iter().chain(&["--json"])).json();
-        assert_eq!((v["schema"].as_str(), v["exit"].as_u64()), (Some("pstkit-report/1"), Some(0)));
+        assert_eq!((v["schema"].as_str(), v["exit"].as_u64()), (Some("pstkit-report/2"), Some(0)));
         assert_eq!(v["source"]["path"].as_str(), Some(path));
     }
 }

@@ -359,7 +359,7 @@ fn actions_are_listed_with_what_they_cost_and_chosen_by_their_ids() {
     assert_eq!(ids, ["rewrite-header", "rewrite-block/lossy"]);
     assert_eq!(actions[0]["may_lose"], "nothing");
     assert_eq!(actions[1]["lossless"], false);
-    assert_eq!(actions[1]["places"][0]["at"]["nid"], format!("{:#x}", node.nid.0));
+    assert_eq!(actions[1]["places"][0]["at"]["nid"], node.nid.0, "ids of nodes are numbers everywhere");
     let text = pstkit(["repair", p]).out;
     assert!(text.contains("rewrite-block/lossy") && text.contains("may lose: what is damaged"), "{text}");
 

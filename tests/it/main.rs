@@ -14,6 +14,7 @@ mod empty;
 mod exchanged;
 mod fixes;
 mod foreign;
+mod front;
 mod hostile;
 mod invariants;
 mod ltp;

@@ -24,7 +24,7 @@ fn every_real_file_is_read_to_the_last_attachment() {
 fn strict_reading_agrees_with_tolerant_reading_on_files_of_outlook() {
     for f in corpus::files().iter().filter(|f| f.is_whole() && f.writer == "outlook") {
         let tolerant = walk::everything(&Pst::open(&f.path).unwrap());
-        let strict = Pst::open_with(&f.path, &OpenOptions::new().strict(true).map(false)).unwrap();
+        let strict = Pst::open_with(&f.path, &OpenOptions::new().strict(true).map(false), &()).unwrap();
         assert_eq!(walk::everything(&strict), tolerant, "{}", f.file);
     }
 }
@@ -72,7 +72,8 @@ fn a_file_cut_at_any_page_is_read_as_far_as_it_goes() {
             let seen = walk::everything(&pst);
             assert!(seen.folders <= 6, "{len}");
         } else {
-            assert!(len < 564, "{len}");
+            // where nothing but the header is left, a search finds nothing
+            assert!(len < 0x4800, "{len}");
         }
     }
 }

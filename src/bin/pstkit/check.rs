@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::args::{CheckArgs, CheckFormat};
 use crate::status::{Failure, Outcome, Status};
-use crate::{check_scanpst, open, render};
+use crate::{check_json, check_scanpst, open, render};
 use pstkit::check::{CheckOptions, ItemCount, Level, Report, RuleCount, Verdict, check};
 use pstkit::finding::{Finding, Fix, Loss, Value};
 use pstkit::monitor::Monitor as _;
@@ -14,10 +14,10 @@ use std::path::Path;
 
 /// A report with the status that the program gives for it.
 #[derive(Serialize)]
-struct WithExit<'r> {
+pub(crate) struct WithExit<'r> {
     #[serde(flatten)]
-    report: &'r Report,
-    exit: u8,
+    pub(crate) report: &'r Report,
+    pub(crate) exit: u8,
 }
 
 /// A line of `--jsonl`.
@@ -101,11 +101,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
         }
     }
     if ctx.global.json {
-        let all: Vec<_> = reports.iter().map(|(report, exit)| WithExit { report, exit: *exit }).collect();
-        match all.as_slice() {
-            [one] if !several => ctx.json(one)?,
-            _ => ctx.json(&serde_json::json!({ "schema": "pstkit-reports/1", "reports": all, "failed": failures }))?,
-        }
+        ctx.json(&check_json::document(reports, failures).map_err(std::io::Error::from)?)?;
     }
     Ok(status)
 }
@@ -185,10 +181,11 @@ pub(crate) fn place(f: &Finding) -> String {
     match (&f.folder, &f.subject) {
         (Some(folder), Some(subject)) => out.push_str(&format!("in {}, \"{}\": ", render::clean(folder), render::cut(subject, 60))),
         (Some(folder), None) => out.push_str(&format!("in {}: ", render::clean(folder))),
-        // a page's name, not a person's words
-        (None, Some(name)) if f.at.nid.is_none() => out.push_str(&format!("{name}: ")),
         (None, Some(subject)) => out.push_str(&format!("\"{}\": ", render::cut(subject, 60))),
         (None, None) => {}
+    }
+    if let Some(page) = f.at.page {
+        out.push_str(&format!("{page} page: "));
     }
     out.push_str(&f.at.to_string());
     match (&f.actual, &f.expected) {

@@ -3,6 +3,7 @@
 use crate::render;
 use pstkit::check::{Report, Verdict};
 use pstkit::finding::{Finding, Value};
+use pstkit::format::page::PageType;
 use pstkit::rules::{Layer, Severity};
 use std::io::{self, Write};
 use std::path::Path;
@@ -66,7 +67,7 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, report: &Report) -> io::R
 
 /// The layer in whose phase a finding is told: rules of pages are the same for both trees.
 fn layer(f: &Finding) -> Layer {
-    if f.subject.as_deref() == Some("NBT page") { Layer::NodeTree } else { f.rule.layer }
+    if f.at.page == Some(PageType::NBT) { Layer::NodeTree } else { f.rule.layer }
 }
 
 /// Ids without prefix, in capitals, checksums and signatures in full width; counts as they are.
@@ -128,7 +129,7 @@ fn words(f: &Finding) -> String {
     }
     out.push_str(rest);
     // one form for both trees
-    if f.subject.as_deref() == Some("NBT page") { out.replace("BBT page", "NBT page") } else { out }
+    if f.at.page == Some(PageType::NBT) { out.replace("BBT page", "NBT page") } else { out }
 }
 
 /// Whether the value behind "RBT (" is an id: it is a count where the entry was named before.

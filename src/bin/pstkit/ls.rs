@@ -54,7 +54,7 @@ fn record(folder: &Folder<'_>, path: String, depth: usize) -> FolderRecord {
         associated,
         subfolders: folder.subfolder_ids().count(),
         stated_messages,
-        state: folder.state(),
+        state: folder.properties().verify().unwrap_or(State::Damaged),
         problems: folder.properties().problems().iter().map(ToString::to_string).collect(),
         depth,
     }

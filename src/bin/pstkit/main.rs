@@ -7,6 +7,7 @@ mod args;
 mod args_export;
 mod args_write;
 mod check;
+mod check_json;
 mod check_scanpst;
 mod copy;
 mod create;
