@@ -88,7 +88,9 @@ fn front(source: Arc<dyn ReadAt>, name: &str, options: &OpenOptions, monitor: &d
     let is_strict = options.is_strict();
     match &plain {
         Ok(pst) if is_strict || leads_to_its_blocks(pst.ndb()) => return plain,
-        Err(e) if is_strict || e.is_cancelled() || matches!(e.kind(), ErrorKind::Io(_)) || is_foreign(source.as_ref(), name)? => return plain,
+        Err(e) if is_strict || e.is_cancelled() || matches!(e.kind(), ErrorKind::Io(_)) || is_foreign(source.as_ref(), name)? => {
+            return plain;
+        }
         _ => {}
     }
     if !options.salvages() {
@@ -131,7 +133,8 @@ fn leads_to_its_blocks(ndb: &Ndb) -> bool {
         ndb.bytes(at, layout.block_trailer).is_ok_and(|raw| BlockTrailer::decode(layout, &raw).bid.masked() == b.bid)
     };
     // a block may be damaged by itself; where the tree leads elsewhere, most are not where it says
-    let (tried, right) = blocks.iter().step_by(step).fold((0usize, 0usize), |(n, ok), b| (n.saturating_add(1), ok.saturating_add(agrees(b).into())));
+    let (tried, right) =
+        blocks.iter().step_by(step).fold((0usize, 0usize), |(n, ok), b| (n.saturating_add(1), ok.saturating_add(agrees(b).into())));
     right.saturating_mul(2) >= tried
 }
 
@@ -152,7 +155,9 @@ fn not_pst(first: &[u8], len: u64, name: &str) -> Error {
     let what = describe_foreign(first, len, name);
     let what = match what.split_once(": if it was a data file") {
         Some((what, _)) => format!("{what}, and a search of the whole file found nothing of one: look for a backup"),
-        None if first.starts_with(&MAGIC) => "its first bytes are those of a data file, but no page and no block lies behind them".to_owned(),
+        None if first.starts_with(&MAGIC) => {
+            "its first bytes are those of a data file, but no page and no block lies behind them".to_owned()
+        }
         None => what,
     };
     ErrorKind::NotPst(what).into()

@@ -22,6 +22,6 @@ pub use heap::{Heap, Item};
 pub use named::{NAMED_FIRST, NameKind, NameMap, NameMapBuilder, PropertyName};
 pub use pc::PropertyContext;
 
-pub use tc::{Row, TableContext};
 pub use stream::ValueReader;
+pub use tc::{Row, TableContext};
 pub use value::{PropValue, ValueSource};

@@ -156,7 +156,11 @@ impl<'n> ValueReader<'n> {
         match self.problems().iter().find(|f| f.severity >= Severity::Error) {
             Some(first) if !self.lossy => {
                 let bytes = self.damaged().iter().fold(0u64, |sum, r| sum.saturating_add(r.end.saturating_sub(r.start)));
-                let what = format!("damaged data: up to {bytes} of {} bytes are not what was stored ({})", self.len(), Error::damaged(first.clone()));
+                let what = format!(
+                    "damaged data: up to {bytes} of {} bytes are not what was stored ({})",
+                    self.len(),
+                    Error::damaged(first.clone())
+                );
                 Err(io::Error::new(io::ErrorKind::InvalidData, what))
             }
             _ => Ok(()),

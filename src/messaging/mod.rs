@@ -26,7 +26,7 @@ pub use attachment::{AttachMethod, Attachment};
 pub use folder::{Folder, FolderKind};
 pub use message::{Message, MessageFlags, plain_subject};
 pub use object::{Properties, State};
-pub use origin::Origin;
 pub use open::{OpenOptions, Pst};
+pub use origin::Origin;
 pub use recipient::{Recipient, RecipientType};
 pub use store::Store;

@@ -24,8 +24,8 @@ pub mod shift;
 pub mod stores;
 mod values;
 
-pub use choose::{Decision, Decisions};
 pub use crate::messaging::Origin;
+pub use choose::{Decision, Decisions};
 pub use deleted::{Deleted, Found, deleted};
 pub use detect::{Detected, detect};
 pub use link::{Links, LostItem, NamedFolder};

@@ -23,7 +23,7 @@ pub use inplace::{commit, repair_in_place};
 pub use ost::{LocalItem, LocalOnly, LocalReason, local_only};
 pub use partial::restructure;
 pub use plan::{Action, Place, Plan, Policy};
-pub use rebuild::{Outcome, repair};
 pub(crate) use rebuild::with_lost_folders;
+pub use rebuild::{Outcome, repair};
 pub use rescue::{Rescued, rescue};
 pub use undo::{UndoRecord, take_back_interrupted, undo};

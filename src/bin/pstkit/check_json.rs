@@ -70,7 +70,7 @@ fn join(root: &mut Map<String, Value>, all: &[Value], failed: &[Value]) {
         root.insert(key.to_owned(), Value::Null);
     }
     for key in ["totals", "items"] {
-        let sum = all.iter().filter_map(|r| r.get(key)).fold(Value::Null, |sum, one| added(sum, one));
+        let sum = all.iter().filter_map(|r| r.get(key)).fold(Value::Null, added);
         root.insert(key.to_owned(), sum);
     }
     for key in ["phases", "counts"] {
