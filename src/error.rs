@@ -121,6 +121,13 @@ impl Error {
         }
     }
 
+    /// Whether it is about the object at hand alone, so that a run over many goes on: a limit, a violation, a part that does not fit or is
+    /// not there. Cancellation and errors of a medium end the run.
+    pub fn is_of_object(&self) -> bool {
+        use ErrorKind::{Damaged, Limit, NotFound, TooLarge, Usage};
+        matches!(self.0.kind, Damaged(_) | Limit { .. } | NotFound(_) | TooLarge(_) | Usage(_))
+    }
+
     /// Whether the run was cancelled.
     pub fn is_cancelled(&self) -> bool {
         matches!(self.0.kind, ErrorKind::Cancelled)

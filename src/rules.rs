@@ -430,6 +430,7 @@ rules! {
     DATA_TREE_DEPTH "PST-D019" "data-tree-depth" Data Error RewriteBlock ask loses "a data or sub-node tree is deeper or larger than the format allows" "2.2.2.8.3" - "What lies behind the limit is not read.";
     UNUSED_SUBNODE "PST-D020" "unused-subnode" Data Notice None ask keeps "nothing refers to a value's sub-node" "2.3.3.3" - "Left over, or a property was lost.";
     UNREADABLE_BLOCK "PST-D021" "block-unreadable" Data Error RewriteBlock ask loses "a block lies wholly or partly behind the end of the file" "2.2.2.8.1" - "What it held is lost.";
+    LIMIT "PST-D022" "limit-reached" Data Error None ask loses "more than a limit allows, which keeps a hostile file from costing too much" "-" - "What lies beyond the limit is not read and not judged; it stays as it is.";
     // Heaps, B-trees on heaps, property contexts
     HN_SIGNATURE "PST-P001" "hn-signature" Property Error RewriteContext ask loses "a heap does not begin with a heap header" "2.3.1.2" - "The object cannot be read unless its heap is found elsewhere.";
     HN_SENTINEL "PST-P002" "pagemap-sentinel" Property Error RewriteContext safe keeps "a heap block's last allocation does not end where its page map begins" "2.3.1.5" "!!HN (nid={}) last alloc doesn't point to front of page map (ibHnpm={}, ibLast={})" "Outlook's checker distrusts the whole object; the items are where the page map says.";

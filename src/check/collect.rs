@@ -124,7 +124,7 @@ impl Causes {
 
 /// Whether the passes over blocks have told this already: objects are read through the same decoders.
 fn was_told(f: &Finding) -> bool {
-    let later = std::ptr::eq(f.rule, &rules::UNUSED_SUBNODE) || std::ptr::eq(f.rule, &rules::DATA_TREE_DEPTH);
+    let later = [&rules::UNUSED_SUBNODE, &rules::DATA_TREE_DEPTH, &rules::LIMIT].iter().any(|r| std::ptr::eq(*r, f.rule));
     (f.rule.layer == Layer::Data && !later) || std::ptr::eq(f.rule, &rules::UNREADABLE)
 }
 

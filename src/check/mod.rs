@@ -105,7 +105,7 @@ impl crate::messaging::Pst {
 /// # Errors
 /// Cancellation, and a medium that cannot be read at all. What is wrong with the file is in the report.
 pub fn check(source: Arc<dyn ReadAt>, options: &CheckOptions, monitor: &dyn Monitor) -> Result<Report> {
-    examine(source, options, Limits::default(), monitor).map(|o| o.report)
+    examine(source, options, options.limits, monitor).map(|o| o.report)
 }
 
 /// The same for a file of which most is where it was when an earlier check read it, and what that check saw to be whole was not written
@@ -119,7 +119,7 @@ pub(crate) fn check_again(
     earlier: Option<Arc<Kept>>,
     monitor: &dyn Monitor,
 ) -> Result<Report> {
-    examine_knowing(source, options, Limits::default(), earlier, monitor).map(|o| o.report)
+    examine_knowing(source, options, options.limits, earlier, monitor).map(|o| o.report)
 }
 
 /// The same, with what a repair needs to know besides.

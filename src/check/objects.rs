@@ -10,6 +10,7 @@ use crate::format::ids::{Nid, PropTag, PropType};
 use crate::format::tags;
 use crate::limits::Allowance;
 use crate::ltp::tc::Row;
+use crate::ltp::value::ValueSource;
 use crate::ltp::{NameMap, PropertyContext, TableContext};
 use crate::ndb::{DataTree, Ndb, Node};
 use crate::rules::{Rule, Severity};
@@ -188,15 +189,7 @@ impl<'a> Objects<'a> {
                 _ if row.at_hand(column, cell).is_some_and(|a| pc.at_hand(record).is_some_and(|b| a == b)) => true,
                 _ => {
                     let (Some(a), Some(b)) = (row.source(column, &mut Ignore)?, pc.source(record, &mut Ignore)?) else { continue };
-                    if a.len() != b.len() && column.tag.prop_type().fixed_size().is_none() {
-                        false
-                    } else {
-                        let limit = CELL_BYTES;
-                        match (a.bytes(limit, &mut Ignore), b.bytes(limit, &mut Ignore)) {
-                            (Ok(a), Ok(b)) => a == b,
-                            _ => true,
-                        }
-                    }
+                    (a.len() == b.len() || column.tag.prop_type().fixed_size().is_some()) && are_equal(&a, &b)
                 }
             };
             if !equal {
@@ -233,6 +226,14 @@ impl<'a> Objects<'a> {
             return Ok(None);
         }
         Ok(Some(("no cell", "the object's value")))
+    }
+}
+
+/// Whether two values have the same bytes. What is too long to be read stands in no cell, and counts as equal where the lengths agree.
+pub(super) fn are_equal(a: &ValueSource<'_, '_>, b: &ValueSource<'_, '_>) -> bool {
+    match (a.bytes(CELL_BYTES, &mut Ignore), b.bytes(CELL_BYTES, &mut Ignore)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a.len() == b.len(),
     }
 }
 

@@ -5,7 +5,7 @@
 use super::Check;
 use super::collect::{Collector, Context};
 use super::kept::{Facts, Looking, RowFacts};
-use super::objects::{Objects, State, count_of, differ};
+use super::objects::{Objects, State, are_equal, count_of, differ};
 use super::report::ItemCount;
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
@@ -337,12 +337,10 @@ fn counters(pc: &PropertyContext<'_>, hierarchy: &TableFacts, contents: &TableFa
 
 /// Whether both a row and the folder's properties have a name, and not the same.
 fn is_named_otherwise(table: &TableContext<'_>, row: &Row<'_, '_>, pc: &PropertyContext<'_>) -> Result<bool> {
-    const LONGEST: u64 = 512;
     let id = tags::DISPLAY_NAME.id();
     let (Some(column), Some(record)) = (table.column(id), pc.records().iter().find(|r| r.tag.id() == id)) else { return Ok(false) };
     let (Some(a), Some(b)) = (row.source(column, &mut Ignore)?, pc.source(record, &mut Ignore)?) else { return Ok(false) };
-    let (a, b) = (a.bytes(LONGEST, &mut Ignore)?, b.bytes(LONGEST, &mut Ignore)?);
-    Ok(!a.is_empty() && !b.is_empty() && a != b)
+    Ok(!a.is_empty() && !b.is_empty() && !are_equal(&a, &b))
 }
 
 /// A search folder's companions.

@@ -10,6 +10,7 @@ use crate::format::crypt::CryptMethod;
 use crate::format::header::{FileKind, HEADER_MAX};
 use crate::format::layout::Variant;
 use crate::io::ReadAt;
+use crate::limits::Limits;
 use crate::monitor::Phase;
 use crate::rules::{Rule, Severity};
 use std::fmt;
@@ -45,13 +46,16 @@ pub struct CheckOptions {
     pub severities: Vec<(&'static Rule, Severity)>,
     /// What to call the file in the report.
     pub path: Option<String>,
+    /// What reading may cost.
+    pub limits: Limits,
     /// The report keeps what a repair can go on from.
     pub(crate) keep: bool,
 }
 
 impl Default for CheckOptions {
     fn default() -> Self {
-        Self { level: Level::Default, threads: 1, max_findings: 1000, severities: Vec::new(), path: None, keep: false }
+        let (level, limits) = (Level::Default, Limits::default());
+        Self { level, threads: 1, max_findings: 1000, severities: Vec::new(), path: None, limits, keep: false }
     }
 }
 
@@ -68,6 +72,13 @@ impl CheckOptions {
             0 => crate::work::threads(),
             n => n,
         };
+        self
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 

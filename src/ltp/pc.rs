@@ -12,6 +12,7 @@ use crate::format::heap::{BTH_HEADER, BthHeader, ClientSig};
 use crate::format::ids::{Hid, HnidKind, Nid, PropTag, PropType};
 use crate::ndb::Node;
 use crate::rules;
+use std::borrow::Cow;
 
 const VALUE_RULES: (&rules::Rule, &rules::Rule) = (&rules::HID_RANGE, &rules::HNID_INVALID);
 
@@ -165,10 +166,11 @@ impl<'n> PropertyContext<'n> {
         }
     }
 
-    /// A property's value, whatever its type; `None` where there is no such property, or its value is missing (which is reported).
+    /// A property's value, whatever its type; `None` where there is no such property, or its value is missing or has more bytes than
+    /// [`value_bytes`](crate::limits::Limits::value_bytes) (which is reported).
     ///
     /// # Errors
-    /// Where the value has more bytes than [`value_bytes`](crate::limits::Limits::value_bytes); what the sink answers to a violation.
+    /// What the sink answers to a violation.
     pub fn value(&self, id: u16, decode8: Decode8<'_>, sink: &mut dyn Sink) -> Result<Option<PropValue>> {
         match self.get(id) {
             Some(record) => self.value_of(record, decode8, sink),
@@ -189,8 +191,11 @@ impl<'n> PropertyContext<'n> {
             return PropValue::decode(prop_type, bytes, decode8, self.at().with_tag(record.tag), sink);
         }
         let Some(source) = self.source(record, sink)? else { return Ok(None) };
-        let bytes = source.bytes(self.lookup().value_limit(), sink)?;
-        PropValue::decode(prop_type, &bytes, decode8, self.at().with_tag(record.tag), sink)
+        let at = self.at().with_tag(record.tag);
+        match self.lookup().bytes(&source, at, sink)? {
+            Some(bytes) => PropValue::decode(prop_type, &bytes, decode8, at, sink),
+            None => Ok(None),
+        }
     }
 
     /// The text of a property, if it is a string.
@@ -214,7 +219,7 @@ impl<'n> PropertyContext<'n> {
     pub fn binary(&self, id: u16, sink: &mut dyn Sink) -> Result<Option<Vec<u8>>> {
         match self.typed(id, |t| t == PropType::BINARY) {
             Some(record) => match self.source(record, sink)? {
-                Some(source) => source.bytes(self.lookup().value_limit(), sink).map(|b| Some(b.into_owned())),
+                Some(source) => Ok(self.lookup().bytes(&source, self.at().with_tag(record.tag), sink)?.map(Cow::into_owned)),
                 None => Ok(None),
             },
             None => Ok(None),
@@ -257,7 +262,10 @@ impl<'n> PropertyContext<'n> {
         let Some(record) = self.typed(id, |t| t == PropType::OBJECT) else { return Ok(None) };
         let Some(source) = self.source(record, sink)? else { return Ok(None) };
         let object = match source.len() {
-            8.. => ObjectValue::decode(&source.bytes(self.lookup().value_limit(), sink)?),
+            8.. => match self.lookup().bytes(&source, self.at().with_tag(record.tag), sink)? {
+                Some(bytes) => ObjectValue::decode(&bytes),
+                None => return Ok(None),
+            },
             _ => None,
         };
         if object.is_none() {

@@ -144,7 +144,7 @@ impl<'n> TableContext<'n> {
         };
         let lookup = Lookup { heap, node };
         if let Some(source) = lookup.find(columns, (&rules::TC_INFO, &rules::TC_INFO), at, &mut Ignore)? {
-            let bytes = source.bytes(lookup.value_limit(), &mut Ignore)?;
+            let bytes = lookup.bytes(&source, at, sink)?.unwrap_or_default();
             info.columns = bytes.chunks_exact(GUST_COLUMN).take(count.into()).map(TcolDesc::decode_gust).collect();
         }
         Ok(Some(info))
@@ -636,10 +636,11 @@ impl<'t, 'n> Row<'t, 'n> {
         }
     }
 
-    /// The value of a property in this row; `None` where the row has none, or it is missing (which is reported).
+    /// The value of a property in this row; `None` where the row has none, or it is missing or has more bytes than
+    /// [`value_bytes`](crate::limits::Limits::value_bytes) (which is reported).
     ///
     /// # Errors
-    /// Where the value has more bytes than [`value_bytes`](crate::limits::Limits::value_bytes); what the sink answers to a violation.
+    /// What the sink answers to a violation.
     pub fn value(&self, id: u16, decode8: Decode8<'_>, sink: &mut dyn Sink) -> Result<Option<PropValue>> {
         match self.table.column(id) {
             Some(column) => self.value_of(column, decode8, sink),
@@ -653,9 +654,11 @@ impl<'t, 'n> Row<'t, 'n> {
     /// As [`value`](Self::value).
     pub fn value_of(&self, column: &TcolDesc, decode8: Decode8<'_>, sink: &mut dyn Sink) -> Result<Option<PropValue>> {
         let Some(source) = self.source(column, sink)? else { return Ok(None) };
-        let limit = Lookup { heap: &self.table.heap, node: self.table.node.as_ref() }.value_limit();
-        let bytes = source.bytes(limit, sink)?;
-        PropValue::decode(column.tag.prop_type(), &bytes, decode8, self.at(column.tag), sink)
+        let (lookup, at) = (Lookup { heap: &self.table.heap, node: self.table.node.as_ref() }, self.at(column.tag));
+        match lookup.bytes(&source, at, sink)? {
+            Some(bytes) => PropValue::decode(column.tag.prop_type(), &bytes, decode8, at, sink),
+            None => Ok(None),
+        }
     }
 
     /// The text of a string cell.

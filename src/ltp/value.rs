@@ -500,6 +500,16 @@ impl<'h, 'n> Lookup<'h, 'n> {
         self.node.map_or(crate::limits::Limits::default().value_bytes, |n| n.ndb.limits().value_bytes)
     }
 
+    /// A value in memory. One of more bytes than the limit is told and left where it is: a limit ends an object, never a run.
+    pub(crate) fn bytes<'s>(&self, source: &'s ValueSource<'_, '_>, at: Location, sink: &mut dyn Sink) -> Result<Option<Cow<'s, [u8]>>> {
+        let limit = self.value_limit();
+        if source.len() > limit {
+            sink.report(Finding::new(&rules::LIMIT, at).numbers(source.len(), limit).loss(Loss::Partial))?;
+            return Ok(None);
+        }
+        source.bytes(limit, sink).map(Some)
+    }
+
     /// Verifies a value that was found: its length, and its contents where it is on the heap or `deep` is asked for.
     pub(crate) fn verify(
         &self,
@@ -511,7 +521,10 @@ impl<'h, 'n> Lookup<'h, 'n> {
     ) -> Result<()> {
         match source {
             ValueSource::Node(_, tree) if !deep || tree.len() > self.value_limit() => verify_len(prop_type, tree.len(), at, sink),
-            _ => verify_value(prop_type, &source.bytes(self.value_limit(), sink)?, at, sink),
+            _ => match self.bytes(source, at, sink)? {
+                Some(bytes) => verify_value(prop_type, &bytes, at, sink),
+                None => Ok(()),
+            },
         }
     }
 }

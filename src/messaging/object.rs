@@ -10,6 +10,7 @@ use crate::format::types::FileTime;
 use crate::ltp::stream::Progress;
 use crate::ltp::{PropValue, PropertyContext, ValueReader};
 use crate::ndb::Node;
+use crate::rules::Severity;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -52,7 +53,14 @@ impl fmt::Display for State {
 struct Problems<'l> {
     strict: bool,
     most: usize,
-    list: &'l Mutex<Vec<Finding>>,
+    kept: &'l Mutex<Kept>,
+}
+
+/// The first problems, and how much the worst of all matters.
+#[derive(Debug, Default)]
+struct Kept {
+    list: Vec<Finding>,
+    worst: Option<Severity>,
 }
 
 impl Sink for Problems<'_> {
@@ -60,9 +68,10 @@ impl Sink for Problems<'_> {
         if self.strict {
             return crate::finding::Strict.report(finding);
         }
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.len() < self.most && !list.contains(&finding) {
-            list.push(finding);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.worst = kept.worst.max(Some(finding.severity));
+        if kept.list.len() < self.most && !kept.list.contains(&finding) {
+            kept.list.push(finding);
         }
         Ok(())
     }
@@ -76,7 +85,7 @@ pub struct Properties<'a> {
     pst: &'a Pst,
     node: Node<'a>,
     context: Option<PropertyContext<'a>>,
-    problems: Mutex<Vec<Finding>>,
+    problems: Mutex<Kept>,
     /// What was read of values that do not come with the properties themselves.
     progress: OnceLock<Arc<Progress>>,
     code_page: OnceLock<CodePage>,
@@ -107,13 +116,16 @@ impl<'a> Properties<'a> {
 
     /// Runs a read with the sink that fits; an error that is not the sink's own becomes a problem in tolerant reading.
     pub(crate) fn tolerate<R>(&self, read: impl FnOnce(&mut dyn Sink) -> Result<R>) -> Result<Option<R>> {
-        let mut sink = Problems { strict: self.pst.is_strict(), most: self.pst.ndb().limits().problems, list: &self.problems };
+        let mut sink = Problems { strict: self.pst.is_strict(), most: self.pst.ndb().limits().problems, kept: &self.problems };
         match read(&mut sink) {
             Ok(r) => Ok(Some(r)),
             Err(e) if sink.strict || e.is_cancelled() => Err(e),
             Err(e) => {
                 let finding = match e.finding() {
                     Some(f) => f.clone(),
+                    None if matches!(e.kind(), ErrorKind::Limit { .. }) => {
+                        Finding::new(&crate::rules::LIMIT, self.node.at).actual(e.to_string()).loss(Loss::Partial)
+                    }
                     None => Finding::new(&crate::rules::UNREADABLE_BLOCK, self.node.at).actual(e.to_string()).loss(Loss::Partial),
                 };
                 sink.report(finding)?;
@@ -139,7 +151,7 @@ impl<'a> Properties<'a> {
 
     /// What was wrong with what has been read so far.
     pub fn problems(&self) -> Vec<Finding> {
-        let mut all = self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = self.problems.lock().unwrap_or_else(PoisonError::into_inner).list.clone();
         for f in self.progress.get().map(|p| p.problems()).unwrap_or_default() {
             if !all.contains(&f) {
                 all.push(f);
@@ -153,8 +165,8 @@ impl<'a> Properties<'a> {
     pub fn state(&self) -> State {
         let Some(context) = &self.context else { return State::Damaged };
         let of_streams = self.progress.get().map(|p| p.problems()).unwrap_or_default();
-        let list = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.iter().chain(&of_streams).any(|f| f.severity >= crate::rules::Severity::Error) {
+        let worst = self.problems.lock().unwrap_or_else(PoisonError::into_inner).worst;
+        if worst.max(of_streams.iter().map(|f| f.severity).max()) >= Some(Severity::Error) {
             State::Partial
         } else if context.records().iter().any(|r| is_apart(context, r) && !self.is_read(r.tag.id())) {
             State::NotVerified

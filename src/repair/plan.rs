@@ -32,6 +32,7 @@ use crate::check::{CheckOptions, Report, Verdict};
 use crate::error::{ErrorKind, Result};
 use crate::finding::{Finding, Fix, Location, Loss};
 use crate::io::{ReadAt, Storage};
+use crate::limits::Limits;
 use crate::rules::{self, FixVerb, Severity};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,12 +58,15 @@ pub struct Policy {
     /// Whether files may be mapped, the one that is changed in place and the result; otherwise they are read by position.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub map: bool,
+    /// What reading may cost.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub limits: Limits,
 }
 
 impl Policy {
     /// How a repair checks.
     pub(super) fn checking(&self) -> CheckOptions {
-        CheckOptions::default().threads(self.threads)
+        CheckOptions::default().threads(self.threads).limits(self.limits)
     }
 
     /// What stands in a storage that nobody writes to meanwhile, to be read.
@@ -74,7 +78,7 @@ impl Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { lossy: true, allow_loss: false, notices: false, passes: 3, threads: 0, map: true }
+        Self { lossy: true, allow_loss: false, notices: false, passes: 3, threads: 0, map: true, limits: Limits::default() }
     }
 }
 

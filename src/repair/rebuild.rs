@@ -67,7 +67,7 @@ pub(super) fn open_to_copy(source: &Arc<dyn ReadAt>, plan: &Plan, monitor: &dyn 
     // where only the header or the maps are wrong, nothing has to be looked for
     let beneath = |f: &Finding| f.severity < Severity::Warning || matches!(f.rule.layer, Layer::Header | Layer::Allocation);
     let whole = plan.before.items.complete && plan.before.findings.iter().all(beneath);
-    let options = recover::Options { thorough: !whole, ..recover::Options::default() };
+    let options = recover::Options { limits: plan.policy.limits, thorough: !whole, ..recover::Options::default() };
     recover::open_checked(Arc::clone(source), &options, plan.before.kept.as_deref(), monitor)
 }
 

@@ -332,6 +332,11 @@ impl<'a> NdbWriter<'a> {
         Ok(bid)
     }
 
+    /// Whether nothing more can be written, whatever it is.
+    pub(crate) fn is_full(&self) -> bool {
+        self.space.is_full() || self.next_bid(true).is_err()
+    }
+
     fn next_bid(&self, internal: bool) -> Result<Bid> {
         let ordinal = wide(self.blocks.len()).saturating_add(self.first);
         let bid = Bid(ordinal.saturating_mul(4) | if internal { 2 } else { 0 });

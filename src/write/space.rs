@@ -116,11 +116,16 @@ impl<'a> Space<'a> {
         }
     }
 
+    /// Whether the file has its greatest length, so that nothing more fits.
+    pub(super) fn is_full(&self) -> bool {
+        self.layout.amap_at(self.section.saturating_add(1)) > self.layout.file_max
+    }
+
     /// Begins a section: its map pages are reserved, and those that never change are filled in.
     fn open_section(&mut self) -> Result<()> {
         let layout = self.layout;
         let at = layout.amap_at(self.section);
-        if layout.amap_at(self.section.saturating_add(1)) > layout.file_max {
+        if self.is_full() {
             return Err(ErrorKind::TooLarge(format!("a {} file ends at {} bytes", layout.variant, layout.file_max)).into());
         }
         self.bits.fill(0);

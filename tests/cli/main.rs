@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod check;
+mod hidden;
 mod inspect;
 mod reading;
 mod repair;

@@ -196,6 +196,7 @@ const MORE: &[(&str, &str)] = &[
     ("T017", "a form of table that is only worth knowing"),
     ("T018", "a word that Outlook leaves at 0"),
     ("P008", "a hint"),
+    ("D022", "a limit of ours"),
     ("M009", "a body's own compression"),
     ("M012", "a body's own checksum"),
     ("X004", "cells that Outlook's checker adds without a word"),

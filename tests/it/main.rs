@@ -17,6 +17,7 @@ mod foreign;
 mod front;
 mod hostile;
 mod invariants;
+mod limits;
 mod ltp;
 mod ndb;
 mod places;

@@ -235,6 +235,7 @@ fn every_recipe_is_found_as_it_says() {
 
 /// Rules that no recipe breaks, and what does.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("PST-D022", "limits: every limit is 1 in turn"),
     ("PST-H024", "a medium that cannot be read: rules_that_no_small_file_breaks"),
     ("PST-H026", "two files joined: foreign::a_second_store_behind_the_first_is_told_of_and_left_alone"),
     ("PST-H027", "an ANSI file of 2 GiB: rules_that_no_small_file_breaks"),

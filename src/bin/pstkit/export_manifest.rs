@@ -68,7 +68,7 @@ impl Manifest {
 
     pub(crate) fn add(&mut self, r: &Record) -> io::Result<()> {
         if !self.is_csv {
-            serde_json::to_writer(&mut self.out, r)?;
+            crate::plain::json_line(&mut self.out, r)?;
             return self.out.write_all(b"\n");
         }
         let a = &r.attachments;

@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::args::{ItemsArgs, OriginArg};
 use crate::status::{Failure, Outcome, Status};
-use crate::{open, render};
+use crate::{open, plain, render};
 use pstkit::error::ErrorKind;
 use pstkit::export::items::{Item, Origin, Reading};
 use pstkit::messaging::State;
@@ -74,13 +74,13 @@ impl Form {
     fn item(&mut self, ctx: &mut Context, item: &Item) -> io::Result<()> {
         match self {
             Self::Lines => {
-                serde_json::to_writer(&mut ctx.out, item)?;
+                plain::json_line(&mut ctx.out, item)?;
                 ctx.out.write_all(b"\n")
             }
             Self::Document { first } => {
                 ctx.out.write_all(if *first { b"\n" } else { b",\n" })?;
                 *first = false;
-                serde_json::to_writer(&mut ctx.out, item).map_err(io::Error::from)
+                plain::json_line(&mut ctx.out, item)
             }
             Self::Text => text(&mut ctx.out, item),
         }

@@ -20,6 +20,7 @@ mod info;
 mod items;
 mod ls;
 mod open;
+mod plain;
 mod progress;
 mod recover;
 mod render;
@@ -50,9 +51,9 @@ impl Context {
     /// Writes a JSON document: on several lines for `--json`, on one for `--jsonl`.
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
         if self.global.jsonl {
-            serde_json::to_writer(&mut self.out, value).map_err(io::Error::from)?;
+            plain::json_line(&mut self.out, value)?;
         } else {
-            serde_json::to_writer_pretty(&mut self.out, value).map_err(io::Error::from)?;
+            plain::json_lines(&mut self.out, value)?;
         }
         self.out.write_all(b"\n")?;
         Ok(())
@@ -108,7 +109,11 @@ fn main() -> ExitCode {
         Err(e) => {
             let wrong = e.use_stderr();
             // `--help | head` may close the pipe early; that is no failure of ours.
-            let _ = e.print();
+            let text = e.render().to_string();
+            let _ = match wrong && text.chars().any(|c| c != '\n' && plain::is_hidden(c)) {
+                true => write!(io::stderr(), "{}", render::clean_lines(&text)),
+                false => e.print(),
+            };
             return if wrong { Status::USAGE.into() } else { Status::DONE.into() };
         }
     };

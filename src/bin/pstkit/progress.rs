@@ -84,7 +84,11 @@ impl Progress {
     }
 
     fn say(value: &serde_json::Value) {
-        let _ = writeln!(io::stderr(), "{value}");
+        let mut line = Vec::new();
+        if crate::plain::json_line(&mut line, value).is_ok() {
+            line.push(b'\n');
+            let _ = io::stderr().write_all(&line);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Text for people: sizes, tables.
 
+use crate::plain::is_hidden;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -38,16 +39,15 @@ pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(n), if n == 1 { one } else { many })
 }
 
-/// Text from a file, made safe to print: control characters, which could change what a terminal shows, become visible.
+/// Text from a file, made safe to print: what is hidden, and could change what a terminal shows, becomes visible.
 pub(crate) fn clean(text: &str) -> String {
-    let control = |c: char| c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}');
-    if !text.contains(control) {
+    if !text.contains(is_hidden) {
         return text.to_owned();
     }
     text.chars()
         .map(|c| match c {
             '\n' | '\r' | '\t' => ' ',
-            c if control(c) => '\u{FFFD}',
+            c if is_hidden(c) => '\u{FFFD}',
             c => c,
         })
         .collect()

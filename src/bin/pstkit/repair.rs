@@ -81,7 +81,15 @@ pub(crate) struct Told<'a> {
 /// How much is to be done.
 fn policy(args: &RepairArgs, global: &Global) -> Policy {
     let (threads, map) = (global.threads, !global.no_mmap);
-    Policy { lossy: !args.lossless, allow_loss: args.allow_loss, notices: args.notices, passes: args.max_passes, threads, map }
+    Policy {
+        lossy: !args.lossless,
+        allow_loss: args.allow_loss,
+        notices: args.notices,
+        passes: args.max_passes,
+        threads,
+        map,
+        ..Policy::default()
+    }
 }
 
 /// The undo file of a repair in place.

@@ -110,11 +110,7 @@ impl<'s> Copier<'s, '_> {
                 message
             }
             None if without_row_only(cells.clone()).is_empty() => {
-                let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
-                counts.lost = counts.lost.saturating_add(1);
-                if self.report.lost.len() < LISTED_MAX {
-                    self.report.lost.push((nid, folder));
-                }
+                self.lose_message(nid, folder);
                 self.settle(trouble);
                 return Ok(());
             }

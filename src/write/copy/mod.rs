@@ -44,6 +44,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const STREAM_FROM: u64 = 256 << 10;
 /// A block that has so many references gets no more: they are counted in 16 bits.
 const REFERENCES_MAX: u16 = 0x8000;
+/// Why a node is left out that could be read.
+const UNFIT: &str = "does not fit into the copy";
 /// Problems and dropped nodes that are listed one by one.
 const LISTED_MAX: usize = 1000;
 /// What the folder is called under which Outlook shows what is in a store.
@@ -389,10 +391,20 @@ impl<'s> Copier<'s, '_> {
         loop {
             while let Some((nid, parent)) = pending.pop() {
                 step(monitor, 1)?;
-                if !waiting.remove(&nid) {
+                // what lies in a search, or in what could not be copied, hangs from nothing
+                let has_parent = nid == parent || self.out.folders.get(&parent).is_some_and(|f| !f.is_search());
+                if !has_parent || !waiting.remove(&nid) {
                     continue;
                 }
-                self.copy_folder(nid, parent)?;
+                let copied = self.copy_folder(nid, parent);
+                if self.goes_on(copied)?.is_none() {
+                    self.report.folders.lost = self.report.folders.lost.saturating_add(1);
+                    self.report.drop_node(nid, UNFIT);
+                    if nid == Nid::ROOT_FOLDER {
+                        let new = NewFolder { nid: Some(nid), ..NewFolder::default() };
+                        self.out.add_folder_with(nid, "", new)?;
+                    }
+                }
                 pending.extend(children.get(&nid).into_iter().flatten().rev().map(|c| (*c, nid)));
             }
             // what is left hangs from nothing
@@ -417,6 +429,25 @@ impl<'s> Copier<'s, '_> {
             self.rehome(lost);
             let home = self.lost_and_found()?;
             pending.push((lost, home));
+        }
+    }
+
+    /// What an object comes to: none where it cannot be read or written and the others can. A full file ends the run, as the medium does.
+    fn goes_on<T>(&mut self, done: Result<T>) -> Result<Option<T>> {
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(e) if e.is_of_object() && !self.out.ndb().is_full() => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Counts a message of which nothing is in the copy; it has been counted as expected.
+    fn lose_message(&mut self, nid: Nid, folder: Nid) {
+        let is_associated = nid.nid_type() == NidType::ASSOC_MESSAGE;
+        let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
+        counts.lost = counts.lost.saturating_add(1);
+        if self.report.lost.len() < LISTED_MAX {
+            self.report.lost.push((nid, folder));
         }
     }
 
@@ -581,7 +612,10 @@ impl<'s> Copier<'s, '_> {
                     }
                     continue;
                 }
-                self.copy_message(nid, folder, &rows)?;
+                let copied = self.copy_message(nid, folder, &rows);
+                if self.goes_on(copied)?.is_none() {
+                    self.lose_message(nid, folder);
+                }
             }
             if !self.out.folders.get(&folder).is_some_and(|f| f.is_lost_and_found) {
                 self.out.close_folder(folder)?;

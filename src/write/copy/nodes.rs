@@ -48,14 +48,14 @@ impl Copier<'_, '_> {
             let made_anew = template || (t == NidType::SEARCH_CONTENTS_TABLE && folder(NidType::SEARCH_FOLDER));
             let Some(node) = ndb.node(nid) else { continue };
             let mut trouble = Trouble::default();
-            let written = match nid {
-                Nid::SEARCH_ACTIVITY_LIST => self.copy_search_list(&node)?,
-                Nid::SEARCH_DOMAIN_OBJECT => self.copy_list(&node, 4, |this, record| this.has_folder(Nid(le32(record, 0))))?,
-                Nid::FOLDER_LIST => self.copy_list(&node, 28, |this, record| this.will_have(Nid(le32(record, 0))))?,
-                Nid::FOLDER_LIST_HEAD if node.data(&mut Ignore)?.len() != 104 => Some(Written::default()),
-                _ => self.copy_node(&node, nid, &mut trouble)?,
+            let copied = match nid {
+                Nid::SEARCH_ACTIVITY_LIST => self.copy_search_list(&node),
+                Nid::SEARCH_DOMAIN_OBJECT => self.copy_list(&node, 4, |this, record| this.has_folder(Nid(le32(record, 0)))),
+                Nid::FOLDER_LIST => self.copy_list(&node, 28, |this, record| this.will_have(Nid(le32(record, 0)))),
+                Nid::FOLDER_LIST_HEAD if node.data(&mut Ignore)?.len() != 104 => Ok(Some(Written::default())),
+                _ => self.copy_node(&node, nid, &mut trouble),
             };
-            match written {
+            match self.goes_on(copied)?.flatten() {
                 Some(written) => {
                     // what a queue's entry has in this place is where its head is
                     let is_queue = t == NidType::SEARCH_UPDATE_QUEUE || nid == Nid::SEARCH_MANAGEMENT_QUEUE || nid == Nid::SEARCH_QUEUE_3;
