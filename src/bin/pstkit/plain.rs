@@ -123,9 +123,10 @@ mod tests {
     #[test]
     fn hidden_characters_are_escaped_in_json_and_come_back() {
         let all: String = (0..=0x0010_FFFFu32).filter_map(char::from_u32).collect();
-        for write in [json_line::<Vec<u8>>, json_lines::<Vec<u8>>] {
-            let mut out = Vec::new();
-            write(&mut out, &all).unwrap();
+        let (mut line, mut lines) = (Vec::new(), Vec::new());
+        json_line(&mut line, &all).unwrap();
+        json_lines(&mut lines, &all).unwrap();
+        for out in [line, lines] {
             let text = String::from_utf8(out).unwrap();
             assert!(!text.contains(is_hidden));
             assert_eq!(serde_json::from_str::<String>(&text).unwrap(), all);
