@@ -47,6 +47,14 @@ pub enum ErrorKind {
     /// The caller asked for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// An undo file does not fit the file, is damaged, or is in the way; says why. Nothing was changed.
+    #[error("{what}")]
+    Unfit {
+        /// Why.
+        what: String,
+        /// Whether undoing goes on where the caller takes the loss of what was written since.
+        force: bool,
+    },
     /// The monitor asked to stop.
     #[error("cancelled")]
     Cancelled,

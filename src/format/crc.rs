@@ -5,7 +5,13 @@
 /// All-zero bytes have checksum 0 at any length: a match alone never proves anything.
 #[inline]
 pub fn crc(bytes: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new_with_initial(!0);
+    crc_on(0, bytes)
+}
+
+/// The same of bytes that follow others, whose checksum is `sum`.
+#[inline]
+pub(crate) fn crc_on(sum: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(!sum);
     hasher.update(bytes);
     !hasher.finalize()
 }
@@ -20,5 +26,6 @@ mod tests {
         assert_eq!(crc(b""), 0);
         assert_eq!(crc(&[0; 777]), 0);
         assert_eq!(crc(b"quickquick"), 0xFF93_9387);
+        assert_eq!(super::crc_on(crc(b"1234"), b"56789"), 0x2DFD_2D88);
     }
 }

@@ -1,6 +1,6 @@
 //! Files: positioned reads and writes, locks, and output that appears under its name only when it is complete.
 
-use super::{ReadAt, Storage};
+use super::{FileId, ReadAt, Storage};
 use crate::error::{Error, ErrorKind, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -185,6 +185,67 @@ impl FileStorage {
         lock_exclusive(&file)?;
         Ok(Self { file })
     }
+
+    /// Opens a plain file to read it, without a lock; a link is not followed, and a pipe not waited for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unfit`] where it is anything else; errors of the medium.
+    pub(crate) fn open_plain(path: &Path) -> Result<Self> {
+        let unfit = |what: &str| ErrorKind::Unfit { what: format!("{} is {what}", path.display()), force: false };
+        let of = path.symlink_metadata().map_err(ErrorKind::Io)?;
+        if of.is_symlink() {
+            return Err(unfit("a link: name the file that it leads to").into());
+        }
+        if !of.is_file() {
+            return Err(unfit("no ordinary file").into());
+        }
+        let mut options = OpenOptions::new();
+        options.read(true);
+        #[cfg(unix)]
+        {
+            use rustix::fs::OFlags;
+            // what has taken its place meanwhile is not followed either
+            let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, i32::try_from(flags.bits()).unwrap_or_default());
+        }
+        let file = options.open(path).map_err(ErrorKind::Io)?;
+        match file.metadata() {
+            Ok(m) if m.is_file() => Ok(Self { file }),
+            Ok(_) => Err(unfit("no ordinary file").into()),
+            Err(e) => Err(ErrorKind::Io(e).into()),
+        }
+    }
+
+    /// Takes the exclusive lock.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] where another process holds the file.
+    pub(crate) fn lock(&self) -> Result<()> {
+        lock_exclusive(&self.file)
+    }
+
+    /// What the file system says of the file.
+    ///
+    /// # Errors
+    /// Errors of the medium.
+    pub(crate) fn metadata(&self) -> Result<std::fs::Metadata> {
+        self.file.metadata().map_err(|e| ErrorKind::Io(e).into())
+    }
+
+    /// Which file it is.
+    pub(crate) fn id(&self) -> Option<FileId> {
+        FileId::of(&self.file)
+    }
+
+    /// Whether it is the file that the file system says this of.
+    pub(crate) fn is_also(&self, other: &std::fs::Metadata) -> bool {
+        self.id().is_some_and(|a| FileId::of_metadata(other).is_some_and(|b| a.is_same(b)))
+    }
+
+    /// Whether both are one file.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.id().is_some_and(|a| other.id().is_some_and(|b| a.is_same(b)))
+    }
 }
 
 impl ReadAt for FileStorage {
@@ -262,6 +323,18 @@ impl AtomicFile {
     /// # Errors
     /// Where `path` exists and `replace` is not set, or is no ordinary file; errors of the medium.
     pub fn create(path: &Path, replace: bool) -> Result<Self> {
+        Self::begin(path, replace, false)
+    }
+
+    /// The same of a file that must not exist and that nobody else may read, until it is given other permissions.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_private(path: &Path) -> Result<Self> {
+        Self::begin(path, false, true)
+    }
+
+    fn begin(path: &Path, replace: bool, private: bool) -> Result<Self> {
         let place = Self::place(path, replace)?;
         let path = place.as_path();
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -274,7 +347,15 @@ impl AtomicFile {
             let mut name = stem.to_owned();
             name.push(format!(".{}.{n}.part", std::process::id()));
             let temporary = path.with_file_name(name);
-            match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create_new(true);
+            #[cfg(unix)]
+            if private {
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            }
+            #[cfg(not(unix))]
+            let _ = private;
+            match options.open(&temporary) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists && n < u64::from(u16::MAX) => {}
                 made => break (temporary, made.map_err(|e| ErrorKind::Io(in_folder(e)))?),
             }
@@ -318,15 +399,24 @@ impl AtomicFile {
         self.storage.clone().ok_or_else(|| ErrorKind::Usage("the file is complete already".to_owned()).into())
     }
 
-    /// Gives the file the permissions, and where that is allowed the owner, of one that it takes the place of.
+    /// Gives the file the permissions, and where that is allowed the owner, of one that it takes the place of or belongs to. Where the
+    /// group cannot be set, nobody but the owner may use the file: the permissions never become wider than those.
     pub fn take_permissions(&self, old: &std::fs::Metadata) {
         let Some(storage) = &self.storage else { return };
-        let _ = storage.file.set_permissions(old.permissions());
         #[cfg(unix)]
         {
-            use std::os::unix::fs::MetadataExt;
-            let _ = std::os::unix::fs::fchown(&storage.file, Some(old.uid()), Some(old.gid()));
+            use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+            // nobody else until it has its owner
+            let set = |mode| storage.file.set_permissions(std::fs::Permissions::from_mode(mode));
+            let mode = old.mode() & 0o7777;
+            let _ = set(mode & 0o600);
+            let is_grouped = fchown(&storage.file, Some(old.uid()), Some(old.gid())).is_ok()
+                || fchown(&storage.file, None, Some(old.gid())).is_ok()
+                || storage.file.metadata().is_ok_and(|now| now.gid() == old.gid());
+            let _ = set(if is_grouped { mode } else { mode & 0o700 });
         }
+        #[cfg(not(unix))]
+        let _ = storage.file.set_permissions(old.permissions());
     }
 
     /// Renames; without `replace` never over another file, not even one that has just appeared, where the system can do that.

@@ -5,6 +5,7 @@
 
 mod behind;
 mod file;
+mod file_id;
 #[cfg(feature = "mmap")]
 mod map;
 mod memory;
@@ -15,6 +16,7 @@ pub(crate) use behind::Behind;
 pub(crate) use file::copy_in_system;
 pub use file::{AtomicFile, FileSource, FileStorage, is_local, lock_exclusive};
 pub(crate) use file::{TemporaryFile, sync_name};
+pub use file_id::FileId;
 #[cfg(feature = "mmap")]
 pub use map::MapSource;
 pub use memory::MemoryStorage;

@@ -10,21 +10,20 @@
 //!
 //! Until 3 the old header reaches nothing that was changed; from 3 on the new trees are whole, and only the maps may be stale, which the
 //! header says. Where all or most has to be written anew, the repaired file is written beside the old one and takes its name in one step;
-//! the old file stays under the undo file's name.
+//! the old file stays under a name of its own, which the undo file says.
 
 use super::partial;
 use super::plan::{Plan, Policy};
 use super::rebuild::{Outcome, rebuild, untouched};
-use super::scratch::{Scratch, copy_bytes};
-use super::undo::{UndoRecord, mark_whole, take_back_interrupted};
+use super::scratch::Scratch;
+use super::undo::{UndoRecord, in_the_way_of, keep_whole, record_key, take_back_interrupted};
 use crate::check::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{index, wide};
 use crate::format::header::Header;
 use crate::format::layout::Layout;
-use crate::io::{AtomicFile, Behind, FileStorage, Overlay, ReadAt, Storage, sync_name};
+use crate::io::{AtomicFile, Behind, FileStorage, Overlay, ReadAt, Storage};
 use crate::monitor::Monitor;
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,7 +57,8 @@ fn prepare(target: &dyn Storage, planned: &Overlay, layout: &Layout) -> Result<(
     planned.read_exact_at(&mut bytes, 0).map_err(|e| Error::io_at(e, 0))?;
     let mut header = Header::decode_as(Layout::of(layout.variant), &bytes);
     header.root.amap_valid = 0;
-    let record = UndoRecord { headers: vec![header.encode()?, bytes], ..UndoRecord::take(target, &ranges)? };
+    let new_len = planned.len().max(target.len());
+    let record = UndoRecord { headers: [header.encode()?, bytes], new_len, ..UndoRecord::take(target, &ranges)? };
     Ok((ranges, record))
 }
 
@@ -81,7 +81,7 @@ fn bring_or_take_back(
 
 /// Steps 2 to 5.
 fn bring(target: &dyn Storage, planned: &Overlay, ranges: &[(u64, usize)], record: &UndoRecord) -> Result<()> {
-    let [switched, bytes] = record.headers.as_slice() else { return Ok(()) };
+    let [switched, bytes] = &record.headers;
     let old_len = record.len;
     let io = |at: u64| move |e| Error::io_at(e, at);
     let sync = || target.sync().map_err(|e| Error::new(ErrorKind::Io(e)));
@@ -179,15 +179,17 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
     if plan.is_empty() {
         return Ok(untouched(plan));
     }
-    if undo.symlink_metadata().is_ok() {
-        let what = "exists from an earlier repair: take that back (undo), give another name, or remove it";
-        return Err(ErrorKind::Usage(format!("{} {what}", undo.display())).into());
+    if let Some(e) = in_the_way_of(storage, undo) {
+        return Err(e);
     }
     let scratch = Scratch::beside(path);
+    let old = storage.metadata()?;
     if partial::may_serve(plan) {
         if let Some(planned) = partial::plan(source, plan, &scratch, monitor)? {
-            let (ranges, record) = prepare(storage.as_ref(), &planned.view, planned.layout)?;
-            record.save(undo).map_err(|e| of_undo_file(undo, e))?;
+            let (ranges, mut record) = prepare(storage.as_ref(), &planned.view, planned.layout)?;
+            let view: Arc<dyn ReadAt> = planned.view.clone();
+            record.record_key = record_key(&view);
+            record.save(undo, &old).map_err(|e| of_undo_file(undo, e))?;
             if let Err((e, is_back)) = bring_or_take_back(storage.as_ref(), &planned.view, &ranges, &record) {
                 if is_back {
                     // nothing is left to be undone
@@ -202,34 +204,21 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
         }
     }
     let file = AtomicFile::create(path, true)?;
-    let old = std::fs::metadata(path).ok();
-    if let Some(old) = &old {
-        file.take_permissions(old);
-    }
+    file.take_permissions(&old);
     let behind = Behind::new(file.shared()?);
     let target: Arc<dyn Storage> = behind.clone();
     let outcome = rebuild(source, &target, plan, &scratch, monitor)?;
     behind.finish()?;
     drop((target, behind));
-    // The old file keeps its bytes under the undo file's name; the new one takes its name in one step.
-    // One that has other names besides keeps its bytes under those too, and gets no mark.
-    let linked = old.as_ref().is_some_and(has_one_name) && std::fs::hard_link(path, undo).is_ok();
-    if linked {
-        sync_name(undo);
-    } else {
-        copy_to(storage, old.as_ref(), undo, monitor).map_err(|e| of_undo_file(undo, e))?;
-    }
+    // The old file keeps its bytes under a name of its own, the undo file names it, and the new one takes its name in one step.
     let new = file.shared()?;
+    let key = record_key(&(new.clone() as Arc<dyn ReadAt>)).or_else(|| record_key(source));
+    let kept = keep_whole(storage, path, &old, undo, (new.as_ref(), key), monitor).map_err(|e| of_undo_file(undo, e))?;
     if let Err(e) = file.commit() {
         let _ = std::fs::remove_file(undo);
+        let _ = std::fs::remove_file(kept);
         return Err(e);
     }
-    // Without the mark the undo file serves too; it only cannot tell whether the new file was used since.
-    let _ = if linked {
-        mark_whole(storage.as_ref(), new.as_ref())
-    } else {
-        FileStorage::open_exclusive(undo).and_then(|kept| mark_whole(&kept, new.as_ref()))
-    };
     Ok(outcome)
 }
 
@@ -241,25 +230,4 @@ pub(super) fn of_undo_file(undo: &Path, e: Error) -> Error {
         }
         _ => e,
     }
-}
-
-/// Whether a file has no other name.
-#[cfg(unix)]
-fn has_one_name(of: &Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::nlink(of) == 1
-}
-
-/// Whether a file has no other name, as far as the platform tells.
-#[cfg(not(unix))]
-fn has_one_name(_: &Metadata) -> bool {
-    true
-}
-
-fn copy_to(source: &FileStorage, old: Option<&Metadata>, path: &Path, monitor: &dyn Monitor) -> Result<()> {
-    let file = AtomicFile::create(path, false)?;
-    if let Some(old) = old {
-        file.take_permissions(old);
-    }
-    copy_bytes(source, file.storage()?, monitor)?;
-    file.commit()
 }

@@ -26,4 +26,4 @@ pub use plan::{Action, Place, Plan, Policy};
 pub(crate) use rebuild::with_lost_folders;
 pub use rebuild::{Outcome, repair};
 pub use rescue::{Rescued, rescue};
-pub use undo::{UndoRecord, take_back_interrupted, undo};
+pub use undo::{UndoRecord, in_the_way, take_back_interrupted, undo};

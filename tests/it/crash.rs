@@ -537,7 +537,7 @@ fn a_repair_in_place_can_be_undone_byte_for_byte() {
 }
 
 /// A file that has to be written anew: bytes were lost in its middle, so that what lies behind is at other places.
-fn beyond_adding() -> Vec<u8> {
+pub(crate) fn beyond_adding() -> Vec<u8> {
     let mut bytes = scenarios().remove(4).damaged;
     let pst = Pst::from_bytes(bytes.clone()).unwrap();
     let mut blocks = pst.ndb().index().blocks().to_vec();
@@ -565,7 +565,9 @@ fn a_file_that_was_written_anew_in_place_can_be_undone_and_keeps_its_mode_and_it
     let path = real.clone();
     let outcome = repair_in_place(&path, &undo_path, &Policy::default(), &()).unwrap();
     assert!(outcome.changed && outcome.after.is_healthy());
-    assert!(!std::fs::read(&undo_path).unwrap().starts_with(b"PSTKUNDO"), "it was added to");
+    let kept = dir.path().join("real.pst.undo.kept");
+    assert!(std::fs::read(&kept).unwrap() == damaged, "it was added to");
+    assert!(std::fs::metadata(&undo_path).unwrap().len() < 4096, "the undo file is small");
     let fixed = std::fs::read(&path).unwrap();
     #[cfg(unix)]
     {
@@ -580,7 +582,7 @@ fn a_file_that_was_written_anew_in_place_can_be_undone_and_keeps_its_mode_and_it
     assert!(undo(&undo_path, &path, false).unwrap_err().to_string().contains("changed since"));
     std::fs::write(&real, &fixed).unwrap();
     undo(&undo_path, &path, false).unwrap();
-    assert!(std::fs::read(&path).unwrap() == damaged && !undo_path.exists());
+    assert!(std::fs::read(&path).unwrap() == damaged && !undo_path.exists() && !kept.exists());
 
     // a file that has another name keeps its bytes under that one, to the last
     #[cfg(unix)]
@@ -589,18 +591,40 @@ fn a_file_that_was_written_anew_in_place_can_be_undone_and_keeps_its_mode_and_it
         std::fs::hard_link(&real, &other).unwrap();
         repair_in_place(&path, &undo_path, &Policy::default(), &()).unwrap();
         assert!(std::fs::read(&other).unwrap() == damaged, "another name");
-        assert!(std::fs::read(&undo_path).unwrap()[..damaged.len()] == damaged, "the undo file");
+        assert!(std::fs::read(&kept).unwrap() == damaged, "the undo file's");
         undo(&undo_path, &path, false).unwrap();
         assert!(std::fs::read(&path).unwrap() == damaged);
         std::fs::remove_file(&other).unwrap();
     }
 
-    // a crash between the undo file's name and the new file's: both names are the old file
+    // a crash of an earlier version between the undo file's name and the new file's: both names are the old file
     std::fs::hard_link(&real, &undo_path).unwrap();
     let outcome = repair_in_place(&path, &undo_path, &Policy::default(), &()).unwrap();
     assert!(outcome.changed && undo_path.exists());
-    undo(&undo_path, &path, false).unwrap();
-    assert!(std::fs::read(&path).unwrap() == damaged);
+
+    // a crash before the new file gets its name: the undo file is there, and the old file under both names
+    #[cfg(unix)]
+    {
+        let written = std::fs::read(&undo_path).unwrap();
+        undo(&undo_path, &path, false).unwrap();
+        assert!(std::fs::read(&path).unwrap() == damaged);
+        for way in 0..3 {
+            // with the undo file, with a copy because no link could be made, and without the undo file
+            match way {
+                1 => drop(std::fs::copy(&real, &kept).unwrap()),
+                _ => std::fs::hard_link(&real, &kept).unwrap(),
+            }
+            if way != 2 {
+                std::fs::write(&undo_path, &written).unwrap();
+                assert!(pstkit::repair::take_back_interrupted(&path, &undo_path).unwrap(), "{way}");
+                assert!(!undo_path.exists() && !kept.exists(), "{way}");
+            }
+            let outcome = repair_in_place(&path, &undo_path, &Policy::default(), &()).unwrap();
+            assert!(outcome.changed && outcome.after.is_healthy(), "{way}");
+            undo(&undo_path, &path, false).unwrap();
+            assert!(std::fs::read(&path).unwrap() == damaged && !undo_path.exists() && !kept.exists(), "{way}");
+        }
+    }
 }
 
 #[test]
@@ -608,11 +632,13 @@ fn a_repair_in_place_that_was_interrupted_is_taken_back_and_done_by_the_next_run
     let dir = tempfile::tempdir().unwrap();
     for s in scenarios().into_iter().take(3) {
         let done = carry_out(Way::InPlace, &s, &Arc::default(), &());
-        let record = done.record.unwrap();
+        let mut record = done.record.unwrap();
         for k in 0..done.ops.len() - 1 {
             let (path, undo_path) = (dir.path().join("x.pst"), dir.path().join("x.pst.undo"));
             std::fs::write(&path, apply(&s.damaged, &done.ops[..k])).unwrap();
-            std::fs::write(&undo_path, record.encode()).unwrap();
+            // of another file it would not be used unasked
+            record.file = pstkit::io::FileId::of_path(&path);
+            record.save(&undo_path, &std::fs::metadata(&path).unwrap()).unwrap();
             let outcome = repair_in_place(&path, &undo_path, &Policy::default(), &()).unwrap();
             assert!(outcome.changed && outcome.after.is_healthy(), "{} {k}", s.name);
             assert!(std::fs::read(&path).unwrap() == done.image, "{} {k}", s.name);

@@ -32,4 +32,5 @@ mod shared;
 mod strays;
 mod support;
 mod sweep;
+mod undo;
 mod write;

@@ -71,8 +71,10 @@ Examples:
   pstkit undo mail.pst.undo
   pstkit undo saved.undo mail.pst
 
-Exit status: 0 done, 4 done with --force, and not surely byte for byte, 8 could not be done, 16 it is no undo file, or of another file, or
-the file was changed since (--force).")]
+An old file that the repair kept whole (mail.pst.undo.kept) has to lie beside the undo file.
+
+Exit status: 0 done, 4 done with --force, and not surely byte for byte, 8 could not be done and nothing was changed: it is no undo file, is
+damaged or of another file, or the file was changed since (--force); 16 the command line is wrong.")]
 pub(crate) struct UndoArgs {
     /// The undo file that the repair wrote
     #[arg(value_name = "UNDO")]

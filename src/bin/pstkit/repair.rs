@@ -8,7 +8,7 @@ use pstkit::check::{CheckOptions, Report, Verdict, check};
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Loss};
 use pstkit::format::header::FileKind;
-use pstkit::io::{AtomicFile, FileStorage, ReadAt};
+use pstkit::io::{AtomicFile, FileId, FileStorage, ReadAt};
 use pstkit::monitor::{Monitor as _, Phase};
 use pstkit::recover;
 use pstkit::repair::{self, Account, LocalOnly, Plan, Policy, Target};
@@ -385,9 +385,8 @@ fn can_be_changed(path: &Path) -> Result<(), Failure> {
 /// The same of the undo file.
 fn undo_can_be_written(args: &RepairArgs) -> Result<(), Failure> {
     let undo = undo_file(args);
-    if undo.symlink_metadata().is_ok() {
-        let what = "exists from an earlier repair: take that back (`pstkit undo`), give another name with --undo-file, or remove it";
-        return Err(Failure::usage(format!("{} {what}", undo.display())));
+    if let Some(e) = repair::in_the_way(&args.file, &undo) {
+        return Err(in_the_way(args, &undo, e));
     }
     match AtomicFile::create(&undo, false) {
         Ok(_) => Ok(()),
@@ -398,8 +397,37 @@ fn undo_can_be_written(args: &RepairArgs) -> Result<(), Failure> {
     }
 }
 
-/// Refuses to write a file onto its own source.
+/// The failure of a repair in place whose undo file's name is taken, with what goes on.
+fn in_the_way(args: &RepairArgs, undo: &Path, e: Error) -> Failure {
+    let much = if args.lossless { "-p" } else { "-y" };
+    let other = undo.with_extension("undo-2");
+    let file = render::quoted(&args.file);
+    match e.kind() {
+        ErrorKind::Usage(_) => Failure::usage(format!(
+            "{} exists from an earlier repair: take that back (`pstkit undo`), give another name with --undo-file, or remove it",
+            undo.display()
+        )),
+        ErrorKind::Unfit { what, .. } => Failure::Said(
+            Status::FAILED,
+            format!(
+                "{what}. Nothing was changed. `pstkit repair {much} --in-place --undo-file {} {file}` leaves it alone, and `pstkit undo {} {file}` applies it where it fits",
+                render::quoted(&other),
+                render::quoted(undo)
+            ),
+        ),
+        _ => Failure::of(undo, e),
+    }
+}
+
+/// Refuses to write a file onto its own source, by whatever path that is reached.
 pub(crate) fn same_file(source: &Path, out: &Path) -> Result<(), Failure> {
+    let is_same = |a: FileId| FileId::of_path(out).is_some_and(|b| a.is_same(b));
+    if FileId::of_path(source).is_some_and(is_same) {
+        return Err(Failure::usage(format!(
+            "{}: the source itself, if by another name; give the name of another file (`repair` can work --in-place)",
+            render::name(out)
+        )));
+    }
     match (source.canonicalize(), out.canonicalize()) {
         (Ok(a), Ok(b)) if a == b => {
             Err(Failure::usage(format!("{}: the source itself; give another name (`repair` can work --in-place)", render::name(out))))
@@ -415,6 +443,7 @@ fn refused(ctx: &Context, args: &RepairArgs, e: Error) -> Failure {
             let what = open::describe_searched(&args.file, &ctx.global);
             Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", args.file.display()))
         }
+        ErrorKind::Unfit { .. } => in_the_way(args, &undo_file(args), e),
         ErrorKind::Usage(why) if why.contains("has to be allowed") => {
             Failure::Said(Status::LEFT, format!("{}: nothing was written: {why} (--allow-loss)", args.file.display()))
         }

@@ -3,8 +3,9 @@
 use crate::args::UndoArgs;
 use crate::status::{Failure, Outcome, Status};
 use crate::{Context, render};
+use pstkit::error::ErrorKind;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn run(ctx: &mut Context, args: &UndoArgs) -> Outcome {
     let undo = &args.undo_file;
@@ -14,10 +15,10 @@ pub(crate) fn run(ctx: &mut Context, args: &UndoArgs) -> Outcome {
         None => return Err(Failure::usage(format!("{}: its name does not end in .undo: say which file it belongs to", undo.display()))),
     };
     if let Err(e) = std::fs::metadata(undo) {
-        return Err(Failure::of(undo, pstkit::error::ErrorKind::Io(e).into()));
+        return Err(Failure::of(undo, ErrorKind::Io(e).into()));
     }
     let whole = pstkit::repair::undo(undo, &target, args.force).map_err(|e| match e.kind() {
-        pstkit::error::ErrorKind::Usage(_) => Failure::of(undo, e),
+        ErrorKind::Unfit { what, force } => Failure::Said(Status::FAILED, refused(undo, &target, what, *force)),
         _ => Failure::of(&target, e),
     })?;
     let exit = if whole { Status::DONE } else { Status::LEFT };
@@ -36,4 +37,15 @@ pub(crate) fn run(ctx: &mut Context, args: &UndoArgs) -> Outcome {
         writeln!(ctx.out, "{}: as it was before the repair, byte for byte", render::name(&target))?;
     }
     Ok(exit)
+}
+
+/// Why nothing was undone, and what goes on.
+fn refused(undo: &Path, target: &Path, what: &str, force: bool) -> String {
+    let (name, file) = (render::name(undo), render::quoted(target));
+    let on = if force {
+        format!("copy the file first; then `pstkit undo --force {} {file}` undoes it all the same", render::quoted(undo))
+    } else {
+        format!("`pstkit check {file}` tells how the file is, and `pstkit repair -y -o NEW {file}` goes on from there")
+    };
+    format!("{name}: {what}. Nothing was changed: {on}")
 }
