@@ -22,6 +22,12 @@ impl Pst {
     /// Opens a file for tolerant reading. Where header or trees are damaged, it is [salvaged](Self::is_salvaged), for which the whole file is
     /// read; [`open_with`](Self::open_with) tells the progress of that, and can be cancelled.
     ///
+    /// The file is mapped, where the feature `mmap` is on and the file is on this machine, and a shared lock (`flock`) is held. What
+    /// remains is a process that asks for no lock. Where it cuts the file while it is mapped, touching what is gone ends this process with
+    /// SIGBUS, unless the host has called `io::survive_shrinking_files`; reading by position ([`OpenOptions::map`]) answers an error. Where it
+    /// changes bytes, they are read as they come, and show as damage. [`ReadAt::intact`](crate::io::ReadAt::intact) of the source tells whether
+    /// the file was cut, and [`io::writer_of`](crate::io::writer_of) whether somebody holds a lock of the other kind.
+    ///
     /// # Errors
     /// Where it cannot be opened, or nothing in it is part of an Outlook data file; the error says what it is instead.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {

@@ -105,7 +105,9 @@ impl crate::messaging::Pst {
 /// # Errors
 /// Cancellation, and a medium that cannot be read at all. What is wrong with the file is in the report.
 pub fn check(source: Arc<dyn ReadAt>, options: &CheckOptions, monitor: &dyn Monitor) -> Result<Report> {
-    examine(source, options, options.limits, monitor).map(|o| o.report)
+    let done = examine(Arc::clone(&source), options, options.limits, monitor)?;
+    source.intact().map_err(crate::error::ErrorKind::Io)?;
+    Ok(done.report)
 }
 
 /// The same for a file of which most is where it was when an earlier check read it, and what that check saw to be whole was not written

@@ -1,12 +1,11 @@
 //! Files: positioned reads and writes, locks, and output that appears under its name only when it is complete.
 
-use super::{FileId, ReadAt, Storage};
+use super::{FileId, ReadAt, Storage, parts};
 use crate::error::{Error, ErrorKind, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(unix)]
 fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
@@ -99,6 +98,21 @@ fn lock_process(_: &File) -> Result<()> {
     Ok(())
 }
 
+/// The process that holds a lock of the other kind (`fcntl`) to write to a file, which a reader's own lock does not see. It may change the
+/// file while it is read. A process of this machine, or 0 where it is another machine's or cannot be told.
+#[cfg(target_os = "linux")]
+pub fn writer_of(file: &File) -> Option<u32> {
+    use rustix::process::{Flock, FlockType, fcntl_getlk};
+    let held = fcntl_getlk(file, &Flock::from(FlockType::ReadLock)).ok()??;
+    Some(held.pid.and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok()).unwrap_or(0))
+}
+
+/// The process that holds a lock of the other kind: none can be told here.
+#[cfg(not(target_os = "linux"))]
+pub fn writer_of(_: &File) -> Option<u32> {
+    None
+}
+
 /// Takes the exclusive lock that in-place repair holds. A platform without locks is no error.
 ///
 /// # Errors
@@ -157,6 +171,13 @@ impl ReadAt for FileSource {
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         read_at(&self.file, buf, offset)
+    }
+
+    fn intact(&self) -> io::Result<()> {
+        match self.file.metadata()?.len() {
+            now if now < self.len => Err(super::became_shorter(now, self.len)),
+            _ => Ok(()),
+        }
     }
 
     fn file(&self) -> Option<&File> {
@@ -272,6 +293,8 @@ impl Storage for FileStorage {
     }
 
     fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        tests::trace("file");
         self.file.sync_all()
     }
 
@@ -294,9 +317,6 @@ impl Storage for FileStorage {
     }
 }
 
-/// Names of this many bytes and more are not made longer.
-const NAME_LONG: usize = 200;
-
 /// Says what it is about the folder of a new file that keeps it from being made there.
 fn in_folder(e: io::Error) -> io::Error {
     let why = match e.kind() {
@@ -307,14 +327,15 @@ fn in_folder(e: io::Error) -> io::Error {
     io::Error::new(e.kind(), why)
 }
 
-/// An output file that gets its name when it is complete: until [`commit`](Self::commit) it stands under a temporary name beside it,
-/// and dropping it removes it.
+/// An output file that gets its name when it is complete: until [`commit`](Self::commit) it has none where the file system has such files, so that
+/// nothing is left of a run that is killed; elsewhere it stands under a temporary name beside it, and dropping it removes it.
 #[derive(Debug)]
 pub struct AtomicFile {
     storage: Option<Arc<FileStorage>>,
-    temporary: PathBuf,
+    temporary: Option<PathBuf>,
     path: PathBuf,
     replace: bool,
+    left_over: Vec<PathBuf>,
 }
 
 impl AtomicFile {
@@ -336,31 +357,15 @@ impl AtomicFile {
 
     fn begin(path: &Path, replace: bool, private: bool) -> Result<Self> {
         let place = Self::place(path, replace)?;
-        let path = place.as_path();
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let whole = path.file_name().unwrap_or_default();
-        // with what is put behind it, a long name might be none that a file can have
-        let stem = if whole.len() > NAME_LONG { std::ffi::OsStr::new("") } else { whole };
-        // never one that is there: in a folder that others write to, it might be a link to something else
-        let (temporary, file) = loop {
-            let n = NEXT.fetch_add(1, Ordering::Relaxed);
-            let mut name = stem.to_owned();
-            name.push(format!(".{}.{n}.part", std::process::id()));
-            let temporary = path.with_file_name(name);
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create_new(true);
-            #[cfg(unix)]
-            if private {
-                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            }
-            #[cfg(not(unix))]
-            let _ = private;
-            match options.open(&temporary) {
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists && n < u64::from(u16::MAX) => {}
-                made => break (temporary, made.map_err(|e| ErrorKind::Io(in_folder(e)))?),
-            }
-        };
-        Ok(Self { storage: Some(Arc::new(FileStorage::new(file))), temporary, path: place, replace })
+        let left_over = parts::remove_left_over(&place);
+        let (file, temporary) = parts::create(&place, private).map_err(|e| ErrorKind::Io(in_folder(e)))?;
+        Ok(Self { storage: Some(Arc::new(FileStorage::new(file))), temporary, path: place, replace, left_over })
+    }
+
+    /// Files beside the output whose names are those of its temporary files, and that are not surely left by a run that was killed: another
+    /// user's, one that is in use, a link. Those that are surely were removed when this one was made.
+    pub fn left_over(&self) -> &[PathBuf] {
+        &self.left_over
     }
 
     /// Where a file of this name goes.
@@ -419,12 +424,20 @@ impl AtomicFile {
         let _ = storage.file.set_permissions(old.permissions());
     }
 
-    /// Renames; without `replace` never over another file, not even one that has just appeared, where the system can do that.
-    fn name(&self) -> io::Result<()> {
+    /// Names the file; without `replace` never over another one, not even one that has just appeared, where the system can do that.
+    fn name(&mut self, storage: Arc<FileStorage>) -> io::Result<()> {
+        if self.temporary.is_none() {
+            if !self.replace {
+                return parts::link(&storage.file, &self.path);
+            }
+            self.temporary = Some(parts::link_beside(&storage.file, &self.path)?);
+        }
+        drop(storage);
+        let Some(temporary) = &self.temporary else { return Ok(()) };
         #[cfg(target_os = "linux")]
         if !self.replace {
             use rustix::fs::{CWD, RenameFlags, renameat_with};
-            match renameat_with(CWD, &self.temporary, CWD, &self.path, RenameFlags::NOREPLACE) {
+            match renameat_with(CWD, temporary, CWD, &self.path, RenameFlags::NOREPLACE) {
                 Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {}
                 done => return Ok(done?),
             }
@@ -432,7 +445,7 @@ impl AtomicFile {
         if !self.replace && self.path.symlink_metadata().is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        std::fs::rename(&self.temporary, &self.path)
+        std::fs::rename(temporary, &self.path)
     }
 
     /// Keeps from others what they may not read of the file that this one is made of.
@@ -454,13 +467,16 @@ impl AtomicFile {
     /// # Errors
     /// Errors of the medium; the file then stands under neither name.
     pub fn commit(mut self) -> Result<()> {
-        self.storage()?.sync().map_err(ErrorKind::Io)?;
+        let storage = self.shared()?;
+        storage.sync().map_err(ErrorKind::Io)?;
         self.storage = None;
-        let appeared = || Error::new(ErrorKind::Usage(format!("{} has appeared meanwhile", self.path.display())));
-        match self.name() {
-            Err(e) if !self.replace && e.kind() == io::ErrorKind::AlreadyExists => return Err(appeared()),
+        let appeared = Error::new(ErrorKind::Usage(format!("{} has appeared meanwhile", self.path.display())));
+        match self.name(storage) {
+            Err(e) if !self.replace && e.kind() == io::ErrorKind::AlreadyExists => return Err(appeared),
             named => named.map_err(ErrorKind::Io)?,
         }
+        #[cfg(test)]
+        tests::trace("name");
         sync_name(&self.path);
         Ok(())
     }
@@ -527,6 +543,8 @@ pub(crate) fn sync_name(path: &Path) {
     if let Some(dir) = path.parent() {
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         if let Ok(dir) = File::open(dir) {
+            #[cfg(test)]
+            tests::trace("folder");
             let _ = dir.sync_all();
         }
     }
@@ -535,13 +553,67 @@ pub(crate) fn sync_name(path: &Path) {
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         self.storage = None;
-        let _ = std::fs::remove_file(&self.temporary);
+        if let Some(temporary) = &self.temporary {
+            let _ = std::fs::remove_file(temporary);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
+
+    thread_local! {
+        /// What this thread has brought to the medium, and named, in order.
+        static TRACE: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Notes what is brought to the medium.
+    pub(super) fn trace(what: &'static str) {
+        TRACE.with(|t| t.borrow_mut().push(what));
+    }
+
+    /// A name that is on the medium before the bytes are would be that of half a file after a crash.
+    #[test]
+    fn a_file_is_on_the_medium_before_its_name_is_and_the_name_before_the_commit_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        for replace in [false, true] {
+            let file = AtomicFile::create(&dir.path().join("out.pst"), replace).unwrap();
+            file.storage().unwrap().write_all_at(b"abc", 0).unwrap();
+            TRACE.with(|t| t.borrow_mut().clear());
+            file.commit().unwrap();
+            assert_eq!(TRACE.with(RefCell::take), ["file", "name", "folder"], "{replace}");
+        }
+    }
+
+    /// A run that is killed leaves nothing where the file system has files without names.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_without_a_name_leaves_nothing_when_its_run_is_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = AtomicFile::create(&dir.path().join("out.pst"), true).unwrap();
+        if file.temporary.is_some() {
+            println!("skipped: this file system has no files without names");
+            return;
+        }
+        file.storage().unwrap().write_all_at(b"abc", 0).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        std::mem::forget(file);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_source_that_becomes_shorter_is_an_error_with_its_offset() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, vec![1; 10_000]).unwrap();
+        let source = FileSource::new(File::open(&path).unwrap()).unwrap();
+        source.intact().unwrap();
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(5000).unwrap();
+        let e = source.intact().unwrap_err();
+        assert!(e.kind() == io::ErrorKind::UnexpectedEof && e.to_string().contains("0x1388"), "{e}");
+    }
 
     #[test]
     fn an_abandoned_file_leaves_nothing_and_a_committed_one_its_bytes() {

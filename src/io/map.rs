@@ -1,11 +1,13 @@
-//! The memory map: the crate's only `unsafe`.
+//! The memory map.
 //!
 //! Touching a mapped page that cannot be read ends the process, so every window is populated before it is touched for the first
-//! time: an unreadable range then comes back as an error, and the run goes on.
+//! time: an unreadable range then comes back as an error, and the run goes on. What becomes unreadable later, because the file is cut, is
+//! for the handler of `io::guard`, where a host has installed it.
 //!
 //! Populating reads the whole window from the medium. A command that needs a few pages of each window, such as a list of folders, would read the
 //! whole file that way. So the first accesses to a window are positioned reads, and the window is populated when it turns out to be used.
 
+use super::guard::Guard;
 use super::{FileSource, ReadAt, past_end};
 use crate::error::{ErrorKind, Result};
 use crate::format::bytes::{index, wide};
@@ -30,6 +32,8 @@ const UNREADABLE: u8 = u8::MAX - 1;
 /// A mapped file, with positioned reads for the ranges that cannot be populated.
 #[derive(Debug)]
 pub struct MapSource {
+    /// Goes before the map does.
+    guard: Guard,
     map: Mmap,
     /// For each window [`READABLE`], [`UNREADABLE`], or how often it was asked for.
     windows: Vec<AtomicU8>,
@@ -59,7 +63,8 @@ impl MapSource {
         #[expect(unsafe_code, reason = "mapping a file is unsafe by its nature; this is the one place")]
         let map = unsafe { Mmap::map(handle) }.map_err(ErrorKind::Io)?;
         let windows = (0..map.len().div_ceil(WINDOW)).map(|_| AtomicU8::new(0)).collect();
-        Ok(Self { map, windows, file })
+        let guard = Guard::new(&map).ok_or_else(|| ErrorKind::Unsupported("a guard for one more map".to_owned()))?;
+        Ok(Self { guard, map, windows, file })
     }
 
     /// Whether `len` bytes of the window may be touched; `false` asks for a positioned read.
@@ -89,6 +94,10 @@ impl MapSource {
     fn populate(&self, window: usize) -> bool {
         let start = window.saturating_mul(WINDOW);
         let len = WINDOW.min(self.map.len().saturating_sub(start));
+        // of a file that has been cut since, the window may not be there
+        if self.file.intact().is_err() {
+            return false;
+        }
         #[cfg(target_os = "linux")]
         let ok = match self.map.advise_range(memmap2::Advice::PopulateRead, start, len) {
             Ok(()) => true,
@@ -115,6 +124,16 @@ impl ReadAt for MapSource {
 
     fn file(&self) -> Option<&File> {
         self.file.file()
+    }
+
+    fn intact(&self) -> io::Result<()> {
+        self.file.intact()?;
+        match self.guard.missing() {
+            Some(at) => {
+                Err(io::Error::other(format!("the page at offset {at:#x} could not be read; what was read of it cannot be relied on")))
+            }
+            None => Ok(()),
+        }
     }
 
     #[inline]
@@ -159,5 +178,28 @@ mod tests {
         map.read_exact_at(&mut buf, wide(2 * WINDOW) - 10).unwrap();
         assert_eq!(buf[..], bytes[2 * WINDOW - 10..2 * WINDOW + 10]);
         assert_eq!(map.slice(wide(bytes.len()) - 1, 2).unwrap(), None);
+    }
+
+    /// Without the handler this ends the process.
+    #[cfg(unix)]
+    #[test]
+    fn a_mapped_file_that_becomes_shorter_is_an_error_and_not_the_end_of_the_process() {
+        crate::io::survive_shrinking_files().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, vec![7; 3 * WINDOW]).unwrap();
+        let source = MapSource::new(File::open(&path).unwrap()).unwrap();
+        assert_eq!(source.slice(5, LARGE_READ).unwrap(), Some(&[7; LARGE_READ][..]));
+        source.intact().unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(8192).unwrap();
+        // a window that was seen before, and one that was not
+        let seen = source.slice(100_000, 10).unwrap().unwrap();
+        assert_eq!(seen, [0; 10]);
+        assert_eq!(source.slice(wide(2 * WINDOW), LARGE_READ).unwrap(), None);
+        assert!(source.read_exact_at(&mut [0; 10], wide(2 * WINDOW)).is_err());
+        let e = source.intact().unwrap_err();
+        assert!(e.to_string().contains("0x2000"), "{e}");
+        // what is left can still be read
+        assert_eq!(source.slice(8000, 10).unwrap(), Some(&[7; 10][..]));
     }
 }

@@ -7,16 +7,21 @@ mod behind;
 mod file;
 mod file_id;
 #[cfg(feature = "mmap")]
+mod guard;
+#[cfg(feature = "mmap")]
 mod map;
 mod memory;
 mod overlay;
+mod parts;
 mod window;
 
 pub(crate) use behind::Behind;
 pub(crate) use file::copy_in_system;
-pub use file::{AtomicFile, FileSource, FileStorage, is_local, lock_exclusive};
+pub use file::{AtomicFile, FileSource, FileStorage, is_local, lock_exclusive, writer_of};
 pub(crate) use file::{TemporaryFile, sync_name};
 pub use file_id::FileId;
+#[cfg(feature = "mmap")]
+pub use guard::survive_shrinking_files;
 #[cfg(feature = "mmap")]
 pub use map::MapSource;
 pub use memory::MemoryStorage;
@@ -55,6 +60,15 @@ pub trait ReadAt: Send + Sync {
     /// by itself.
     fn file(&self) -> Option<&File> {
         None
+    }
+
+    /// Fails where what was read may not have been the source's bytes, because its file has become shorter since it was opened or a
+    /// page of its map could not be read: whatever was made of it cannot be relied on.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] with the offset; other errors of the medium.
+    fn intact(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -104,6 +118,9 @@ macro_rules! forward {
                 fn file(&self) -> Option<&File> {
                     (**self).file()
                 }
+                fn intact(&self) -> io::Result<()> {
+                    (**self).intact()
+                }
             }
             impl<T: Storage + ?Sized> Storage for $t {
                 fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
@@ -124,6 +141,14 @@ macro_rules! forward {
 }
 
 forward!(&T, Arc<T>, Box<T>);
+
+/// The error of a source whose file has become shorter.
+pub(crate) fn became_shorter(at: u64, had: u64) -> io::Error {
+    let what = format!(
+        "the file became shorter while it was read: it ends at offset {at:#x} and had {had} bytes; what was read of it cannot be relied on"
+    );
+    io::Error::new(io::ErrorKind::UnexpectedEof, what)
+}
 
 /// The error of a read past the end.
 pub(crate) fn past_end() -> io::Error {

@@ -173,6 +173,10 @@ impl ReadAt for Overlay {
         self.changes.read().unwrap_or_else(PoisonError::into_inner).len
     }
 
+    fn intact(&self) -> io::Result<()> {
+        self.base.intact()
+    }
+
     fn slice(&self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
         if self.is_changed(offset, len) {
             return Ok(None);

@@ -57,6 +57,10 @@ impl ReadAt for Window {
         self.source.read_exact_at(buf, at)
     }
 
+    fn intact(&self) -> io::Result<()> {
+        self.source.intact()
+    }
+
     fn slice(&self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
         self.place(offset, len).map_or(Ok(None), |at| self.source.slice(at, len))
     }

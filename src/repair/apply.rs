@@ -9,7 +9,7 @@ use super::{inplace, partial};
 use crate::check::Verdict;
 use crate::check::report::Source;
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::{AtomicFile, Behind, ReadAt, Storage};
+use crate::io::{AtomicFile, Behind, FileId, ReadAt, Storage};
 use crate::monitor::{Monitor, Quiet};
 use std::path::Path;
 use std::sync::Arc;
@@ -72,6 +72,10 @@ impl Plan {
         match target {
             Target::NewFile { source, target } => self.write_to(&source, &target, &Scratch::anywhere(), monitor),
             Target::Path { source, out, replace } => {
+                let is_source = |f: &std::fs::File| FileId::of(f).is_some_and(|a| FileId::of_path(out).is_some_and(|b| a.is_same(b)));
+                if source.file().is_some_and(is_source) {
+                    return Err(ErrorKind::Usage(format!("{} is the source itself, if by another name", out.display())).into());
+                }
                 let file = AtomicFile::create(out, replace)?;
                 source.file().and_then(|f| f.metadata().ok()).iter().for_each(|old| file.hide_as(old));
                 let behind = Behind::new(file.shared()?);
@@ -79,6 +83,7 @@ impl Plan {
                 let outcome = self.write_to(&source, &storage, &Scratch::beside(out), monitor)?;
                 behind.finish()?;
                 drop((storage, behind));
+                source.intact().map_err(ErrorKind::Io)?;
                 file.commit()?;
                 Ok(outcome)
             }

@@ -196,6 +196,54 @@ fn a_file_that_another_process_holds_is_not_repaired_in_place() {
     assert_eq!(pstkit(["undo", undo.to_str().unwrap()]).status, 0);
 }
 
+/// Locks of the other kind are not seen by a reader's own: they are looked for, and said.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_another_process_may_be_writing_to_is_read_and_that_is_said() {
+    use rustix::fs::{FlockOperation, fcntl_lock};
+    let (_dir, path) = wrong_checksum();
+    let p = path.to_str().unwrap();
+    let held = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    assert!(!pstkit(["check", p]).err.contains("lock"));
+    fcntl_lock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+    for command in ["check", "info", "ls"] {
+        let run = pstkit([command, p]);
+        assert_eq!(run.err.matches("holds a lock to write to it").count(), 1, "{command}: {run:?}");
+        assert!(run.err.contains(&format!("process {}", std::process::id())), "{command}: {run:?}");
+    }
+}
+
+/// By another name, or by another path to the same disk, an output is the source all the same.
+#[cfg(unix)]
+#[test]
+fn the_source_is_not_replaced_by_whatever_name_it_is_reached() {
+    let (dir, path) = wrong_checksum();
+    let before = std::fs::read(&path).unwrap();
+    let other = dir.path().join("other.pst");
+    std::fs::hard_link(&path, &other).unwrap();
+    let (p, o) = (path.to_str().unwrap(), other.to_str().unwrap());
+    for command in [&["repair", "-y"][..], &["recover"], &["compact"], &["convert", "--to", "unicode"]] {
+        let run = pstkit([command, &[p, "--force", "-o", o]].concat());
+        assert!(run.status == 16 && run.err.contains("the source itself"), "{command:?}: {run:?}");
+        assert!(std::fs::read(&path).unwrap() == before && std::fs::read(&other).unwrap() == before, "{command:?}");
+    }
+}
+
+/// What a run that was killed has left is removed by the next one with the same output; what is not surely that is named and left.
+#[cfg(unix)]
+#[test]
+fn what_a_killed_run_left_beside_an_output_is_removed_by_the_next() {
+    let (dir, path) = wrong_checksum();
+    let out = dir.path().join("out.pst");
+    let (left, link) = (dir.path().join("out.pst.123.0.part"), dir.path().join("out.pst.124.0.part"));
+    std::fs::write(&left, b"half").unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let run = pstkit(["repair", "-y", path.to_str().unwrap(), "-o", out.to_str().unwrap()]);
+    assert_eq!(run.status, 1, "{run:?}");
+    assert!(!left.exists() && link.symlink_metadata().is_ok());
+    assert!(run.err.contains("out.pst.124.0.part") && !run.err.contains("out.pst.123.0.part"), "{run:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn links_stay_links_and_a_file_that_may_not_be_written_is_told() {

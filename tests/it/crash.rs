@@ -301,6 +301,55 @@ fn hold(way: Way, s: &Scenario, image: &[u8], record: Option<&UndoRecord>, when:
     }
 }
 
+/// What a file's own header and trees lead to, nothing else.
+fn plain(image: &[u8]) -> BTreeMap<String, usize> {
+    let Ok(header) = Header::decode(image, &mut Vec::new()) else { return BTreeMap::new() };
+    contents(&Pst::from_ndb(Ndb::new(Arc::new(image.to_vec()), header, Limits::default())))
+}
+
+/// What is wrong with a medium in the middle of a repair in place, which may be left so for good: the old header leads to the old file, the
+/// repair's first one to all that is there, and its last one to a file that is whole.
+fn wrong_state(s: &Scenario, image: &[u8], record: &UndoRecord) -> Option<&'static str> {
+    let (old, [during, after]) = (&record.ranges[0].1, &record.headers);
+    let now = &image[..old.len()];
+    if old == during || old == after || during == after {
+        return None;
+    }
+    let is_wrong = |wrong: bool, what| wrong.then_some(what);
+    if now == old {
+        is_wrong(image[..s.damaged.len()] != s.damaged, "the old header leads to something new")
+    } else if now == during {
+        is_wrong(!holds(&plain(image), &s.want), "the new header leads to what is not there")
+    } else if now == after {
+        let report = check(Arc::new(image.to_vec()), &CheckOptions::default(), &()).unwrap();
+        is_wrong(!report.is_healthy() || !holds(&plain(image), &s.want), "the last header is there before the file is whole")
+    } else {
+        None
+    }
+}
+
+/// A repair that brings to the medium what it has written at each of the four places is safe; without any one of them it is not, and that shows.
+#[test]
+fn each_time_that_a_repair_in_place_waits_for_the_medium_is_needed() {
+    for s in scenarios().iter().filter(|s| s.name.contains("block tree leaf")) {
+        let done = carry_out(Way::InPlace, s, &Arc::default(), &());
+        let record = done.record.unwrap();
+        let wrong = |ops: &[Op]| {
+            let crashed = (0..=ops.len()).flat_map(|k| images(&s.damaged, ops, k));
+            let ended = images(&s.damaged, ops, ops.len()).iter().filter(|image| **image != done.image).count();
+            crashed.filter(|image| wrong_state(s, image, &record).is_some()).count() + ended
+        };
+        assert_eq!(wrong(&done.ops), 0, "{}", s.name);
+        let syncs: Vec<usize> = (0..done.ops.len()).filter(|i| matches!(done.ops[*i], Op::Sync)).collect();
+        assert_eq!(syncs.len(), 4, "{}", s.name);
+        for left_out in syncs {
+            let mut ops = done.ops.clone();
+            ops.remove(left_out);
+            assert!(wrong(&ops) > 0, "{}: nothing shows without the sync at {left_out}", s.name);
+        }
+    }
+}
+
 #[test]
 fn a_crash_at_any_operation_loses_nothing() {
     let mut crashes = 0;
@@ -317,6 +366,8 @@ fn a_crash_at_any_operation_loses_nothing() {
                 for image in images(&before, &done.ops, k) {
                     crashes += 1;
                     if seen.insert(image.clone()) {
+                        let wrong = done.record.as_ref().and_then(|record| wrong_state(&s, &image, record));
+                        assert!(wrong.is_none(), "{} {way:?} crash before {k}: {wrong:?}", s.name);
                         hold(way, &s, &image, done.record.as_ref(), &format!("crash before {k}"));
                     }
                 }

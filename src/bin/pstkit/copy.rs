@@ -4,6 +4,7 @@ use crate::args::{CompactArgs, ConvertArgs};
 use crate::status::{Failure, Outcome, Status};
 use crate::{Context, open, render, repair};
 use pstkit::Pst;
+use pstkit::error::ErrorKind;
 use pstkit::io::AtomicFile;
 use pstkit::messaging::code_page::CodePage;
 use pstkit::repair::local_only;
@@ -46,8 +47,10 @@ fn write(ctx: &mut Context, file: &Path, pst: &Pst, out: &Path, force: bool, opt
     repair::same_file(file, out)?;
     let fail = |e| Failure::of(out, e);
     let target = AtomicFile::create(out, force).map_err(fail)?;
+    repair::name_left_over(ctx, &target);
     pst.ndb().source().file().and_then(|f| f.metadata().ok()).iter().for_each(|old| target.hide_as(old));
     let report = copy(pst, target.storage().map_err(fail)?, options, &ctx.progress).map_err(fail)?;
+    pst.ndb().source().intact().map_err(|e| Failure::of(file, ErrorKind::Io(e).into()))?;
     target.commit().map_err(fail)?;
     let exit = status(&report, damaged);
     let before = pst.ndb().len();

@@ -79,6 +79,11 @@ fn run(cli: Cli) -> (Outcome, Context) {
     let progress = Progress::new(&cli.global);
     let out = BufWriter::with_capacity(64 << 10, progress.beside(io::stdout().lock()));
     let mut ctx = Context { global: cli.global, out, progress };
+    // Copies read every byte but once: reading by position costs them nothing, and is no risk where the file is cut meanwhile.
+    ctx.global.no_mmap |= matches!(cli.command, Command::Compact(_) | Command::Convert(_));
+    // Nothing is to be said where that does not work: the program is then as it would be without.
+    #[cfg(feature = "mmap")]
+    let _ = pstkit::io::survive_shrinking_files();
     let outcome = match cli.command {
         Command::Info(a) => info::run(&mut ctx, &a),
         Command::Ls(a) => ls::run(&mut ctx, &a),
@@ -94,6 +99,7 @@ fn run(cli: Cli) -> (Outcome, Context) {
         Command::Create(a) => create::run(&mut ctx, &a),
         Command::Explain(a) => explain::run(&mut ctx, &a),
     };
+    let outcome = outcome.and_then(|status| open::all_intact().map(|()| status));
     let flushed = ctx.out.flush().map_err(Failure::from);
     ctx.progress.finish();
     let outcome = match flushed {

@@ -1,21 +1,22 @@
 //! Opening files: mapped or by position, whole or broken, and what a foreign file is.
 
-use crate::Context;
 use crate::args::Global;
 use crate::status::{Failure, Status};
+use crate::{Context, render};
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Ignore};
 use pstkit::format::header::{HEADER_MAX, Header, MAGIC, describe_foreign};
 use pstkit::format::layout::Layout;
-use pstkit::io::ReadAt;
+use pstkit::io::{FileId, ReadAt, writer_of};
 use pstkit::limits::Limits;
 use pstkit::ndb::Ndb;
 use pstkit::recover::{self, Origin, detect};
 use pstkit::rules::Severity;
 use pstkit::{Nid, OpenOptions, Pst};
 use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A file at the level of bytes and header.
 pub(crate) struct Opened {
@@ -36,7 +37,47 @@ pub(crate) fn source(path: &Path, global: &Global) -> Result<Arc<dyn ReadAt>, Fa
     if !meta.is_file() {
         return Err(Failure::Said(Status::FAILED, format!("{}: no ordinary file: copy what it holds to one first", path.display())));
     }
-    OpenOptions::new().map(!global.no_mmap).source(path).map_err(fail)
+    let source = OpenOptions::new().map(!global.no_mmap).source(path).map_err(fail)?;
+    note_opened(path, &meta, source.as_ref(), global);
+    Ok(source)
+}
+
+/// A file that was opened, and how long it was then.
+struct Noted {
+    path: PathBuf,
+    id: Option<FileId>,
+    len: u64,
+}
+
+static OPENED: Mutex<Vec<Noted>> = Mutex::new(Vec::new());
+
+/// Notes a file that is read, and says so where another process may be writing to it.
+fn note_opened(path: &Path, meta: &std::fs::Metadata, source: &dyn ReadAt, global: &Global) {
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    let id = FileId::of_metadata(meta);
+    if opened.iter().any(|o| o.path == path && o.id == id) {
+        return;
+    }
+    if let Some(pid) = source.file().and_then(writer_of).filter(|_| !global.quiet) {
+        let who = if pid == 0 { "another process".to_owned() } else { format!("process {pid}") };
+        let text = format!("{}: {who} holds a lock to write to it: what is read may be changing meanwhile", path.display());
+        // nobody is left to tell where standard error cannot be written
+        let _ = writeln!(std::io::stderr(), "pstkit: {}", render::clean_lines(&text));
+    }
+    opened.push(Noted { path: path.to_owned(), id, len: source.len() });
+}
+
+/// Fails where a file that was read has become shorter since.
+pub(crate) fn all_intact() -> Result<(), Failure> {
+    for o in OPENED.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let Ok(now) = std::fs::metadata(&o.path) else { continue };
+        if o.id.is_some() && FileId::of_metadata(&now) == o.id && now.len() < o.len {
+            let why = "the file became shorter while it was read: what was read of it cannot be relied on";
+            let text = format!("{}: {why} (it ends at offset {:#x} and had {} bytes)", render::name(&o.path), now.len(), o.len);
+            return Err(Failure::Said(Status::FAILED, text));
+        }
+    }
+    Ok(())
 }
 
 /// Opens a file as it stands, header and trees unmended; fails only where it is no data file at all, and says what it is instead.

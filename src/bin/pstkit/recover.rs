@@ -29,6 +29,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     let source = open::source(&args.file, &ctx.global)?;
     let fail = |e| Failure::of(&args.out, e);
     let file = AtomicFile::create(&args.out, args.force).map_err(fail)?;
+    repair::name_left_over(ctx, &file);
     source.file().and_then(|f| f.metadata().ok()).iter().for_each(|old| file.hide_as(old));
     let target: Arc<dyn Storage> = file.shared().map_err(fail)?;
     let rescued = rescue(&source, &target, &ctx.progress).map_err(|e| match e.kind() {
@@ -39,6 +40,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
         _ => Failure::of(&args.file, e),
     })?;
     drop(target);
+    source.intact().map_err(|e| Failure::of(&args.file, ErrorKind::Io(e).into()))?;
     file.commit().map_err(fail)?;
     let pst = Pst::from_source(open::source(&args.out, &ctx.global)?, &OpenOptions::new()).map_err(fail)?;
     let finds = finds::named(&pst, &rescued.found);

@@ -224,7 +224,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     if let (Some(out), true) = (&args.out, writes) {
         same_file(&args.file, out)?;
         // what keeps the result from being written is told before anything else is done
-        drop(AtomicFile::create(out, args.force).map_err(|e| Failure::of(out, e))?);
+        name_left_over(ctx, &AtomicFile::create(out, args.force).map_err(|e| Failure::of(out, e))?);
     }
     if args.in_place && writes {
         can_be_changed(&args.file)?;
@@ -416,6 +416,13 @@ fn in_the_way(args: &RepairArgs, undo: &Path, e: Error) -> Failure {
             ),
         ),
         _ => Failure::of(undo, e),
+    }
+}
+
+/// Names the files beside an output that may be left by runs that were killed, and are not surely that.
+pub(crate) fn name_left_over(ctx: &Context, file: &AtomicFile) {
+    for part in file.left_over() {
+        ctx.note(format_args!("{}: in use, another user's, or no ordinary file: it was left as it is", render::name(part)));
     }
 }
 
