@@ -6,8 +6,8 @@ use pstkit::repair::{Policy, repair};
 use pstkit_fuzz::image::Image;
 use std::sync::Arc;
 
-fuzz_target!(|image: Image| -> Corpus {
-    let bytes = image.bytes();
+fuzz_target!(|data: &[u8]| -> Corpus {
+    let bytes = Image::decode(data).bytes();
     let source: Arc<dyn ReadAt> = Arc::new(bytes.clone());
     let memory = Arc::new(MemoryStorage::default());
     let target: Arc<dyn Storage> = memory.clone();

@@ -1,6 +1,7 @@
 //! What the fuzz targets share.
 
 pub mod image;
+pub mod undo;
 
 use pstkit::Pst;
 use pstkit::export::items::Items;
