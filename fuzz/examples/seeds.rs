@@ -35,12 +35,12 @@ fn of_store(dir: &Path, variety: usize) {
     for (i, page) in ndb.index().facts.pages.iter().take(4).enumerate() {
         put(dir, "btpage", &format!("{variety}-{i}"), &in_layout(number, &at(page.bref.ib.0, layout.page_size)));
     }
-    for (i, block) in ndb.index().blocks().iter().filter(|b| b.cb < 4000).enumerate().take(6) {
+    for (i, block) in ndb.index().blocks().iter().filter(|b| b.cb < 1000).enumerate().take(3) {
         put(dir, "block", &format!("{variety}-{i}"), &in_layout(number, &at(block.ib.0, usize::from(block.cb))));
     }
     for (i, node) in ndb.index().nodes().iter().enumerate() {
         let Some(data) = ndb.node(node.nid).and_then(|n| n.data(&mut Ignore).ok()).and_then(|t| t.read_all(&ndb, 1 << 16, &mut Ignore).ok()) else { continue };
-        if data.len() > 4000 || i > 40 {
+        if data.len() > 1500 || i % 4 != 1 {
             continue;
         }
         // a heap, its table head, and the rows or records in it
