@@ -45,7 +45,11 @@ fn refused(undo: &Path, target: &Path, what: &str, force: bool) -> String {
     let on = if force {
         format!("copy the file first; then `pstkit undo --force {} {file}` undoes it all the same", render::quoted(undo))
     } else {
-        format!("`pstkit check {file}` tells how the file is, and `pstkit repair -y -o NEW {file}` goes on from there")
+        let mut kept = undo.as_os_str().to_owned();
+        kept.push(".kept");
+        let kept = PathBuf::from(kept);
+        let also = if kept.is_file() { format!("; {} may be the old file", render::quoted(&kept)) } else { String::new() };
+        format!("`pstkit check {file}` tells how the file is, and `pstkit repair -y -o NEW {file}` goes on from there{also}")
     };
     format!("{name}: {what}. Nothing was changed: {on}")
 }
