@@ -99,7 +99,7 @@ impl Pair {
 
 /// The record key of a store, where it is readable.
 pub(in crate::repair) fn record_key(source: &Arc<dyn ReadAt>) -> Option<[u8; 16]> {
-    let pst = Pst::from_source(Arc::clone(source), &OpenOptions::default()).ok()?;
+    let pst = Pst::plainly(Arc::clone(source), "", &OpenOptions::default()).ok()?;
     pst.store().ok()?.record_key().ok().flatten()
 }
 
