@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::format::ids::{Nid, PropTag};
 use crate::format::tags;
+use crate::ltp::ValueReader;
 use crate::messaging::{AttachMethod, Attachment, Message, State};
 use crate::rules::Severity;
 use sha2::{Digest, Sha256};
@@ -143,7 +144,7 @@ impl Exported {
     pub(super) fn take_attachment(&mut self, a: &Attachment<'_>, problems: &[Finding]) {
         let own = a.properties().problems();
         let is_error = |f: &Finding| f.severity >= Severity::Error;
-        let is_whole = a.state() == State::Ok && !problems.iter().chain(&own).any(is_error);
+        let is_whole = a.state() < State::Partial && !problems.iter().chain(&own).any(is_error);
         let t = &mut self.attachments;
         let count = if is_whole { &mut t.written } else { &mut t.partial };
         *count = count.saturating_add(1);
@@ -155,7 +156,9 @@ impl Exported {
     }
 
     pub(super) fn take_state(&mut self, message: &Message<'_>, depth: usize) {
-        let state = if depth == 0 { message.state() } else { message.state().min(State::Partial) };
+        // values that are not part of the mail are not read
+        let state = if message.state() < State::Partial { State::Ok } else { message.state() };
+        let state = if depth == 0 { state } else { state.min(State::Partial) };
         self.state = self.state.max(state);
         self.note(&message.properties().problems());
     }
@@ -364,7 +367,7 @@ impl<'r, 'w> Run<'r, 'w> {
             self.done.refer(&target, &name);
             return self.reference(&target, a.nid(), &name).map(|()| None);
         }
-        let Some(mut data) = a.data()? else {
+        let Some(mut data) = a.data()?.map(ValueReader::lossy) else {
             self.done.note(&p.problems());
             if method == AttachMethod::None {
                 self.done.attachments.written = self.done.attachments.written.saturating_add(1);
@@ -410,7 +413,7 @@ impl<'r, 'w> Run<'r, 'w> {
         if !class.starts_with("ipm.note.smime") || only.method()? != AttachMethod::ByValue {
             return Ok(false);
         }
-        let Some(mut data) = only.data()? else { return Ok(false) };
+        let Some(mut data) = only.data()?.map(ValueReader::lossy) else { return Ok(false) };
         let first = data.fill_buf().map_err(io)?;
         if body::is_entity(first) {
             std::io::copy(&mut data, &mut self.out).map_err(io)?;

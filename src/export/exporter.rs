@@ -68,7 +68,8 @@ impl<'p> Exporter<'p> {
         done.attachments.expected = done.attachments.expected.saturating_add(1);
         let name = a.name()?.unwrap_or_default();
         let is_spent = !self.attachments.take(1) || self.bytes.is_spent();
-        let data = if is_spent { None } else { a.data()? };
+        // what is left of damaged data is passed on, and what is wrong with it counted
+        let data = if is_spent { None } else { a.data()?.map(ValueReader::lossy) };
         let Some(mut data) = data else {
             if let Some(target) = elsewhere(a)? {
                 done.refer(&target, &name);
