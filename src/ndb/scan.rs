@@ -239,6 +239,13 @@ fn block_before(layout: &Layout, bytes: &[u8], from: u64, end: u64) -> Option<Bb
     (crc(data) == t.crc).then_some(BbtEntry { bid: t.bid, ib: Ib(ib), cb: t.cb, cb_inflated: t.cb_inflated, refs: 0 })
 }
 
+/// Whether these bytes are those of a valid page or block at a place, from its first byte to its last.
+pub(crate) fn stands_at(layout: &Layout, bytes: &[u8], ib: Ib) -> bool {
+    let end = ib.0.saturating_add(wide(bytes.len()));
+    let is_page = bytes.len() == layout.page_size && ib.0.is_multiple_of(layout.page()) && page_at(layout, bytes, ib).is_some();
+    is_page || block_before(layout, bytes, ib.0, end).is_some_and(|b| b.ib == ib)
+}
+
 /// Where another data file begins, behind the end of this one: a header that is whole.
 pub(crate) fn another_store(ndb: &Ndb) -> Option<u64> {
     const STEP: u64 = 512;

@@ -13,7 +13,7 @@
 use crate::error::Result;
 use crate::finding::Ignore;
 use crate::format::block::BlockTrailer;
-use crate::format::bytes::{byte, index, le16, wide};
+use crate::format::bytes::{byte, index, le16, round_up, wide};
 use crate::format::crc::crc;
 use crate::format::header::{HEADER_MAX, Header};
 use crate::format::ids::{Bid, Ib};
@@ -23,7 +23,8 @@ use crate::io::ReadAt;
 use crate::monitor::{Monitor, Phase, Quiet, step};
 use crate::ndb::Ndb;
 use crate::ndb::index::{Ascending, position};
-use crate::ndb::scan::{FoundPage, Scan, another_store, scan_ranges};
+use crate::ndb::scan::{FoundPage, Scan, another_store, scan_ranges, stands_at};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::ops::Range;
@@ -41,6 +42,9 @@ const LARGE: u64 = 512 << 20;
 const ENOUGH: usize = 4096;
 /// How far around a place that shows a rarer distance it is followed.
 const AROUND: u64 = 128 << 10;
+
+/// Where two stretches meet, by the end and distance of the first and the start and distance of the second.
+type Border<'a> = &'a dyn Fn((u64, i64), (u64, i64)) -> Option<u64>;
 
 /// A stretch of the original file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,12 +159,27 @@ struct Loose {
     sig: u16,
 }
 
-/// Something whose original place and place here are both known.
+impl Loose {
+    /// The same with its place known.
+    fn seen_at(&self, at: u64, layout: &Layout) -> Seen {
+        Seen { at, size: layout.page(), distance: self.from.cast_signed().wrapping_sub(at.cast_signed()), bid: self.bid }
+    }
+}
+
+/// A page or block whose original place and place here are both known.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     at: u64,
     size: u64,
     distance: i64,
+    bid: Bid,
+}
+
+impl Seen {
+    /// The place of its first byte here.
+    fn from(&self) -> u64 {
+        self.at.wrapping_add_signed(self.distance)
+    }
 }
 
 /// Finds out which stretches of the source of `ndb` were moved, and where they belong. `None` where everything is in its place.
@@ -186,72 +205,206 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
     let is_untold = |bid: Bid| current.is_empty() || lost.iter().any(|l| bid.0 >= l.first && l.end.is_none_or(|end| bid.0 < end));
     let brefs = places_named(ndb, &loose, plain, &|bid| (is_untold(bid) || wanted.contains(&bid)) && is_elsewhere(bid));
     wanted.extend(brefs.blocks.keys().filter(|bid| is_untold(**bid)));
-    let mut votes: HashMap<i64, Vec<u64>> = HashMap::new();
-    for page in &loose {
-        if let Some(at) = place_of(layout, page, &brefs) {
-            votes.entry(page.from.cast_signed().wrapping_sub(at.cast_signed())).or_default().push(page.from);
-        }
-    }
-    let mut blocks: Vec<Seen> = Vec::new();
+    let pages = loose.iter().filter_map(|page| Some(page.seen_at(place_of(layout, page, &brefs)?, layout)));
+    let mut moved: Vec<Seen> = pages.collect();
     for wanted in [wanted, HashSet::new()] {
-        if !wanted.is_empty() || (votes.is_empty() && plain.blocks.len() < 2) {
-            let found = blocks_elsewhere(ndb, gaps, &brefs, &wanted, monitor)?;
-            for b in &found {
-                votes.entry(b.distance).or_default().push(b.at.wrapping_add_signed(b.distance));
-            }
-            blocks.extend(found);
+        if !wanted.is_empty() || (moved.is_empty() && plain.blocks.len() < 2) {
+            moved.extend(blocks_elsewhere(ndb, gaps, &brefs, &wanted, monitor)?);
         }
     }
-    let mut order: Vec<(i64, Vec<u64>)> = votes.into_iter().filter(|(d, _)| *d != 0).collect();
-    if order.is_empty() {
+    moved.retain(|s| s.distance != 0);
+    if moved.is_empty() {
         return Ok(None);
     }
-    order.sort_by_key(|(d, from)| (std::cmp::Reverse(from.len()), *d));
-    let mut seen: BTreeMap<u64, Seen> = BTreeMap::new();
-    let in_place = plain.pages.iter().map(|p| (p.ib.0, layout.page()));
-    let in_place = in_place.chain(plain.blocks.iter().map(|b| (b.ib.0, b.size_on_disk(layout))));
-    for (at, size) in
-        in_place.chain(loose.iter().filter(|l| !l.page_type.is_signed() && l.bid.0 == l.from).map(|l| (l.from, layout.page())))
-    {
-        seen.insert(at, Seen { at, size, distance: 0 });
+    let mut places = Places::of(layout, plain, &loose);
+    let own = Own::of(ndb, plain, &loose, &places);
+    let mut votes: HashMap<i64, Vec<Seen>> = HashMap::new();
+    for s in &moved {
+        votes.entry(s.distance).or_default().push(*s);
     }
-    for (rank, (distance, from)) in order.into_iter().enumerate().take(if ndb.len() < LARGE { MOST } else { WHOLE }) {
-        let moved = Moved::by(Arc::clone(ndb.source()), distance);
-        let there = Ndb::new(Arc::new(moved), ndb.header().clone(), *ndb.limits()).with_crypt(ndb.crypt());
-        let near = |here: u64| rank < WHOLE || from.iter().any(|f| f.abs_diff(here) < AROUND);
-        let moved_gaps = gaps.iter().filter_map(|g| {
-            let to = |at: u64| at.checked_add_signed(distance.checked_neg()?);
-            Some(to(g.start).unwrap_or(0)..to(g.end)?)
-        });
-        let mut found = Scan::default();
-        scan_ranges(&there, moved_gaps, &mut found, &Quiet(monitor))?;
-        let pages = found.pages.iter().map(|p| (p.ib.0, layout.page()));
-        for (at, size) in pages.chain(found.blocks.iter().map(|b| (b.ib.0, b.size_on_disk(layout)))) {
-            let here = at.wrapping_add_signed(distance);
-            if near(here) && !overlaps(&seen, at, size) {
-                seen.insert(at, Seen { at, size, distance });
-            }
+    let mut order: Vec<(i64, Vec<Seen>)> = votes.into_iter().collect();
+    order.sort_by_key(|(d, all)| (std::cmp::Reverse(all.len()), *d));
+    let most = if ndb.len() < LARGE { MOST } else { WHOLE };
+    for (rank, (distance, all)) in order.into_iter().enumerate() {
+        let is_own = own.is_own(&all, &places);
+        // bytes left out or put in all over a file make more distances than can be followed: what was seen on the way shows them
+        if is_own && rank < most {
+            let near = |here: u64| rank < WHOLE || all.iter().any(|s| s.from().abs_diff(here) < AROUND);
+            let found = found_at(ndb, gaps, distance, monitor)?;
+            found.filter(|s| near(s.from())).for_each(|s| places.put(s));
         }
-        for page in &loose {
-            if let Some(at) = place_of(layout, page, &brefs)
-                && at.wrapping_add_signed(distance) == page.from
-                && !overlaps(&seen, at, layout.page())
-            {
-                seen.insert(at, Seen { at, size: layout.page(), distance });
-            }
-        }
+        all.into_iter().filter(|s| is_own || own.names(s)).for_each(|s| places.put(s));
     }
-    // bytes left out or put in all over a file make more distances than can be followed: what was seen on the way shows them
-    let pages = loose.iter().filter_map(|page| {
-        let at = place_of(layout, page, &brefs)?;
-        Some(Seen { at, size: layout.page(), distance: page.from.cast_signed().wrapping_sub(at.cast_signed()) })
+    Ok(pieces_of(places.0.into_values(), ndb.len(), &|before, next| border(ndb, before, next)))
+}
+
+/// Every page and block that a scan finds in some gaps when everything is moved by one distance.
+fn found_at(ndb: &Ndb, gaps: &[Range<u64>], distance: i64, monitor: &dyn Monitor) -> Result<impl Iterator<Item = Seen>> {
+    let layout = ndb.layout();
+    let moved = Moved::by(Arc::clone(ndb.source()), distance);
+    let there = Ndb::new(Arc::new(moved), ndb.header().clone(), *ndb.limits()).with_crypt(ndb.crypt());
+    let moved_gaps = gaps.iter().filter_map(|g| {
+        let to = |at: u64| at.checked_add_signed(distance.checked_neg()?);
+        Some(to(g.start).unwrap_or(0)..to(g.end)?)
     });
-    for s in pages.chain(blocks).filter(|s| s.distance != 0) {
-        if !overlaps(&seen, s.at, s.size) {
-            seen.insert(s.at, s);
+    let mut found = Scan::default();
+    scan_ranges(&there, moved_gaps, &mut found, &Quiet(monitor))?;
+    let pages = found.pages.into_iter().map(move |p| Seen { at: p.ib.0, size: layout.page(), distance, bid: p.bid });
+    let blocks = found.blocks.into_iter().map(move |b| Seen { at: b.ib.0, size: b.size_on_disk(layout), distance, bid: b.bid });
+    Ok(pages.chain(blocks))
+}
+
+/// What is known to belong where, by its original place; nothing in it overlaps.
+struct Places(BTreeMap<u64, Seen>);
+
+impl Places {
+    /// Everything that is in its place: what a scan has found there, and the maps.
+    fn of(layout: &Layout, plain: &Scan, loose: &[Loose]) -> Self {
+        let pages = plain.pages.iter().map(|p| Seen { at: p.ib.0, size: layout.page(), distance: 0, bid: p.bid });
+        let blocks = plain.blocks.iter().map(|b| Seen { at: b.ib.0, size: b.size_on_disk(layout), distance: 0, bid: b.bid });
+        let maps = loose.iter().filter(|l| !l.page_type.is_signed() && l.bid.0 == l.from);
+        let maps = maps.map(|l| Seen { at: l.from, size: layout.page(), distance: 0, bid: l.bid });
+        Self(pages.chain(blocks).chain(maps).map(|s| (s.at, s)).collect())
+    }
+
+    fn put(&mut self, s: Seen) {
+        if self.in_place_of(&s).is_none() {
+            self.0.insert(s.at, s);
         }
     }
-    Ok(pieces_of(seen.into_values(), ndb.len()))
+
+    /// What stands in the place, or a part of the place, where something belongs.
+    fn in_place_of(&self, s: &Seen) -> Option<&Seen> {
+        let (_, before) = self.0.range(..s.at.saturating_add(s.size)).next_back()?;
+        (before.at.saturating_add(before.size) > s.at).then_some(before)
+    }
+
+    /// Whether something else stands where this belongs.
+    fn contradict(&self, s: &Seen) -> bool {
+        self.in_place_of(s).is_some_and(|there| (there.at, there.bid) != (s.at, s.bid))
+    }
+}
+
+/// What this file itself says of its pages and blocks, which tells its own moved pieces from bytes of another file: pages that its header
+/// and pages in their places lead to, and the blocks that those name.
+struct Own {
+    /// Places that belong to a page or block of this file, with its id and size, where nothing sound stands.
+    named: HashMap<(u64, Bid), u64>,
+    /// Whether the root of the block B-tree that the header names was found: then places of blocks are known.
+    is_rooted: bool,
+}
+
+impl Own {
+    fn of(ndb: &Ndb, plain: &Scan, loose: &[Loose], places: &Places) -> Self {
+        let layout = ndb.layout();
+        let mut by_id: HashMap<(PageType, Bid), Vec<&Loose>> = HashMap::new();
+        for l in loose.iter().filter(|l| matches!(l.page_type, PageType::BBT | PageType::NBT)) {
+            by_id.entry((l.page_type, l.bid)).or_default().push(l);
+        }
+        let mut out = Self { named: HashMap::new(), is_rooted: false };
+        // a page of this file: its place here, its type
+        let mut pending: Vec<(u64, PageType)> = plain.pages.iter().map(|p| (p.ib.0, p.page_type)).collect();
+        let mut entered: HashSet<u64> = pending.iter().map(|p| p.0).collect();
+        let mut follow = |out: &mut Self, page_type: PageType, at: Ib, bid: Bid, pending: &mut Vec<(u64, PageType)>| {
+            let moved = by_id.get(&(page_type, bid)).into_iter().flatten().filter(|l| l.sig == signature(at, bid));
+            let all: Vec<u64> = moved.map(|l| l.from).collect();
+            let s = Seen { at: at.0, size: layout.page(), distance: 0, bid };
+            let is_here = places.in_place_of(&s).is_some();
+            if !is_here && !all.is_empty() {
+                out.named.insert((at.0, bid), layout.page());
+            }
+            pending.extend(all.iter().filter(|from| !is_here && entered.insert(**from)).map(|from| (*from, page_type)));
+            !all.is_empty() || (is_here && !places.contradict(&s))
+        };
+        let root = &ndb.header().root;
+        for (page_type, bref) in [(PageType::NBT, root.nbt), (PageType::BBT, root.bbt)] {
+            let is_found = bref.ib.0 != 0 && follow(&mut out, page_type, bref.ib, bref.bid, &mut pending);
+            out.is_rooted |= is_found && page_type == PageType::BBT;
+        }
+        while let Some((here, page_type)) = pending.pop() {
+            let Ok(bytes) = ndb.bytes(here, layout.page_size) else { continue };
+            let Ok(Some(page)) = BtPage::decode(layout, &bytes, Ib(here), page_type, &mut Ignore) else { continue };
+            if page.level > 0 {
+                let children: Vec<_> = page.children().map(|c| c.child).collect();
+                children.iter().for_each(|c| _ = follow(&mut out, page_type, c.ib, c.bid, &mut pending));
+            } else if page_type == BbtEntry::PAGE_TYPE {
+                out.add_blocks(layout, page.leaf::<BbtEntry>(), places);
+            }
+        }
+        out.add_blocks(layout, ndb.index().blocks().iter().copied(), places);
+        out
+    }
+
+    fn add_blocks(&mut self, layout: &Layout, blocks: impl Iterator<Item = BbtEntry>, places: &Places) {
+        for b in blocks {
+            let s = Seen { at: b.ib.0, size: b.size_on_disk(layout), distance: 0, bid: b.bid.masked() };
+            if places.in_place_of(&s).is_none() {
+                self.named.insert((s.at, s.bid), s.size);
+            }
+        }
+    }
+
+    /// Whether this file names exactly this page or block, at exactly this place, with this size, and nothing sound stands there.
+    fn names(&self, s: &Seen) -> bool {
+        self.named.get(&(s.at, s.bid)) == Some(&s.size)
+    }
+
+    /// Whether everything that was moved by one distance is this file's: it names some of it, and no more of it belongs where something
+    /// else stands. In a file that names nothing, because header and trees are gone with their places, nothing of it may.
+    fn is_own(&self, all: &[Seen], places: &Places) -> bool {
+        let named = all.iter().filter(|s| self.names(s)).count();
+        let contradicted = all.iter().filter(|s| places.contradict(s)).count();
+        if named > 0 { contradicted.saturating_mul(4) <= named } else { !self.is_rooted && contradicted == 0 }
+    }
+}
+
+/// The border between two stretches of which a block lies across: its checksum agrees only if its first part is taken from the one and its
+/// last part from the other. Pieces are moved in sectors or clusters, so that the border lies between two of them.
+fn border(ndb: &Ndb, before: (u64, i64), next: (u64, i64)) -> Option<u64> {
+    const SECTOR: u64 = 512;
+    const FAR: u64 = 16 << 20;
+    let layout = ndb.layout();
+    let ((start, d1), (end, d2)) = (before, next);
+    let read = |at: u64, len: usize, distance: i64| {
+        let bytes = ndb.bytes(at.checked_add_signed(distance)?, len).ok()?;
+        (bytes.len() == len).then_some(bytes)
+    };
+    let mut e = round_up(start.saturating_add(1), layout.slot).max(end.saturating_sub(FAR));
+    while e <= end {
+        for size in sizes_before(layout, e, &|at, len| read(at, len, d2).map(Cow::into_owned)) {
+            let Some(ib) = e.checked_sub(size).filter(|ib| *ib >= start) else { continue };
+            let (Some(first), Some(last)) = (read(ib, index(size), d1), read(ib, index(size), d2)) else { continue };
+            let is_border = |x: u64| [d1, d2].iter().any(|d| x.wrapping_add_signed(*d).is_multiple_of(SECTOR));
+            let mut both = last.into_owned();
+            for x in (ib.saturating_add(1)..e).filter(|x| is_border(*x)) {
+                // each border moves some more of the first part over
+                let n = index(x.saturating_sub(ib));
+                if let (Some(to), Some(from)) = (both.get_mut(..n), first.get(..n)) {
+                    to.copy_from_slice(from);
+                }
+                if stands_at(layout, &both, Ib(ib)) {
+                    return Some(x);
+                }
+            }
+        }
+        e = e.saturating_add(layout.slot);
+    }
+    None
+}
+
+/// The sizes of what may end at a place: of the block whose trailer is there, and of a page.
+fn sizes_before(layout: &Layout, e: u64, read: &dyn Fn(u64, usize) -> Option<Vec<u8>>) -> Vec<u64> {
+    let mut out = Vec::new();
+    let raw = read(e.saturating_sub(wide(layout.block_trailer)), layout.block_trailer).unwrap_or_default();
+    let cb = le16(&raw, 0);
+    if cb != 0 && usize::from(cb) <= layout.block_data_max() {
+        let (t, size) = (BlockTrailer::decode(layout, &raw), layout.block_size(cb.into()));
+        out.extend(e.checked_sub(size).filter(|ib| t.sig == signature(Ib(*ib), t.bid)).map(|_| size));
+    }
+    if e.is_multiple_of(layout.page()) {
+        out.push(layout.page());
+    }
+    out
 }
 
 /// Where another file begins behind this one, or the end. A copy of this file is no other: it may have what is damaged here.
@@ -262,12 +415,9 @@ fn end_of_own(ndb: &Ndb) -> u64 {
     if other.is_some_and(|other| state(&other) == state(ndb.header())) { ndb.len() } else { place }
 }
 
-fn overlaps(seen: &BTreeMap<u64, Seen>, at: u64, size: u64) -> bool {
-    seen.range(..at.saturating_add(size)).next_back().is_some_and(|(_, s)| s.at.saturating_add(s.size) > at)
-}
-
-/// Joins what was seen into stretches; each reaches to where the next begins, the first and last to the ends of the bytes at hand.
-fn pieces_of(seen: impl Iterator<Item = Seen>, len: u64) -> Option<Vec<Piece>> {
+/// Joins what was seen into stretches; each reaches to where the next begins, the first and last to the ends of the bytes at hand. `border`
+/// tells of two stretches, by the end and distance of the one and the start and distance of the other, where in between they meet.
+fn pieces_of(seen: impl Iterator<Item = Seen>, len: u64, border: Border<'_>) -> Option<Vec<Piece>> {
     let mut runs: Vec<(u64, u64, i64, usize)> = Vec::new();
     for s in seen {
         let end = s.at.saturating_add(s.size);
@@ -281,6 +431,15 @@ fn pieces_of(seen: impl Iterator<Item = Seen>, len: u64) -> Option<Vec<Piece>> {
     }
     if runs.iter().all(|r| r.2 == 0) {
         return None;
+    }
+    let between = |w: &[(u64, u64, i64, usize)]| match w {
+        [(_, end, d1, _), (next, _, d2, _)] if end < next => border((*end, *d1), (*next, *d2)),
+        _ => None,
+    };
+    let borders: Vec<Option<u64>> = runs.windows(2).map(between).collect();
+    for (n, x) in borders.into_iter().enumerate().filter_map(|(n, x)| Some((n, x?))) {
+        runs.get_mut(n).into_iter().for_each(|r| r.1 = x);
+        runs.get_mut(n.saturating_add(1)).into_iter().for_each(|r| r.0 = x);
     }
     let mut out: Vec<Piece> = Vec::new();
     for (i, (start, _, distance, seen)) in runs.iter().enumerate() {
@@ -425,7 +584,7 @@ struct LooseBlock {
 impl LooseBlock {
     /// The same with its place known.
     fn seen_at(&self, at: u64) -> Seen {
-        Seen { at, size: self.size, distance: self.from.cast_signed().wrapping_sub(at.cast_signed()) }
+        Seen { at, size: self.size, distance: self.from.cast_signed().wrapping_sub(at.cast_signed()), bid: self.bid }
     }
 }
 
@@ -433,7 +592,7 @@ impl LooseBlock {
 fn blocks_elsewhere(ndb: &Ndb, ranges: &[Range<u64>], named: &Named, wanted: &HashSet<Bid>, monitor: &dyn Monitor) -> Result<Vec<Seen>> {
     let place = |b: &LooseBlock| {
         let e = ndb.find_block(b.bid).or_else(|| named.blocks.get(&b.bid))?;
-        (signature(e.ib, b.bid) == b.sig).then_some(e.ib.0)
+        (signature(e.ib, b.bid) == b.sig && e.size_on_disk(ndb.layout()) == b.size).then_some(e.ib.0)
     };
     let found = loose_blocks(ndb, ranges, wanted, &place, monitor)?;
     let mut out: Vec<Seen> = found.iter().filter_map(|b| Some(b.seen_at(place(b)?))).collect();
@@ -541,7 +700,8 @@ mod tests {
 
     #[test]
     fn runs_become_pieces_that_cover_the_source() {
-        let s = |at, distance| Seen { at, size: 10, distance };
+        let s = |at, distance| Seen { at, size: 10, distance, bid: Bid(4) };
+        let pieces_of = |seen, len| pieces_of(seen, len, &|_, _| None);
         // 7 bytes inserted at 100
         let p = pieces_of([s(0, 0), s(50, 0), s(120, 7), s(200, 7)].into_iter(), 300).unwrap();
         assert_eq!(p, [Piece { at: 0, len: 120, from: 0 }, Piece { at: 120, len: 173, from: 127 }]);

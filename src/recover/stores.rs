@@ -49,6 +49,12 @@ impl StoreAt {
     }
 }
 
+/// Whether a source is one plain data file: a sound header at its beginning that leads to pages, and no byte behind the end that it names.
+/// Then there is no need to look for other stores.
+pub fn is_plain(source: &Arc<dyn ReadAt>) -> bool {
+    believed(source, 0, true).is_some_and(|b| b.is_sound && b.header.root.file_eof.0 >= source.len())
+}
+
 /// Finds every store in an image, in the order of their offsets. A plain data file is one store at offset 0; a file whose header is
 /// lost has none, and is a matter of [`detect`](super::detect()).
 ///

@@ -29,6 +29,7 @@ mod recover;
 mod repair;
 mod salvage;
 mod shared;
+mod strangers;
 mod strays;
 mod support;
 mod sweep;

@@ -64,6 +64,18 @@ pub(crate) struct Global {
     /// Read by position in place of mapping the file; files that are not on a local disk are read so anyway
     #[arg(long, global = true)]
     pub(crate) no_mmap: bool,
+    /// Of an image with several stores: the one to read, by its number in the list that is printed
+    #[arg(long, global = true, value_name = "N", conflicts_with = "offset")]
+    pub(crate) store: Option<u64>,
+    /// Of an image: the store whose header is at this offset, hexadecimal
+    #[arg(long, global = true, value_name = "OFFSET", value_parser = offset)]
+    pub(crate) offset: Option<u64>,
+}
+
+/// An offset as the program prints them: hexadecimal, with or without `0x`.
+fn offset(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    u64::from_str_radix(digits, 16).map_err(|_| format!("\"{text}\" is no hexadecimal number"))
 }
 
 impl Global {

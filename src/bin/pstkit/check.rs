@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::args::{CheckArgs, CheckFormat};
 use crate::status::{Failure, Outcome, Status};
-use crate::{check_json, check_scanpst, open, render};
+use crate::{check_json, check_scanpst, open, render, stores};
 use pstkit::check::{CheckOptions, ItemCount, Level, Report, RuleCount, Verdict, check};
 use pstkit::finding::{Finding, Fix, Loss, Value};
 use pstkit::monitor::Monitor as _;
@@ -47,7 +47,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
     let several = args.files.len() > 1;
     let (mut reports, mut failures) = (Vec::new(), Vec::new());
     for path in &args.files {
-        let report = open::source(path, &ctx.global)
+        let report = stores::input(path, &ctx.global)
             .and_then(|s| check(s, &options(ctx, args, path), &ctx.progress).map_err(|e| Failure::of(path, e)));
         let report = match report {
             Ok(report) => report,

@@ -30,6 +30,7 @@ mod show;
 mod show_block;
 mod show_ltp;
 mod status;
+mod stores;
 mod undo;
 mod view;
 
@@ -125,7 +126,7 @@ fn main() -> ExitCode {
     };
     let (outcome, ctx) = run(cli);
     match outcome {
-        Ok(status) => status.into(),
+        Ok(status) => stores::with_others(status).into(),
         Err(failure) => {
             if let Some(message) = failure.message() {
                 ctx.warn(message);

@@ -2,6 +2,7 @@
 
 use crate::args::Global;
 use crate::status::{Failure, Status};
+use crate::stores::input;
 use crate::{Context, render};
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Ignore};
@@ -82,7 +83,7 @@ pub(crate) fn all_intact() -> Result<(), Failure> {
 
 /// Opens a file as it stands, header and trees unmended; fails only where it is no data file at all, and says what it is instead.
 pub(crate) fn open(path: &Path, global: &Global) -> Result<Opened, Failure> {
-    let source = source(path, global)?;
+    let source = input(path, global)?;
     let first = read_up_to(&*source, 0, HEADER_MAX).map_err(|e| Failure::of(path, e))?;
     let mut problems = Vec::new();
     if let Ok(header) = Header::decode(&first, &mut problems) {
@@ -116,7 +117,7 @@ pub(crate) fn readable(path: &Path, ctx: &Context) -> Result<Readable, Failure> 
 
 /// Opens a file for reading; `deleted`: with what was deleted from it.
 pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool) -> Result<Readable, Failure> {
-    let source = source(path, &ctx.global)?;
+    let source = input(path, &ctx.global)?;
     let first = read_up_to(&*source, 0, HEADER_MAX).map_err(|e| Failure::of(path, e))?;
     if !first.starts_with(&MAGIC) && !may_be_broken(&first, source.len(), path) {
         return Err(not_a_data_file(path, &ctx.global));

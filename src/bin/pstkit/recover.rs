@@ -2,7 +2,7 @@
 
 use crate::args::RecoverArgs;
 use crate::status::{Failure, Outcome, Status};
-use crate::{Context, finds, open, render, repair, repair_text};
+use crate::{Context, finds, open, render, repair, repair_text, stores};
 use pstkit::error::ErrorKind;
 use pstkit::io::{AtomicFile, Storage};
 use pstkit::repair::{Account, rescue};
@@ -26,7 +26,7 @@ struct Told<'a> {
 
 pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     repair::same_file(&args.file, &args.out)?;
-    let source = open::source(&args.file, &ctx.global)?;
+    let source = stores::input(&args.file, &ctx.global)?;
     let fail = |e| Failure::of(&args.out, e);
     let file = AtomicFile::create(&args.out, args.force).map_err(fail)?;
     repair::name_left_over(ctx, &file);

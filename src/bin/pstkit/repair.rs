@@ -3,7 +3,7 @@
 use crate::args::{Global, RepairArgs};
 use crate::finds::{self, Find};
 use crate::status::{Failure, Outcome, Status};
-use crate::{Context, open, render, repair_text, status};
+use crate::{Context, open, render, repair_text, status, stores};
 use pstkit::check::{CheckOptions, Report, Verdict, check};
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Loss};
@@ -218,6 +218,9 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     if writes && args.out.is_none() && !args.in_place {
         return Err(Failure::usage("-p and -y need -o OUT (the source is not touched) or --in-place"));
     }
+    if args.in_place && (ctx.global.store.is_some() || ctx.global.offset.is_some()) {
+        return Err(Failure::usage("a store of an image cannot be repaired in place: write it to a file of its own with -o OUT"));
+    }
     if args.in_place && !writes {
         return Err(Failure::usage("--in-place writes: say how much, with -p (what gives nothing up) or -y (all of it)"));
     }
@@ -239,7 +242,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         }
     }
     let path = &args.file;
-    let source = open::source(path, &ctx.global)?;
+    let source = if args.in_place { stores::only(path, &ctx.global)? } else { stores::input(path, &ctx.global)? };
     let sha256 = if args.hash { Some(Hashes { before: hash(ctx, path, &*source)?, after: None }) } else { None };
     let options = CheckOptions::default().threads(ctx.global.threads).path(path.display().to_string()).for_repair();
     let before = check(Arc::clone(&source), &options, &ctx.progress).map_err(|e| Failure::of(path, e))?;
