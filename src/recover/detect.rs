@@ -7,7 +7,7 @@
 use super::Limited;
 use super::blocks::leaf_entries;
 use super::freed::FreeSpace;
-use super::shift::{Moved, Piece, locate};
+use super::shift::{Foreign, Located, Moved, Piece, locate};
 use crate::check::kept::Kept;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Ignore, Location, Sink};
@@ -45,6 +45,8 @@ pub struct Detected {
     pub scan: Scan,
     /// The stretches of the file, where some were moved.
     pub moved: Option<Vec<Piece>>,
+    /// The stretches that hold bytes of another data file.
+    pub foreign: Vec<Foreign>,
     /// Whether the header's roots lead to pages; else there is no telling which pages are current.
     pub roots: bool,
     /// Whether the header says if it is a PST or an OST; else it is taken for what files of its layout mostly are.
@@ -136,7 +138,7 @@ pub(super) fn detect_further(
     // nothing is in its place: everything may have moved
     for layout in order {
         let ndb = Ndb::new(Arc::clone(source), blank(layout), limits);
-        if let Some(pieces) = locate(&ndb, &Scan::nothing(&ndb), monitor)? {
+        if let Some(pieces) = locate(&ndb, &Scan::nothing(&ndb), monitor)?.pieces {
             let (file, found) = put_in_place(&ndb, pieces.clone(), monitor)?;
             let mut d = settle(file, found, &first, named, sink, monitor)?;
             d.moved = Some(pieces);
@@ -193,7 +195,8 @@ fn settle(
 ) -> Result<Detected> {
     let (mut file, mut found) = (file, found);
     let mut moved = None;
-    if let Some(pieces) = locate(&file.ndb, &found, monitor)? {
+    let Located { pieces, foreign } = locate(&file.ndb, &found, monitor)?;
+    if let Some(pieces) = pieces {
         (file, found) = put_in_place(&file.ndb, pieces.clone(), monitor)?;
         moved = Some(pieces);
     }
@@ -235,7 +238,7 @@ fn settle(
     if same_trees {
         file.problems.into_iter().try_for_each(|f| sink.report(f))?;
     }
-    Ok(Detected { ndb, scan: found, moved, roots, kind_is_told, length })
+    Ok(Detected { ndb, scan: found, moved, foreign, roots, kind_is_told, length })
 }
 
 /// The root of a tree: where the header says, if a page with the id that it says is there; else where it is found. Another page of the tree

@@ -82,6 +82,8 @@ pub struct Salvaged {
     pub links: Links,
     /// The stretches of the file, where some were moved.
     pub moved: Option<Vec<shift::Piece>>,
+    /// The stretches that hold bytes of another data file; nothing of it is in [`Recovered::ndb`].
+    pub foreign: Vec<shift::Foreign>,
     /// Whether the header's roots lead to pages.
     pub roots: bool,
     /// Bytes that were in use and hold nothing recognisable: something was in them, and nothing says what.
@@ -120,7 +122,15 @@ pub(crate) fn open_checked(source: Arc<dyn ReadAt>, options: &Options, kept: Opt
     }
     let freed::Unexplained { inside: unexplained, missing } = freed::unexplained(&detected, &facts);
     let ndb = facts.ndb.share();
-    let salvage = Some(Box::new(Salvaged { facts, links, moved: detected.moved, roots: detected.roots, unexplained, missing }));
+    let salvage = Some(Box::new(Salvaged {
+        facts,
+        links,
+        moved: detected.moved,
+        foreign: detected.foreign,
+        roots: detected.roots,
+        unexplained,
+        missing,
+    }));
     Ok(Recovered { ndb, problems: problems.out, salvage })
 }
 

@@ -40,6 +40,8 @@ const MOST: usize = 64;
 const LARGE: u64 = 512 << 20;
 /// Blocks that show the distances well enough, where there are few.
 const ENOUGH: usize = 4096;
+/// So many pages and blocks that were written for places at one distance are another file's, and no accident.
+const FOREIGN: usize = 3;
 /// How far around a place that shows a rarer distance it is followed.
 const AROUND: u64 = 128 << 10;
 
@@ -182,13 +184,34 @@ impl Seen {
     }
 }
 
-/// Finds out which stretches of the source of `ndb` were moved, and where they belong. `None` where everything is in its place.
+/// A stretch of bytes in which pages and blocks of another data file stand, by its place here: they were written for other places than
+/// those where they stand, and this file names none of them there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Foreign {
+    /// Offset of the first byte.
+    pub offset: u64,
+    /// Number of bytes.
+    pub size: u64,
+}
+
+/// What was moved in a file, and what is not the file's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Located {
+    /// The stretches of this file; `None` where everything is in its place.
+    pub pieces: Option<Vec<Piece>>,
+    /// The stretches that hold bytes of another file, in order.
+    pub foreign: Vec<Foreign>,
+}
+
+/// Finds out which stretches of the source of `ndb` were moved and where they belong, and which ones are another file's.
 ///
 /// `plain` is what a scan has found in its place.
 ///
 /// # Errors
 /// Cancellation.
-pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<Vec<Piece>>> {
+pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Located> {
     let layout = ndb.layout();
     // what is in its place has not been moved, and what another file has is none of this one's
     let end = if plain.blocks.is_empty() { ndb.len() } else { end_of_own(ndb) };
@@ -214,7 +237,7 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
     }
     moved.retain(|s| s.distance != 0);
     if moved.is_empty() {
-        return Ok(None);
+        return Ok(Located::default());
     }
     let mut places = Places::of(layout, plain, &loose);
     let own = Own::of(ndb, plain, &loose, &places);
@@ -225,6 +248,7 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
     let mut order: Vec<(i64, Vec<Seen>)> = votes.into_iter().collect();
     order.sort_by_key(|(d, all)| (std::cmp::Reverse(all.len()), *d));
     let most = if ndb.len() < LARGE { MOST } else { WHOLE };
+    let mut foreign: Vec<u64> = Vec::new();
     for (rank, (distance, all)) in order.into_iter().enumerate() {
         let is_own = own.is_own(&all, &places);
         // bytes left out or put in all over a file make more distances than can be followed: what was seen on the way shows them
@@ -233,9 +257,23 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Option<V
             let found = found_at(ndb, gaps, distance, monitor)?;
             found.filter(|s| near(s.from())).for_each(|s| places.put(s));
         }
+        if !is_own && all.len() >= FOREIGN {
+            foreign.extend(all.iter().filter(|s| !own.names(s)).map(Seen::from));
+        }
         all.into_iter().filter(|s| is_own || own.names(s)).for_each(|s| places.put(s));
     }
-    Ok(pieces_of(places.0.into_values(), ndb.len(), &|before, next| border(ndb, before, next)))
+    let pieces = pieces_of(places.0.into_values(), ndb.len(), &|before, next| border(ndb, before, next));
+    Ok(Located { pieces, foreign: foreign_in(gaps, &foreign, ndb.header().root.file_eof.0) })
+}
+
+/// The gaps in which something of another file stands. Behind the end that the header names, they begin there.
+fn foreign_in(gaps: &[Range<u64>], foreign: &[u64], eof: u64) -> Vec<Foreign> {
+    let of_gap = |g: &Range<u64>| {
+        let first = foreign.iter().copied().filter(|at| g.contains(at)).min()?;
+        let offset = if g.start < eof && eof <= first { eof } else { g.start };
+        Some(Foreign { offset, size: g.end.saturating_sub(offset) })
+    };
+    gaps.iter().filter_map(of_gap).collect()
 }
 
 /// Every page and block that a scan finds in some gaps when everything is moved by one distance.
@@ -701,15 +739,15 @@ mod tests {
     #[test]
     fn runs_become_pieces_that_cover_the_source() {
         let s = |at, distance| Seen { at, size: 10, distance, bid: Bid(4) };
-        let pieces_of = |seen, len| pieces_of(seen, len, &|_, _| None);
+        let pieces_of = |seen: &[Seen], len| pieces_of(seen.iter().copied(), len, &|_, _| None);
         // 7 bytes inserted at 100
-        let p = pieces_of([s(0, 0), s(50, 0), s(120, 7), s(200, 7)].into_iter(), 300).unwrap();
+        let p = pieces_of(&[s(0, 0), s(50, 0), s(120, 7), s(200, 7)], 300).unwrap();
         assert_eq!(p, [Piece { at: 0, len: 120, from: 0 }, Piece { at: 120, len: 173, from: 127 }]);
         // the first 40 bytes are missing
-        let p = pieces_of([s(60, -40), s(200, -40)].into_iter(), 200).unwrap();
+        let p = pieces_of(&[s(60, -40), s(200, -40)], 200).unwrap();
         assert_eq!(p, [Piece { at: 40, len: 200, from: 0 }]);
         // one sector strayed
-        let p = pieces_of([s(0, 0), s(20, 60), s(50, 0)].into_iter(), 100).unwrap();
+        let p = pieces_of(&[s(0, 0), s(20, 60), s(50, 0)], 100).unwrap();
         assert_eq!(
             p,
             [
@@ -719,6 +757,6 @@ mod tests {
                 Piece { at: 50, len: 50, from: 50 }
             ]
         );
-        assert!(pieces_of([s(0, 0), s(20, 0)].into_iter(), 100).is_none());
+        assert!(pieces_of(&[s(0, 0), s(20, 0)], 100).is_none());
     }
 }

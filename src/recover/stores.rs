@@ -14,6 +14,7 @@ use crate::io::{ReadAt, Window};
 use crate::limits::Limits;
 use crate::monitor::{Monitor, step};
 use crate::ndb::Ndb;
+use crate::ndb::scan::has_block;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -102,6 +103,25 @@ pub fn find_stores(source: &Arc<dyn ReadAt>, monitor: &dyn Monitor) -> Result<Ve
         store.size = store.size.min(next.saturating_sub(store.offset));
     }
     Ok(out)
+}
+
+/// The store of an image that is meant where none is chosen, by its place in the list: the one at offset 0, or else the first whole one.
+/// `None` where before that one stand blocks of a store without a header: the source is then to be read as a broken store.
+pub fn meant(source: &Arc<dyn ReadAt>, stores: &[StoreAt]) -> Option<usize> {
+    let n = stores.iter().position(|s| s.offset == 0).or_else(|| stores.iter().position(|s| s.whole))?;
+    let offset = stores.get(n)?.offset;
+    let mut at = 0;
+    while at < offset {
+        // a block that begins before the window is seen whole
+        let from = at.saturating_sub(1 << 16);
+        let end = at.saturating_add(WINDOW).min(offset);
+        let mut bytes = vec![0; index(end.saturating_sub(from))];
+        if source.read_exact_at(&mut bytes, from).is_ok() && Layout::all().into_iter().any(|l| has_block(l, &bytes, from)) {
+            return None;
+        }
+        at = end;
+    }
+    Some(n)
 }
 
 /// A header that is believed.
@@ -243,6 +263,18 @@ mod tests {
         assert_eq!(found(Vec::new()), []);
         // a cut store is one, and its trees need not be whole
         assert_eq!(found(a[..20_000].to_vec()).iter().map(|s| (s.0, s.1)).collect::<Vec<_>>(), [(0, 20_000)]);
+    }
+
+    #[test]
+    fn a_store_that_has_lost_its_header_is_not_passed_over_for_a_whole_one_behind_it() {
+        let (a, b) = (tiny(VARIETIES[0], 1).unwrap(), tiny(VARIETIES[3], 2).unwrap());
+        let of = |image: Vec<u8>| {
+            let source: Arc<dyn ReadAt> = Arc::new(image);
+            meant(&source, &find_stores(&source, &()).unwrap())
+        };
+        assert_eq!(of([Rng::new(7).bytes(4096).as_slice(), &b].concat()), Some(0));
+        assert_eq!(of([a.as_slice(), &b].concat()), Some(0));
+        assert_eq!(of([&[0; 600], &a[600..], &b].concat()), None);
     }
 
     #[test]

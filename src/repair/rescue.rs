@@ -6,6 +6,7 @@ use crate::check::{CheckOptions, Report, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{ReadAt, Storage};
 use crate::monitor::Monitor;
+use crate::recover::shift::Foreign;
 use crate::recover::{self, Found};
 use crate::write::{CopyOptions, copy};
 use std::collections::HashSet;
@@ -20,6 +21,8 @@ pub struct Rescued {
     pub found: Vec<Found>,
     /// Older states of messages that are there; they are left out.
     pub older_states: u64,
+    /// The stretches that hold bytes of another data file: nothing of it is in the result, because it is none of this mailbox.
+    pub foreign: Vec<Foreign>,
     /// What is wrong with the result.
     pub after: Report,
 }
@@ -40,6 +43,8 @@ pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, monitor: &dyn
     }
     let (missing_bytes, unexplained_bytes) = recovered.salvage.as_ref().map_or((0, 0), |s| (s.missing, s.unexplained));
     let mut account = Account { missing_bytes, unexplained_bytes, ..Account::default() };
+    let foreign = recovered.salvage.as_ref().map(|s| s.foreign.clone()).unwrap_or_default();
+    account.apart_bytes = foreign.iter().map(|f| f.size).fold(0, u64::saturating_add);
     let mut origins = Vec::new();
     if let Some(s) = &recovered.salvage {
         lost_for(&s.links, &mut account, None);
@@ -55,5 +60,5 @@ pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, monitor: &dyn
     found.sort_by_key(|f| f.nid);
     target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
     let after = check(Arc::clone(target) as Arc<dyn ReadAt>, &CheckOptions::default(), monitor)?;
-    Ok(Rescued { account, found, older_states, after })
+    Ok(Rescued { account, found, older_states, foreign, after })
 }

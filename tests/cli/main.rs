@@ -9,6 +9,7 @@ mod inspect;
 mod reading;
 mod repair;
 mod same;
+mod stores;
 mod support;
 mod usage;
 mod write;

@@ -2,7 +2,8 @@
 """More left is never worse: more_left.py [--files GLOB] [--how items,repair] [--bin PATH] [--jobs N] [-v]
 
 Damages every readable file of ../shared/corpus in steps, each with the damage of the one before and more: one leaf of the node B-tree,
-all pages of that tree, all pages of both trees, both trees and all maps; and one leaf of the block B-tree, all pages of that tree, both.
+all current pages of that tree, all pages of it, also those of older generations, all pages of both trees, both trees and all maps; and the
+same for the block B-tree.
 Every live message of the healthy file that comes back from the worse damage with equal contents (`content_sha256`), in any folder, has to
 come back so from the lesser one. Exit status 1: one did not.
 """
@@ -13,7 +14,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SHARED = HERE.parent.parent.parent / "shared"
-CHAINS = [["node-leaf", "node-tree", "both-trees", "trees-and-maps"], ["block-leaf", "block-tree", "both-trees"]]
+CHAINS = [["node-leaf", "node-current", "node-tree", "both-trees", "trees-and-maps"],
+          ["node-current", "both-current", "both-trees", "trees-and-maps"],
+          ["block-leaf", "block-current", "both-current"], ["block-current", "block-tree", "both-trees"]]
 
 
 def call(args: list, limit: int = 300):
@@ -54,9 +57,11 @@ def damaged(path: Path) -> dict:
     p = pstlib.Pst(str(path)).load()
     current = {"nbt": {x[0] for x in p.nbtpages if x[2] == 0}, "bbt": {x[0] for x in p.bbtpages if x[2] == 0}}
     found = pages(data)
+    now = {t: [(x[0], p.psz, x[2]) for x in all_pages] for t, all_pages in (("nbt", p.nbtpages), ("bbt", p.bbtpages))}
     largest = lambda t: [x for x in found[t] if x[0] in current[t]][len(current[t]) // 2:][:1]
     parts = {"node-leaf": largest("nbt"), "node-tree": found["nbt"], "both-trees": found["nbt"] + found["bbt"],
-             "trees-and-maps": found["nbt"] + found["bbt"] + found["map"], "block-leaf": largest("bbt"), "block-tree": found["bbt"]}
+             "trees-and-maps": found["nbt"] + found["bbt"] + found["map"], "block-leaf": largest("bbt"), "block-tree": found["bbt"],
+             "node-current": now["nbt"], "block-current": now["bbt"], "both-current": now["nbt"] + now["bbt"]}
     out = {}
     for name, wiped in parts.items():
         copy = bytearray(data)
@@ -66,7 +71,8 @@ def damaged(path: Path) -> dict:
     return out
 
 
-def run(binary: Path, path: Path, how: str) -> list:
+def run(binary: Path, path: Path, how: str, folders: bool) -> list:
+    key = lambda i: (i["content_sha256"], i["folder"] if folders else None)
     healthy = items(binary, path)
     if not healthy:
         return []
@@ -84,9 +90,9 @@ def run(binary: Path, path: Path, how: str) -> list:
                 target = Path(directory) / f"{name}-repaired{path.suffix}"
                 call([binary, "repair", "-q", "-y", source, "-o", target])
             found = items(binary, target) if target.exists() else []
-            came[name] = Counter(i["content_sha256"] for i in found if i["origin"] in ("normal", "orphan"))
-    live = Counter(i["content_sha256"] for i in healthy)
-    subject = {i["content_sha256"]: f'{i["nid"]:#x} {i["subject"]!r}' for i in healthy}
+            came[name] = Counter(key(i) for i in found if i["origin"] in ("normal", "orphan"))
+    live = Counter(map(key, healthy))
+    subject = {key(i): f'{i["nid"]:#x} {i["subject"]!r}' for i in healthy}
     out = [f"{path.name}: " + ", ".join(f"{n} {sum((c & live).values())}" for n, c in came.items()) + f" of {sum(live.values())}"]
     for chain in CHAINS:
         for n, less in enumerate(chain):
@@ -100,6 +106,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", default="*")
     parser.add_argument("--how", default="items,repair")
+    parser.add_argument("--folders", action="store_true", help="also in its folder")
     parser.add_argument("--most", type=int, default=64 << 20)
     parser.add_argument("--bin", type=Path, default=HERE.parent.parent / "target/release/pstkit")
     parser.add_argument("--jobs", type=int, default=2)
@@ -113,7 +120,7 @@ def main() -> int:
     files = [p for p in files if p.stat().st_size <= args.most and fnmatch.fnmatch(f"{p.parent.name}/{p.name}", args.files)]
     worse = files_done = 0
     with ThreadPoolExecutor(args.jobs) as pool:
-        for lines in pool.map(lambda job: run(args.bin, *job), [(p, how) for p in files for how in args.how.split(",")]):
+        for lines in pool.map(lambda job: run(args.bin, *job, args.folders), [(p, how) for p in files for how in args.how.split(",")]):
             files_done += bool(lines)
             for line in lines:
                 worse += line.startswith("worse")

@@ -2,7 +2,7 @@
 
 use crate::args::Global;
 use crate::status::{Failure, Status};
-use crate::stores::input;
+use crate::stores::{input, mail};
 use crate::{Context, render};
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Ignore};
@@ -117,7 +117,7 @@ pub(crate) fn readable(path: &Path, ctx: &Context) -> Result<Readable, Failure> 
 
 /// Opens a file for reading; `deleted`: with what was deleted from it.
 pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool) -> Result<Readable, Failure> {
-    let source = input(path, &ctx.global)?;
+    let source = mail(path, &ctx.global)?;
     let first = read_up_to(&*source, 0, HEADER_MAX).map_err(|e| Failure::of(path, e))?;
     if !first.starts_with(&MAGIC) && !may_be_broken(&first, source.len(), path) {
         return Err(not_a_data_file(path, &ctx.global));

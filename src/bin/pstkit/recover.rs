@@ -5,6 +5,7 @@ use crate::status::{Failure, Outcome, Status};
 use crate::{Context, finds, open, render, repair, repair_text, stores};
 use pstkit::error::ErrorKind;
 use pstkit::io::{AtomicFile, Storage};
+use pstkit::recover::shift::Foreign;
 use pstkit::repair::{Account, rescue};
 use pstkit::{OpenOptions, Pst};
 use serde::Serialize;
@@ -20,6 +21,7 @@ struct Told<'a> {
     account: &'a Account,
     found: &'a [finds::Find],
     older_states: u64,
+    foreign: &'a [Foreign],
     after: &'a pstkit::check::Report,
     exit: u8,
 }
@@ -54,6 +56,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
             account: &rescued.account,
             found: &finds,
             older_states: rescued.older_states,
+            foreign: &rescued.foreign,
             after: &rescued.after,
             exit,
         };
@@ -75,5 +78,20 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
         let states = render::count(rescued.older_states, "older state", "older states");
         writeln!(ctx.out, "{states} of messages that are there were left out.")?;
     }
+    others(ctx, args, &rescued.foreign)?;
     Ok(Status::from_bits(exit))
+}
+
+/// Names the bytes of other mailboxes, with the command that gets their mail.
+fn others(ctx: &mut Context, args: &RecoverArgs, foreign: &[Foreign]) -> Result<(), Failure> {
+    const MOST: usize = 8;
+    for f in foreign.iter().take(MOST) {
+        let size = render::size(f.size);
+        writeln!(ctx.out, "\nAnother mailbox (found at byte {:#x}, {size}): its mail is not in the result.", f.offset)?;
+        writeln!(ctx.out, "  pstkit recover --offset {:#x} {} -o OTHER", f.offset, render::quoted(&args.file))?;
+    }
+    if let Some(more) = foreign.len().checked_sub(MOST).filter(|n| *n > 0) {
+        writeln!(ctx.out, "  … and {more} more stretches of other mailboxes (--json)")?;
+    }
+    Ok(())
 }

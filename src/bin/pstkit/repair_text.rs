@@ -195,7 +195,7 @@ pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
     render::table(&mut ctx.out, 2, &[1, 2, 3, 4, 5], &rows)?;
     if a.apart_bytes > 0 {
         let n = render::size(a.apart_bytes);
-        writeln!(ctx.out, "  {n} behind the end of the store are another data file (PST-H026); nothing of it is in the result.")?;
+        writeln!(ctx.out, "  {n} are another data file's (PST-H026); nothing of it is in the result.")?;
     }
     if a.missing_bytes > 0 {
         let n = render::size(a.missing_bytes);

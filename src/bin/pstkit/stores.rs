@@ -4,8 +4,8 @@ use crate::args::Global;
 use crate::open::source;
 use crate::render;
 use crate::status::{Failure, Status};
-use pstkit::io::ReadAt;
-use pstkit::recover::stores::{StoreAt, find_stores, is_plain};
+use pstkit::io::{ReadAt, Window};
+use pstkit::recover::stores::{StoreAt, find_stores, is_plain, meant};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,27 +19,41 @@ pub(crate) fn with_others(status: Status) -> Status {
     if status == Status::DONE && PASSED_OVER.load(Ordering::Relaxed) { Status::LEFT } else { status }
 }
 
-/// The bytes of the store that a command is to read. The other stores of an image are named on standard error.
+/// The bytes of the store that a command is to work on. The other stores of an image are named on standard error.
 pub(crate) fn input(path: &Path, global: &Global) -> Result<Arc<dyn ReadAt>, Failure> {
+    choose(path, global, true)
+}
+
+/// The same for a command that reads mail: a data file to which another was joined is read to its end, so that this is no failure.
+pub(crate) fn mail(path: &Path, global: &Global) -> Result<Arc<dyn ReadAt>, Failure> {
+    choose(path, global, false)
+}
+
+fn choose(path: &Path, global: &Global, is_strict: bool) -> Result<Arc<dyn ReadAt>, Failure> {
     let whole = source(path, global)?;
     let is_asked = global.store.is_some() || global.offset.is_some();
     if !is_asked && is_plain(&whole) {
         return Ok(whole);
     }
+    if let Some(at) = global.offset.filter(|at| *at < whole.len()) {
+        return Ok(at_offset(whole, at));
+    }
     let stores = find_stores(&whole, &()).map_err(|e| Failure::of(path, e))?;
     let taken = match (global.store, global.offset) {
         (Some(n), _) => usize::try_from(n).ok().and_then(|n| n.checked_sub(1)).filter(|n| *n < stores.len()),
-        (None, Some(at)) => stores.iter().position(|s| s.offset == at),
-        // what is left of a store whose header is gone lies around those that have one
-        (None, None) => stores.iter().position(|s| s.whole || s.offset == 0),
+        (None, Some(_)) => None,
+        (None, None) => meant(&whole, &stores),
     };
     if is_asked && taken.is_none() {
         let all = if stores.is_empty() { "no store was found by its header".to_owned() } else { listed(&stores) };
         return Err(Failure::Said(Status::FAILED, format!("{}: no such store; {all}", path.display())));
     }
-    if stores.len() > 1 && !is_asked {
-        PASSED_OVER.store(true, Ordering::Relaxed);
-        let text = format!("{}: {} Store {} is read here.", path.display(), listed(&stores), taken.map_or(1, |n| n.saturating_add(1)));
+    if !is_asked && stores.len() > usize::from(taken.is_some()) {
+        let is_first = taken.and_then(|n| stores.get(n)).is_none_or(|s| s.offset == 0);
+        PASSED_OVER.fetch_or(is_strict || !is_first, Ordering::Relaxed);
+        let here =
+            taken.map_or_else(|| "What is left of a store without a header".to_owned(), |n| format!("Store {}", n.saturating_add(1)));
+        let text = format!("{}: {} {here} is read here.", path.display(), listed(&stores));
         // nobody is left to tell where standard error cannot be written
         let _ = writeln!(std::io::stderr(), "pstkit: {}", render::clean_lines(&text));
     }
@@ -48,6 +62,13 @@ pub(crate) fn input(path: &Path, global: &Global) -> Result<Arc<dyn ReadAt>, Fai
         Some(store) if is_asked || store.offset > 0 => store.window(&whole),
         _ => whole,
     })
+}
+
+/// The bytes from an offset on: of the store that begins there, or of what is left of one that has no header.
+fn at_offset(whole: Arc<dyn ReadAt>, at: u64) -> Arc<dyn ReadAt> {
+    let from_there: Arc<dyn ReadAt> = Arc::new(Window::new(whole, at, u64::MAX));
+    let first = find_stores(&from_there, &()).ok().and_then(|all| all.first().copied()).filter(|s| s.offset == 0);
+    first.map_or(Arc::clone(&from_there), |s| s.window(&from_there))
 }
 
 /// All bytes of a file, which must not be an image of several stores: a repair in place would give up the others.
