@@ -126,6 +126,12 @@ pub struct Item {
 }
 
 impl Item {
+    /// Notes that the parts of the message may not be whole, or not its own.
+    pub fn doubt(&mut self, why: &str) {
+        self.state = self.state.max(State::Partial);
+        self.problems.insert(0, why.to_owned());
+    }
+
     /// Reads a message and everything in it. In tolerant reading what is damaged is left out and told in `problems`.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! where both objects fit after it and one of them did not before.
 
 use super::evidence::RowsOf;
-use super::link::LIKE;
+use super::kinds::LIKE;
 use super::orphans::{Object, Shape, Subnodes, counted_subnodes, object};
 use super::salvage::Salvage;
 use super::values::{Values, likeness, number};
@@ -28,7 +28,7 @@ struct Doubted {
 }
 
 /// Whether an object's sub-nodes can be these: every one that it refers to is there, and attachments where it has any.
-fn serves(o: &Object, s: Option<&Subnodes>) -> bool {
+pub(super) fn serves(o: &Object, s: Option<&Subnodes>) -> bool {
     let has = |nid: &Nid| s.is_some_and(|s| s.ids.contains(nid));
     let attachments = s.is_some_and(|s| s.ids.iter().any(|n| n.nid_type() == NidType::ATTACHMENT));
     let told = number(&o.values, 0x0E07).map(|f| f & 0x10 != 0);
@@ -36,7 +36,7 @@ fn serves(o: &Object, s: Option<&Subnodes>) -> bool {
 }
 
 /// Whether an object and its sub-nodes have the size that the object tells.
-fn is_of_size(o: &Object, s: Option<&Subnodes>) -> bool {
+pub(super) fn is_of_size(o: &Object, s: Option<&Subnodes>) -> bool {
     number(&o.values, 0x0E08) == Some(o.bytes.saturating_add(s.map_or(0, |s| s.bytes)))
 }
 

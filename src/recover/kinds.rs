@@ -156,13 +156,15 @@ evidence! {
     SIZE_EXACT "E301" "size-exact" Subnodes Strong "with this tree the message has the size that it states (PidTagMessageSize)" "2.4.5.1" "two trees of equal size";
     NEEDS_ALL "E302" "needs-all" Subnodes Medium "the tree has every sub-node that the properties refer to" "2.3.3.2" "local ids repeat from message to message";
     ATTACHMENT_FLAG "E303" "attachment-flag" Subnodes Weak "the tree has attachments, or none, as the message's flags say" "2.4.5.1.1" "most messages have none";
-    RECIPIENTS_NAMED "E304" "recipients-named" Subnodes Strong "the recipient table names the people of the message's To, Cc and Bcc lines" "2.4.5.3" "mail to the same people";
+    RECIPIENTS_NAMED "E304" "recipients-named" Subnodes Medium "the recipient table names the people of the message's To, Cc and Bcc lines" "2.4.5.3" "mail to the same people";
     WRITTEN_WITH "E305" "written-with" Subnodes Weak "properties and tree got their block ids one after the other" "2.2.2.2" "other objects were written in between";
     OLDER_ENTRY "E306" "older-entry" Subnodes Strong "an entry of an older leaf names both" "2.2.2.7.7.4" "a leaf of another file";
     FLAG_CONTRADICTS "E307" "flag-contradicts" Subnodes Veto "the tree has attachments and the message's flags say that there are none, or the other way round" "2.4.5.1.1" "flags that were never set";
     NEEDS_OTHER "E308" "needs-other" Subnodes Veto "the properties refer to sub-nodes that the tree has not" "2.3.3.2" "-";
     RECIPIENTS_OTHER "E309" "recipients-other" Subnodes Veto "the recipient table names other people than the message" "2.4.5.3" "a display line that a program made up";
     SIZE_OTHER "E310" "size-other" Subnodes Veto "with this tree the message has another size than it states" "2.4.5.1" "programs that state no true size";
+    VALUES_ALL "E311" "values-all" Subnodes Medium "every large value in the tree is one that the properties refer to" "2.3.3.2" "messages with values of the same ids";
+    WRITTEN_AS_ONE "E312" "written-as-one" Subnodes Strong "all ids given out between the two went to blocks of the two, in the order in which this file writes them" "2.2.2.2" "two programs that write at once";
     // Currency
     FREED "E401" "freed" Currency Veto "the allocation map marks the space of the object as free" "2.2.2.7.2" "maps that are not valid, which are not asked";
     NEWER_STATE "E402" "newer-state" Currency Strong "a state of the same object was written later" "2.6.1.2" "-";
@@ -175,10 +177,22 @@ evidence! {
     DATA_SHARED "E603" "data-shared" Data Veto "another node names these properties, and they fit it" "2.2.2.7.7.4" "-";
 }
 
-/// Whether all of some kinds of evidence are too weak to say that what they join is whole.
-pub fn is_weak(because: &[&'static Evidence]) -> bool {
-    because.iter().all(|e| e.strength == Strength::Weak)
-}
+// Thresholds: each is a measure of one of the kinds above.
+
+/// `E602` The least likeness that joins a row and an object: more than a class and an equal flag or two.
+pub(super) const LIKE: i32 = 6;
+/// `E305` Ids of blocks that differ by no more were given out at about the same time.
+pub(super) const NEAR: u64 = 0x400;
+/// `E305` Ids of blocks that differ by no more were given out one after the other.
+pub(super) const NEXT: u64 = 0x10;
+/// `E305` So many trees before and behind an object are looked at, where it refers to none.
+pub(super) const LOOKED_AROUND: usize = 64;
+/// `E304` More names of one message are not compared.
+pub(super) const NAMES: usize = 4096;
+/// `E312` So many messages tell in which order a file writes, ...
+pub(super) const SAMPLED: usize = 64;
+/// ... and fewer than that tell nothing.
+pub(super) const FEW: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,10 @@
 //!    are there, and of one another, are left out.
 
 use super::evidence::{Kind, Table, current, find_associated_owners, find_owners, folder_rows, orphaned, searched};
-use super::orphans::{Object, Shape, find, object, pair};
+use super::crossed::uncross;
+use super::join::{Doubt, Joins, join};
+use super::kinds::LIKE;
+use super::orphans::{Object, Shape, find, object};
 use super::parents::settle_parents;
 use super::places::{self, match_folders};
 use super::revive;
@@ -55,14 +58,14 @@ pub struct NamedFolder {
 pub struct Links {
     /// How nodes came to be found that no current leaf lists.
     pub origins: HashMap<Nid, Origin>,
+    /// Messages whose parts may not belong together, or of which a part is missing: why.
+    pub doubts: HashMap<Nid, Doubt>,
     /// Messages that tables list and that are gone.
     pub lost: Vec<LostItem>,
     /// Folders that tables list and whose own properties are gone.
     pub folders: Vec<NamedFolder>,
 }
 
-/// The least likeness that joins a row and an object: more than a class and an equal flag or two.
-pub(super) const LIKE: i32 = 6;
 /// A value that more objects have tells nothing.
 const SHARED: usize = 256;
 /// So many of a row's values are looked up in any case, the rarest first, and all others until so many objects are to be compared.
@@ -74,7 +77,7 @@ const COMPARED: usize = 32;
 /// # Errors
 /// Cancellation.
 pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
-    let mut out = Links::default();
+    let mut out = Links { doubts: uncross(s, monitor)?, ..Links::default() };
     if s.lost_nodes.is_empty() {
         let mut nodes: HashMap<Nid, NbtEntry> = s.ndb.index().nodes().iter().map(|n| (n.nid, *n)).collect();
         let settled = settle_parents(&s.ndb, &mut nodes, monitor)?;
@@ -99,9 +102,8 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
     revive::revive(s, &tables, &mut nodes);
 
     let mut used: HashSet<Bid> = HashSet::new();
-    let pairs = pair(s, &orphans.objects.iter().collect::<Vec<_>>(), &orphans.subnodes);
-    let sub_of = |o: &Object| pairs.get(&o.data).copied().unwrap_or(Bid::NONE);
-    let entry = |nid: Nid, o: &Object, parent: Nid| NbtEntry { nid, key_high: 0, data: o.data, sub: sub_of(o), parent };
+    let joins = join(s, &orphans.objects.iter().collect::<Vec<_>>(), &orphans.subnodes, monitor)?;
+    let entry = |nid: Nid, o: &Object, parent: Nid| NbtEntry { nid, key_high: 0, data: o.data, sub: joins.sub(o.data), parent };
 
     // the store and its names: one each, the newest
     for (shape, nid) in [(Shape::Store, Nid::MESSAGE_STORE), (Shape::NameMap, Nid::NAME_TO_ID_MAP)] {
@@ -198,7 +200,8 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
             }
         }
     }
-    link_messages(s, &tables, &orphans.objects, &pairs, &mut nodes, &mut used, &mut out);
+    link_messages(s, &tables, &orphans.objects, &joins, &mut nodes, &mut used, &mut out);
+    doubts(&orphans.objects, &joins, &nodes, &mut out);
     settle_parents(&s.ndb, &mut nodes, monitor)?;
     let doubtful = tables.iter().skip(old_tables).filter(|t| t.is_doubtful()).flat_map(|t| t.rows.iter().map(|r| r.0));
     let doubtful: HashSet<Nid> = doubtful.filter(|nid| out.origins.contains_key(nid)).collect();
@@ -552,7 +555,7 @@ fn link_messages(
     s: &mut Salvage,
     tables: &[Table],
     objects: &[Object],
-    pairs: &HashMap<Bid, Bid>,
+    joins: &Joins,
     nodes: &mut HashMap<Nid, NbtEntry>,
     used: &mut HashSet<Bid>,
     out: &mut Links,
@@ -561,7 +564,7 @@ fn link_messages(
         nid,
         key_high: 0,
         data: o.data,
-        sub: pairs.get(&o.data).copied().unwrap_or(Bid::NONE),
+        sub: joins.sub(o.data),
         parent,
     };
     let older = revive::OlderStates::of(&s.older);
@@ -680,6 +683,17 @@ fn link_messages(
     }
 }
 
+/// Notes which messages are made of parts that may not belong together, or lack parts.
+fn doubts(objects: &[Object], joins: &Joins, nodes: &HashMap<Nid, NbtEntry>, out: &mut Links) {
+    let by_data: HashMap<Bid, &Object> = objects.iter().map(|o| (o.data, o)).collect();
+    for n in nodes.values().filter(|n| n.nid.is_message()) {
+        let Some(o) = by_data.get(&n.data).filter(|o| n.sub == joins.sub(o.data)) else { continue };
+        if let Some(doubt) = joins.doubt(o) {
+            out.doubts.insert(n.nid, doubt);
+        }
+    }
+}
+
 /// Whether a folder's properties are those of the root folder: it has no name.
 fn is_root_folder(o: &Object) -> bool {
     o.shape == Shape::Folder && o.values.get(0x3001).is_none_or(<[u8]>::is_empty) && number(&o.values, 0x360A).is_none_or(|v| v & 0xFF != 0)
@@ -734,7 +748,7 @@ mod tests {
                 for (id, value) in values {
                     v.insert([0x001A, 0x0037, 0x0039, 0x300B, 0x3007].get(*id).copied().unwrap_or(0), &[*value]);
                 }
-                Object { data: Bid(data), shape: Shape::Message, values: v, needs: Vec::new(), bytes: 0, is_offline: false }
+                Object { data: Bid(data), shape: Shape::Message, values: v, needs: Vec::new(), bytes: 0, digest: 0, lines: [false; 3], is_offline: false }
             };
             let objects: Vec<Object> = all.iter().zip(0u64..).map(object).collect();
             let mut states = States::of(objects.iter());

@@ -5,13 +5,14 @@
 //! is an [`Ndb`] like any other, so that every layer above reads a broken file as it reads a healthy one.
 
 pub mod blocks;
-#[allow(dead_code)] // the matchers move here one by one
 mod choose;
+mod crossed;
 pub mod deleted;
 pub mod detect;
 mod evidence;
 mod exchanged;
 mod freed;
+mod join;
 pub mod kinds;
 pub mod link;
 pub mod nodes;
@@ -21,13 +22,15 @@ pub(crate) mod places;
 mod revive;
 pub mod salvage;
 pub mod shift;
+mod states;
 pub mod stores;
 mod values;
 
 pub use crate::messaging::Origin;
 pub use choose::{Decision, Decisions};
-pub use deleted::{Deleted, Found, deleted};
+pub use deleted::{Deleted, Found, deleted, deleted_with};
 pub use detect::{Detected, detect};
+pub use join::Doubt;
 pub use link::{Links, LostItem, NamedFolder};
 pub use nodes::OlderNode;
 pub use salvage::{Salvage, salvage};
@@ -184,6 +187,7 @@ fn is_whole(file: &WithTrees, of_header: &[Finding]) -> bool {
     detect::told_by_blocks(ndb, &sample).is_none_or(|told| told == crypt)
         && of_header.iter().chain(problems).all(|f| f.severity < Severity::Fatal)
         && blocks_agree(ndb)
+        && crossed::shared(ndb).is_empty()
 }
 
 /// Whether the blocks lie where the tree says, by the trailers of some of them.

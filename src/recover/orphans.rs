@@ -5,16 +5,17 @@
 //! the ids that it refers to, in the size that it says the message has, and in block ids that were given out at the same time.
 
 use super::salvage::Salvage;
-use super::values::{LOOKED_AT, PARENT_DISPLAY, TELLING, Values, number};
+use super::values::{LOOKED_AT, PARENT_DISPLAY, TELLING, Values};
 use crate::error::Result;
 use crate::finding::{Ignore, Location};
 use crate::format::bytes::{byte, wide};
 use crate::format::heap::ClientSig;
 use crate::format::ids::{Bid, HnidKind, Nid, NidType, PropType};
+use crate::format::tags;
 use crate::ltp::PropertyContext;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::{DataTree, Ndb, Node, SubnodeTree};
-use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hasher};
 
 /// What synchronisation gives each object of an offline file.
 const CHANGE_ID: u16 = 0x67F4;
@@ -40,6 +41,10 @@ pub(super) struct Object {
     pub(super) needs: Vec<Nid>,
     /// Bytes of its data.
     pub(super) bytes: u64,
+    /// Digest of its first block: equal where the same properties stand twice.
+    pub(super) digest: u64,
+    /// Whether it has a To, Cc or Bcc line that names someone.
+    pub(super) lines: [bool; 3],
     /// Whether it is an offline file's.
     pub(super) is_offline: bool,
 }
@@ -112,7 +117,11 @@ fn client(ndb: &Ndb, root: Bid, at: Location, budget: &mut usize) -> Option<Clie
 /// The property context on a data tree.
 pub(super) fn object(ndb: &Ndb, root: Bid, at: Location) -> Option<Object> {
     let node = Node::detached(ndb, Nid::NONE, root, Bid::NONE, at);
-    let bytes = node.data(&mut Ignore).ok()?.len();
+    let tree = node.data(&mut Ignore).ok()?;
+    let bytes = tree.len();
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&tree.leaf(ndb, 0, &mut Ignore).ok()?);
+    let digest = hasher.finish();
     let pc = PropertyContext::open(node, &mut Ignore).ok()??;
     let mut values = Values::new();
     let mut needs = Vec::new();
@@ -137,8 +146,15 @@ pub(super) fn object(ndb: &Ndb, root: Bid, at: Location) -> Option<Object> {
     if !is_offline {
         values.remove(PARENT_DISPLAY);
     }
+    let lines = [tags::DISPLAY_TO, tags::DISPLAY_CC, tags::DISPLAY_BCC].map(|tag| names_someone(&pc, tag.id()));
     let shape = shape_of(&pc);
-    Some(Object { data: root, shape, values: values.finish(), needs, bytes, is_offline })
+    Some(Object { data: root, shape, values: values.finish(), needs, bytes, digest, lines, is_offline })
+}
+
+/// Whether a line of a message names someone.
+fn names_someone(pc: &PropertyContext<'_>, id: u16) -> bool {
+    let Some(source) = pc.get(id).and_then(|r| pc.source(r, &mut Ignore).ok().flatten()) else { return false };
+    source.bytes(LOOKED_AT, &mut Ignore).is_ok_and(|bytes| bytes.iter().any(|b| *b != 0 && *b != b' '))
 }
 
 /// What the property context on a data tree is; `None` where there is none.
@@ -147,9 +163,13 @@ pub(super) fn shape(ndb: &Ndb, root: Bid, at: Location) -> Option<Shape> {
 }
 
 fn shape_of(pc: &PropertyContext<'_>) -> Shape {
-    if pc.has(0x001A) && (pc.has(0x0E07) || pc.has(0x300B) || pc.has(0x0E08)) {
+    let is_folder = pc.has(tags::CONTENT_COUNT.id()) && pc.has(tags::DISPLAY_NAME.id());
+    if is_folder && !pc.has(tags::MESSAGE_FLAGS.id()) {
+        // some programs give folders a message class
+        Shape::Folder
+    } else if pc.has(0x001A) && (pc.has(0x0E07) || pc.has(0x300B) || pc.has(0x0E08)) {
         if pc.int(0x0E07).unwrap_or(0) & 0x40 != 0 { Shape::Associated } else { Shape::Message }
-    } else if pc.has(0x3602) && pc.has(0x3001) {
+    } else if is_folder {
         Shape::Folder
     } else if pc.has(0x0FF9) && (pc.has(0x35DF) || pc.has(0x35E0) || pc.has(0x67FF)) {
         Shape::Store
@@ -194,112 +214,4 @@ pub(super) fn counted_subnodes(ndb: &Ndb, root: Bid, at: Location) -> Result<Opt
 /// Whether a sub-node counts in its message's size.
 fn counts(nid: Nid) -> bool {
     nid.nid_type() != NidType::REPLICATION_TABLE
-}
-
-/// Trees that are kept for an object, the likeliest first: each has a place of its own, so that few of them are others'.
-const CHOICES: usize = 8;
-
-/// What kinds of sub-nodes a tree has.
-struct TreeFacts {
-    of_message: bool,
-    attachments: bool,
-    /// Values of the object itself.
-    values: usize,
-}
-
-impl TreeFacts {
-    fn of(t: &Subnodes) -> Self {
-        let is_message = |n: &Nid| matches!(n.nid_type(), NidType::ATTACHMENT | NidType::ATTACHMENT_TABLE | NidType::RECIPIENT_TABLE);
-        Self {
-            of_message: t.ids.iter().any(is_message),
-            attachments: t.ids.iter().any(|n| n.nid_type() == NidType::ATTACHMENT),
-            values: t.ids.iter().filter(|n| n.nid_type() == NidType::LTP).count(),
-        }
-    }
-}
-
-/// Finds for each object the sub-node tree that belongs to it: one that has every sub-node that the object refers to. Of several the
-/// one that makes up the size that a message says it has, then the one whose id was given out nearest. Each belongs to one object.
-pub(super) fn pair(s: &Salvage, objects: &[&Object], trees: &[Subnodes]) -> HashMap<Bid, Bid> {
-    struct Pair {
-        rank: (bool, bool, bool, bool, u64),
-        object: Bid,
-        tree: Bid,
-    }
-    let by_id: HashMap<Nid, Vec<usize>> = trees.iter().enumerate().fold(HashMap::new(), |mut map, (i, t)| {
-        for id in &t.ids {
-            map.entry(*id).or_insert_with(Vec::new).push(i);
-        }
-        map
-    });
-    // states of one message share sub-nodes: they are the newest's
-    let mut newest: HashMap<(&[u8], Option<&[u8]>), Bid> = HashMap::new();
-    for o in objects {
-        if let Some(k) = o.values.get(0x300B) {
-            let slot = newest.entry((k, o.values.get(0x3007))).or_insert(o.data);
-            *slot = (*slot).max(o.data);
-        }
-    }
-    let facts: Vec<TreeFacts> = trees.iter().map(TreeFacts::of).collect();
-    let is_newest = |o: &Object| o.values.get(0x300B).is_none_or(|k| newest.get(&(k, o.values.get(0x3007))) == Some(&o.data));
-    let mut pairs = Vec::new();
-    for o in objects {
-        let is_message = matches!(o.shape, Shape::Message | Shape::Associated);
-        let has_attachments = number(&o.values, 0x0E07).is_some_and(|f| f & 0x10 != 0);
-        // the rarest of the needed ids leads to few trees
-        let rarest = o.needs.iter().map(|n| by_id.get(n).map_or(&[][..], Vec::as_slice)).min_by_key(|t| t.len());
-        let nearest = || {
-            // nothing needed: trees whose ids were given out near
-            let at = trees.partition_point(|t| t.root < o.data);
-            let start = at.saturating_sub(64);
-            (start..at.saturating_add(64).min(trees.len())).collect::<Vec<_>>()
-        };
-        // an id that every message has leads to as many trees: those that were written near
-        let near_of = |all: &[usize]| {
-            let at = all.partition_point(|i| trees.get(*i).is_some_and(|t| t.root < o.data));
-            all.get(at.saturating_sub(64)..at.saturating_add(64).min(all.len())).unwrap_or_default().to_vec()
-        };
-        let candidates: Vec<usize> = rarest.map_or_else(nearest, near_of);
-        let mut own: Vec<Pair> = Vec::new();
-        for (t, facts) in candidates.into_iter().filter_map(|i| Some((trees.get(i)?, facts.get(i)?))) {
-            // what is in use refers to nothing that is not
-            let is_freed = s.freed.contains(&o.data);
-            if !o.needs.iter().all(|n| t.ids.contains(n)) || (!is_freed && s.freed.contains(&t.root)) {
-                continue;
-            }
-            let (of_message, attachments, values) = (facts.of_message, facts.attachments, facts.values);
-            if if is_message { has_attachments != attachments } else { of_message } {
-                continue;
-            }
-            // a message that makes up its size alone has nothing beneath it that counts
-            if is_message && o.needs.is_empty() && t.bytes > 0 && number(&o.values, 0x0E08) == Some(o.bytes) {
-                continue;
-            }
-            let fits_size = is_message && number(&o.values, 0x0E08) == Some(o.bytes.saturating_add(t.bytes));
-            let distance = o.data.0.abs_diff(t.root.0);
-            // without any other sign only a near one is believed
-            if o.needs.is_empty()
-                && ((!of_message && (distance > 0x10 || (is_message && t.root > o.data))) || (!fits_size && distance > 0x400))
-            {
-                continue;
-            }
-            // values that nothing refers to belong to another object
-            let rank = (is_freed, !fits_size, values != o.needs.len(), fits_size && !is_newest(o), distance);
-            own.push(Pair { rank, object: o.data, tree: t.root });
-        }
-        if own.len() > CHOICES {
-            own.sort_by_key(|p| (p.rank, p.tree));
-            own.truncate(CHOICES);
-        }
-        pairs.append(&mut own);
-    }
-    pairs.sort_by_key(|p| (p.rank, p.object, p.tree));
-    let (mut taken, mut out) = (HashSet::new(), HashMap::new());
-    for p in pairs {
-        if !taken.contains(&p.tree) && !out.contains_key(&p.object) {
-            taken.insert(p.tree);
-            out.insert(p.object, p.tree);
-        }
-    }
-    out
 }

@@ -6,7 +6,7 @@
 
 use super::OlderNode;
 use super::evidence::{PAIRS, Table};
-use super::link::LIKE;
+use super::kinds::LIKE;
 use super::orphans::object;
 use super::salvage::Salvage;
 use super::values::{Values, likeness};

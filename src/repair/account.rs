@@ -4,6 +4,7 @@ use crate::check::{ItemCount, Report};
 use crate::format::ids::{Nid, NidType};
 use crate::recover::{Found, Origin};
 use crate::rules;
+use std::collections::HashSet;
 
 /// Objects of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,6 +80,20 @@ impl Account {
         let place = |r: &Report| r.findings.iter().find(|f| std::ptr::eq(f.rule, &rules::ANOTHER_STORE)).and_then(|f| f.at.ib);
         if let (Some(ib), None) = (place(before), place(after)) {
             self.apart_bytes = before.source.size.saturating_sub(ib.0);
+        }
+    }
+
+    /// Counts messages as there in part whose parts may not belong together, or of which a part was not found.
+    pub(super) fn doubt(&mut self, nids: impl Iterator<Item = Nid>) {
+        let mut known: HashSet<u32> = self.partial.iter().copied().collect();
+        let mut doubted: Vec<Nid> = nids.filter(|nid| known.insert(nid.0)).collect();
+        doubted.sort_unstable();
+        for nid in doubted {
+            let count = if nid.nid_type() == NidType::ASSOC_MESSAGE { &mut self.associated } else { &mut self.messages };
+            if count.ok > 0 {
+                (count.ok, count.partial) = (count.ok.saturating_sub(1), count.partial.saturating_add(1));
+                self.partial.push(nid.0);
+            }
         }
     }
 

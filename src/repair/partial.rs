@@ -242,6 +242,9 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
         taken.extend(lacking(ndb, &left));
         // an older generation of a template has fewer columns
         taken.extend(TEMPLATES.iter().map(|(nid, _)| *nid).filter(|nid| ndb.index().node(*nid).is_some() && !left.contains(nid)));
+        // the account has to tell of messages whose parts may be another's
+        let doubted = salvage.links.doubts.keys().filter(|nid| ndb.index().node(**nid).is_some());
+        taken.extend(doubted.filter(|nid| !left.contains(nid)));
         // a message whose sub-nodes were not found gets what readers look for there
         let bare = |n: &&NbtEntry| n.nid.is_message() && n.sub.is_none() && !left.contains(&n.nid);
         let found = recovered.salvage.iter().flat_map(|s| s.links.origins.keys()).filter_map(|nid| ndb.index().node(*nid));

@@ -12,13 +12,13 @@ use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::page::NbtEntry;
 use crate::io::{ReadAt, Storage};
 use crate::ltp::PropertyContext;
-use crate::messaging::Pst;
+use crate::messaging::{Pst, State};
 use crate::monitor::Monitor;
 use crate::ndb::{Ndb, Node};
-use crate::recover::{self, Found, Links, LostItem, Origin, Recovered};
+use crate::recover::{self, Doubt, Found, Links, LostItem, Origin, Recovered};
 use crate::rules::{Layer, Severity};
 use crate::write::{CopyOptions, CopyReport, copy, copy_nodes};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What a repair has done.
@@ -80,6 +80,8 @@ struct Copying {
     account: Account,
     /// How nodes were found that no tree lists.
     origins: Vec<(Nid, Origin)>,
+    /// Messages whose parts may not belong together, or of which a part was not found.
+    doubts: HashMap<Nid, Doubt>,
 }
 
 impl Copying {
@@ -88,22 +90,28 @@ impl Copying {
         let mut account = Account { missing_bytes, unexplained_bytes, ..Account::default() };
         let consent = plan.actions.iter().any(|a| a.needs_consent && a.selected);
         let Readable { pst, unnamed, folder_names } = readable(recovered, consent, &mut account);
-        let mut origins = Vec::new();
+        let (mut origins, mut doubts) = (Vec::new(), HashMap::new());
         if let Some(found) = &recovered.salvage {
             let part = only.filter(|_| plan.is_partial());
             lost_for(&found.links, &mut account, part);
             origins = origins_of(&found.links, part);
             account.count_recovered(&origins);
+            doubts.extend(found.links.doubts.iter().filter(|(nid, _)| part.is_none_or(|p| p.has(**nid))).map(|(nid, d)| (*nid, d.clone())));
         }
         let row_versions = only.map_or(0, |part| part.unique);
         let options = CopyOptions { mend: plan.policy.notices, folder_names, row_versions, ..CopyOptions::same(&pst) };
-        Self { pst, options, unnamed, account, origins }
+        Self { pst, options, unnamed, account, origins, doubts }
     }
 
     /// The account with what copying has found; an error where something readable is left out without consent.
     fn settled(mut self, report: &CopyReport, plan: &Plan) -> Result<Account> {
         settle(&mut self.account, report);
+        self.account.doubt(self.doubts.keys().copied());
         self.account.found = provenance(&self.pst, &self.origins, report);
+        for f in &mut self.account.found {
+            f.doubt = self.doubts.get(&Nid(f.nid)).cloned();
+            f.state = if f.doubt.is_some() { State::Partial } else { State::Ok };
+        }
         let dropped = self.account.dropped.iter().filter(|(nid, _)| is_readable(&self.pst, Nid(*nid))).count();
         let deletes = dropped.saturating_add(self.unnamed);
         if deletes > 0 && !plan.policy.allow_loss {
@@ -322,8 +330,9 @@ pub(super) fn provenance(pst: &Pst, origins: &[(Nid, Origin)], report: &CopyRepo
         origin,
         folder: (!n.parent.is_none()).then_some(n.parent.0),
         path: paths.get(&n.parent).cloned(),
-        page: None,
         block: n.data.0,
+        subnodes: n.sub.0,
+        ..Found::default()
     });
     found.take(MOST).collect()
 }

@@ -4,6 +4,7 @@ use super::account::Account;
 use super::rebuild::{Readable, lost_for, origins_of, provenance, readable, settle};
 use crate::check::{CheckOptions, Report, check};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::ids::Nid;
 use crate::io::{ReadAt, Storage};
 use crate::monitor::Monitor;
 use crate::recover::shift::Foreign;
@@ -19,10 +20,12 @@ pub struct Rescued {
     pub account: Account,
     /// What was deleted, what no tree lists, and what is in no folder any more, with where it comes from.
     pub found: Vec<Found>,
-    /// Older states of messages that are there; they are left out.
+    /// Older states of messages; they are left out unless they are asked for.
     pub older_states: u64,
     /// The stretches that hold bytes of another data file: nothing of it is in the result, because it is none of this mailbox.
     pub foreign: Vec<Foreign>,
+    /// Finds with the contents of another find, or of a message that is there; they are left out.
+    pub equal_copies: u64,
     /// What is wrong with the result.
     pub after: Report,
 }
@@ -34,11 +37,19 @@ pub struct Rescued {
 /// [`ErrorKind::NotPst`] where nothing in the source is part of such a file, [`ErrorKind::Unsupported`] where it is encrypted;
 /// errors of the media; cancellation. The target then holds no header.
 pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, monitor: &dyn Monitor) -> Result<Rescued> {
+    rescue_with(source, target, false, monitor)
+}
+
+/// The same; `versions`: also every older state of messages, as items of their own.
+///
+/// # Errors
+/// As [`rescue`].
+pub fn rescue_with(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, versions: bool, monitor: &dyn Monitor) -> Result<Rescued> {
     let options = recover::Options { thorough: true, ..recover::Options::default() };
     let mut recovered = recover::open(Arc::clone(source), &options, monitor)?;
-    let (mut found, mut names, mut older_states) = (Vec::new(), std::collections::BTreeMap::new(), 0);
-    if let Some(d) = recover::deleted(&recovered, monitor)? {
-        (found, names, older_states) = (d.found, d.folder_names, d.older_states);
+    let (mut found, mut names, mut left_out) = (Vec::new(), std::collections::BTreeMap::new(), (0, 0));
+    if let Some(d) = recover::deleted_with(&recovered, versions, monitor)? {
+        (found, names, left_out) = (d.found, d.folder_names, (d.older_states, d.equal_copies));
         recovered.ndb = d.ndb;
     }
     let (missing_bytes, unexplained_bytes) = recovered.salvage.as_ref().map_or((0, 0), |s| (s.missing, s.unexplained));
@@ -56,9 +67,13 @@ pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, monitor: &dyn
     folder_names.extend(names);
     let report = copy(&pst, target.as_ref(), &CopyOptions { folder_names, ..CopyOptions::same(&pst) }, monitor)?;
     settle(&mut account, &report);
+    account.doubt(found.iter().filter(|f| f.doubt.is_some()).map(|f| Nid(f.nid)));
+    if let Some(s) = &recovered.salvage {
+        account.doubt(s.links.doubts.keys().copied());
+    }
     found.extend(provenance(&pst, &origins, &report).into_iter().filter(|f| !known.contains(&f.nid)));
     found.sort_by_key(|f| f.nid);
     target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
     let after = check(Arc::clone(target) as Arc<dyn ReadAt>, &CheckOptions::default(), monitor)?;
-    Ok(Rescued { account, found, older_states, foreign, after })
+    Ok(Rescued { account, found, older_states: left_out.0, equal_copies: left_out.1, foreign, after })
 }

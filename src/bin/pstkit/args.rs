@@ -279,4 +279,7 @@ pub(crate) struct ItemsArgs {
     /// whole file
     #[arg(long, value_enum)]
     pub(crate) origin: Vec<OriginArg>,
+    /// Also the older states of messages that are still in the file, as items of their own
+    #[arg(long)]
+    pub(crate) versions: bool,
 }

@@ -107,6 +107,12 @@ pub(crate) struct RecoverArgs {
     /// Replace OUT if it exists
     #[arg(long)]
     pub(crate) force: bool,
+    /// Also the older states of messages that are still in the file, as items of their own
+    #[arg(long)]
+    pub(crate) versions: bool,
+    /// Also tell the SHA-256 of the file and of the result
+    #[arg(long)]
+    pub(crate) hash: bool,
 }
 
 /// Copy a file without its free space: same variant, same kind, same encoding, ids stay valid

@@ -8,7 +8,9 @@ use pstkit::error::ErrorKind;
 use pstkit::export::items::{Item, Origin, Reading};
 use pstkit::messaging::State;
 use pstkit::monitor::{Monitor as _, Phase};
+use pstkit::recover::Found;
 use pstkit::{Nid, NidType};
+use serde::Serialize;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
@@ -33,8 +35,8 @@ pub(crate) fn choose<'p>(
     }
     let nodes = readable.pst.ndb().index().nodes().iter().filter(|n| n.nid.is_message());
     let all = nodes.map(|n| match (readable.found.get(&n.nid), paths.get(&n.parent)) {
-        (Some((o @ (Origin::Deleted | Origin::Carved), was_in)), _) => (n.nid, was_in.as_deref().unwrap_or(""), *o),
-        (Some((origin, _)), Some(path)) => (n.nid, path.as_str(), *origin),
+        (Some(f), _) if matches!(f.origin, Origin::Deleted | Origin::Carved) => (n.nid, f.path.as_deref().unwrap_or(""), f.origin),
+        (Some(f), Some(path)) => (n.nid, path.as_str(), f.origin),
         (None, Some(path)) => (n.nid, path.as_str(), Origin::Normal),
         (_, None) => (n.nid, "", Origin::Orphan),
     });
@@ -50,6 +52,15 @@ pub(crate) fn choose<'p>(
     let chosen: Vec<_> = all.filter(|(_, path, o)| inside(path) && wanted(*o)).collect();
     ctx.progress.phase(Phase::Items, u64::try_from(chosen.len()).ok());
     Ok(chosen)
+}
+
+/// An item, and how it was found where no current tree lists it.
+#[derive(Serialize)]
+struct Record<'a> {
+    #[serde(flatten)]
+    item: &'a Item,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<&'a Found>,
 }
 
 /// Writes items in the form that was asked for.
@@ -71,7 +82,7 @@ impl Form {
         }
     }
 
-    fn item(&mut self, ctx: &mut Context, item: &Item) -> io::Result<()> {
+    fn item(&mut self, ctx: &mut Context, item: &Record<'_>) -> io::Result<()> {
         match self {
             Self::Lines => {
                 plain::json_line(&mut ctx.out, item)?;
@@ -82,7 +93,7 @@ impl Form {
                 *first = false;
                 plain::json_line(&mut ctx.out, item)
             }
-            Self::Text => text(&mut ctx.out, item),
+            Self::Text => text(&mut ctx.out, item.item),
         }
     }
 
@@ -112,8 +123,8 @@ fn text(out: &mut impl Write, item: &Item) -> io::Result<()> {
 const SAID: u64 = 20;
 
 pub(crate) fn run(ctx: &mut Context, args: &ItemsArgs) -> Outcome {
-    let deleted = args.origin.iter().any(|o| matches!(o, OriginArg::Deleted | OriginArg::Carved));
-    let readable = open::readable_with(&args.file, ctx, deleted)?;
+    let deleted = args.versions || args.origin.iter().any(|o| matches!(o, OriginArg::Deleted | OriginArg::Carved));
+    let readable = open::readable_with(&args.file, ctx, deleted, args.versions)?;
     let mut status = open::say_damage(ctx, &args.file, &readable);
     let paths = readable.pst.folder_paths();
     let chosen = choose(ctx, args, &readable, &paths)?;
@@ -133,14 +144,18 @@ pub(crate) fn run(ctx: &mut Context, args: &ItemsArgs) -> Outcome {
             return Err(Failure::of(&args.file, ErrorKind::Cancelled.into()));
         }
         match readable.pst.message(nid).and_then(|m| Item::read_with(&reading, &m, path, origin)) {
-            Ok(item) => {
+            Ok(mut item) => {
+                let found = readable.found.get(&nid);
+                if let Some(doubt) = found.and_then(|f| f.doubt.as_ref()) {
+                    item.doubt(&doubt.why);
+                }
                 if item.state != State::Ok {
                     status |= Status::LEFT;
                     let first = item.problems.first().map_or("", String::as_str);
                     let subject = render::cut(item.subject.as_deref().unwrap_or(""), 60);
                     say(ctx, format_args!("{} {nid} \"{subject}\" {}: {first}", kind(nid), item.state));
                 }
-                form.item(ctx, &item)?;
+                form.item(ctx, &Record { item: &item, found })?;
             }
             Err(e) => {
                 status |= Status::LEFT;

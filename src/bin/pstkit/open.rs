@@ -11,7 +11,8 @@ use pstkit::format::layout::Layout;
 use pstkit::io::{FileId, ReadAt, writer_of};
 use pstkit::limits::Limits;
 use pstkit::ndb::Ndb;
-use pstkit::recover::{self, Origin, detect};
+use pstkit::messaging::State;
+use pstkit::recover::{self, Found, Origin, detect};
 use pstkit::rules::Severity;
 use pstkit::{Nid, OpenOptions, Pst};
 use std::collections::HashMap;
@@ -106,17 +107,17 @@ pub(crate) struct Readable {
     pub(crate) problems: Vec<Finding>,
     /// Whether the trees had to be put together again.
     pub(crate) salvaged: bool,
-    /// Messages that no current tree lists: how they were found, and the path of the folder that they were in.
-    pub(crate) found: HashMap<Nid, (Origin, Option<String>)>,
+    /// Messages that no current tree lists: how they were found, and the folder that they were in.
+    pub(crate) found: HashMap<Nid, Found>,
 }
 
 /// Opens a file for reading, whatever is left of it.
 pub(crate) fn readable(path: &Path, ctx: &Context) -> Result<Readable, Failure> {
-    readable_with(path, ctx, false)
+    readable_with(path, ctx, false, false)
 }
 
-/// Opens a file for reading; `deleted`: with what was deleted from it.
-pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool) -> Result<Readable, Failure> {
+/// Opens a file for reading; `deleted`: with what was deleted from it; `versions`: with all older states as well.
+pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool, versions: bool) -> Result<Readable, Failure> {
     let source = mail(path, &ctx.global)?;
     let first = read_up_to(&*source, 0, HEADER_MAX).map_err(|e| Failure::of(path, e))?;
     if !first.starts_with(&MAGIC) && !may_be_broken(&first, source.len(), path) {
@@ -129,13 +130,18 @@ pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool) -> Result
     })?;
     let mut found = HashMap::new();
     if let Some(s) = &opened.salvage {
-        found.extend(s.links.origins.iter().map(|(nid, origin)| (*nid, (*origin, None))));
+        let found_as = |nid: &Nid, origin| Found { nid: nid.0, origin, ..Found::default() };
+        found.extend(s.links.origins.iter().map(|(nid, origin)| (*nid, found_as(nid, *origin))));
+        for (nid, doubt) in &s.links.doubts {
+            let f = found.entry(*nid).or_insert_with(|| found_as(nid, Origin::Normal));
+            (f.state, f.doubt) = (State::Partial, Some(doubt.clone()));
+        }
     }
-    let all = if deleted { recover::deleted(&opened, &ctx.progress).map_err(|e| Failure::of(path, e))? } else { None };
+    let all = if deleted { recover::deleted_with(&opened, versions, &ctx.progress).map_err(|e| Failure::of(path, e))? } else { None };
     let salvaged = opened.salvage.as_ref().is_some_and(|s| !deleted || !s.facts.trees_whole);
     let ndb = match all {
         Some(all) => {
-            found.extend(all.found.into_iter().map(|f| (Nid(f.nid), (f.origin, f.path))));
+            found.extend(all.found.into_iter().map(|f| (Nid(f.nid), f)));
             all.ndb
         }
         None => opened.ndb,

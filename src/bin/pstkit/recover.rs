@@ -6,7 +6,7 @@ use crate::{Context, finds, open, render, repair, repair_text, stores};
 use pstkit::error::ErrorKind;
 use pstkit::io::{AtomicFile, Storage};
 use pstkit::recover::shift::Foreign;
-use pstkit::repair::{Account, rescue};
+use pstkit::repair::{Account, rescue_with};
 use pstkit::{OpenOptions, Pst};
 use serde::Serialize;
 use std::io::Write;
@@ -22,8 +22,18 @@ struct Told<'a> {
     found: &'a [finds::Find],
     older_states: u64,
     foreign: &'a [Foreign],
+    equal_copies: u64,
     after: &'a pstkit::check::Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<Hashes>,
     exit: u8,
+}
+
+/// SHA-256 of the bytes of the file and of the result.
+#[derive(Serialize)]
+struct Hashes {
+    before: String,
+    after: String,
 }
 
 pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
@@ -34,7 +44,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     repair::name_left_over(ctx, &file);
     source.file().and_then(|f| f.metadata().ok()).iter().for_each(|old| file.hide_as(old));
     let target: Arc<dyn Storage> = file.shared().map_err(fail)?;
-    let rescued = rescue(&source, &target, &ctx.progress).map_err(|e| match e.kind() {
+    let rescued = rescue_with(&source, &target, args.versions, &ctx.progress).map_err(|e| match e.kind() {
         ErrorKind::NotPst(_) => {
             let what = open::describe_searched(&args.file, &ctx.global);
             Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", args.file.display()))
@@ -46,6 +56,12 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     file.commit().map_err(fail)?;
     let pst = Pst::from_source(open::source(&args.out, &ctx.global)?, &OpenOptions::new()).map_err(fail)?;
     let finds = finds::named(&pst, &rescued.found);
+    let sha256 = if args.hash {
+        let after = open::source(&args.out, &ctx.global)?;
+        Some(Hashes { before: repair::hash(ctx, &args.file, &*source)?, after: repair::hash(ctx, &args.out, &*after)? })
+    } else {
+        None
+    };
     let lost = if rescued.account.has_loss() { 64 } else { 0 };
     let exit = if rescued.after.is_healthy() { 0 } else { 4 } | lost;
     if ctx.global.machine() {
@@ -57,7 +73,9 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
             found: &finds,
             older_states: rescued.older_states,
             foreign: &rescued.foreign,
+            equal_copies: rescued.equal_copies,
             after: &rescued.after,
+            sha256,
             exit,
         };
         ctx.json(&told)?;
@@ -65,6 +83,9 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     }
     writeln!(ctx.out, "{}\ndone: everything that was found is in {}", render::name(&args.file), render::name(&args.out))?;
     writeln!(ctx.out, "result: {}", rescued.after.summary())?;
+    if let Some(Hashes { before, after }) = &sha256 {
+        writeln!(ctx.out, "sha256 of the file:   {before}\nsha256 of the result: {after}")?;
+    }
     repair_text::left(ctx, &rescued.after)?;
     repair_text::account(ctx, &rescued.account)?;
     repair_text::names(ctx, &repair::named(&[], &[], Some(&rescued.account), Some(&pst)))?;
@@ -76,7 +97,12 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     finds::list(ctx, &finds)?;
     if rescued.older_states > 0 {
         let states = render::count(rescued.older_states, "older state", "older states");
-        writeln!(ctx.out, "{states} of messages that are there were left out.")?;
+        let how = if args.versions { "were found" } else { "were left out: --versions gives them" };
+        writeln!(ctx.out, "{states} of messages {how}.")?;
+    }
+    if rescued.equal_copies > 0 {
+        let copies = render::count(rescued.equal_copies, "equal copy", "equal copies");
+        writeln!(ctx.out, "{copies} of messages that are there, or that were found, were left out.")?;
     }
     others(ctx, args, &rescued.foreign)?;
     Ok(Status::from_bits(exit))

@@ -102,7 +102,7 @@ fn undo_file(args: &RepairArgs) -> PathBuf {
 }
 
 /// SHA-256 of a source.
-fn hash(ctx: &Context, path: &Path, source: &dyn ReadAt) -> Result<String, Failure> {
+pub(crate) fn hash(ctx: &Context, path: &Path, source: &dyn ReadAt) -> Result<String, Failure> {
     let fail = |e: Error| Failure::of(path, e);
     ctx.progress.phase(Phase::Hash, Some(source.len()));
     let mut hasher = Sha256::new();
