@@ -151,9 +151,9 @@ pub fn deleted_with(recovered: &Recovered, versions: bool, monitor: &dyn Monitor
         o.iter().for_each(|o| known.see(o));
         histories.live(*n, o.map(|o| Likeness::of(&o.values)));
     }
-    listed(s, &out.nodes, &mut known, &mut histories, monitor)?;
+    listed(s, &mut known, &mut histories, monitor)?;
     orphans.objects.iter().for_each(|o| known.see(o));
-    let loose = carved(&orphans, &joins, &known, &mut histories, monitor)?;
+    let loose = carved(ndb, &orphans, &joins, &known, &mut histories, monitor)?;
     out.newer = newer_trees(s, &orphans, &joins, monitor)?;
     let live = std::mem::take(&mut histories.loose);
     let mut reader = Reader::of(pst);
@@ -194,16 +194,11 @@ impl Known {
 /// The states of messages that older leaves list.
 fn listed(
     s: &Salvage,
-    nodes: &BTreeMap<Nid, NbtEntry>,
     known: &mut Known,
     histories: &mut Histories,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    // a leaf with other states of messages than those that are there was followed by others, which may have had newer states of all
-    let is_message = |nid: Nid| nid.is_message();
-    let stale: HashSet<Bid> =
-        s.older.iter().filter(|o| is_message(o.entry.nid) && nodes.contains_key(&o.entry.nid)).map(|o| o.page).collect();
-    for o in s.older.iter().filter(|o| is_message(o.entry.nid)) {
+    for o in s.older.iter().filter(|o| o.entry.nid.is_message()) {
         step(monitor, 0)?;
         if known.used.contains(&o.entry.data.masked()) {
             continue;
@@ -214,14 +209,15 @@ fn listed(
         let mut v = Version::new(o.entry, Origin::Deleted, found.as_ref());
         v.page = (!o.page.is_none()).then_some(o.page);
         v.because = vec![super::kinds::OLDER_ENTRY.code];
-        v.is_stale = stale.contains(&o.page);
-        histories.add(v, likeness.as_ref());
+        let own = parts(&s.ndb, o.entry.sub)?;
+        histories.add(v, likeness.as_ref(), &own);
     }
     Ok(())
 }
 
 /// The states of messages that nothing lists; answers those without a search key, which only their contents tell apart.
 fn carved(
+    ndb: &Ndb,
     orphans: &Orphans,
     joins: &Joins,
     known: &Known,
@@ -240,7 +236,10 @@ fn carved(
         }
         v.is_associated = o.shape == Shape::Associated;
         match Likeness::of(&o.values) {
-            key @ Likeness::Key(_) => histories.add(v, Some(&key)),
+            key @ Likeness::Key(_) => {
+                let own = parts(ndb, v.entry.sub)?;
+                histories.add(v, Some(&key), &own);
+            }
             likeness @ Likeness::Loose(_) => loose.push((v, likeness)),
         }
     }
@@ -371,8 +370,6 @@ impl Finds {
         let is_newer = |b: &Bid| self.newer.get(b).is_some_and(|root| *root > v.entry.sub.masked());
         if !v.entry.sub.is_none() && parts(ndb, v.entry.sub)?.iter().any(is_newer) {
             v.doubt = Some(Doubt::new("a newer state of it is gone but for its sub-nodes"));
-        } else if v.is_stale && v.origin == Origin::Deleted {
-            v.doubt = Some(Doubt::new("the older tree page that lists it was replaced more than once: a newer state of it may be gone"));
         }
         Ok(())
     }

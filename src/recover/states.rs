@@ -59,15 +59,16 @@ pub(super) struct Version {
     /// When it was changed last.
     pub(super) changed: Option<u64>,
     pub(super) is_associated: bool,
-    /// Whether the page that lists it was replaced by others that may have had a newer state.
-    pub(super) is_stale: bool,
+    subject: Option<Vec<u8>>,
 }
 
 impl Version {
     pub(super) fn new(entry: NbtEntry, origin: Origin, o: Option<&Object>) -> Self {
         let value = |tag: u16| o.and_then(|o| number(&o.values, tag));
         let (size, changed) = (value(tags::MESSAGE_SIZE.id()), value(tags::LAST_MODIFICATION_TIME.id()));
-        Self { entry, origin, page: None, because: Vec::new(), doubt: None, size, changed, is_associated: entry.nid.nid_type() == NidType::ASSOC_MESSAGE, is_stale: false }
+        let subject = o.and_then(|o| o.values.get(tags::SUBJECT.id())).map(<[u8]>::to_vec);
+        let is_associated = entry.nid.nid_type() == NidType::ASSOC_MESSAGE;
+        Self { entry, origin, page: None, because: Vec::new(), doubt: None, size, changed, is_associated, subject }
     }
 
     fn order(&self) -> (Bid, Bid) {
@@ -102,6 +103,8 @@ pub(super) struct Histories {
     all: Vec<History>,
     by_nid: HashMap<Nid, usize>,
     by_key: HashMap<Likeness, usize>,
+    /// Deleted messages by their subject and the data of their recipients and attachments, which states share.
+    by_part: HashMap<(Bid, Option<Vec<u8>>), usize>,
     /// Live messages by what tells them apart without a key.
     pub(super) loose: HashMap<Likeness, Vec<NbtEntry>>,
 }
@@ -118,11 +121,12 @@ impl Histories {
         }
     }
 
-    /// Adds a state of a message.
-    pub(super) fn add(&mut self, v: Version, likeness: Option<&Likeness>) {
+    /// Adds a state of a message; `parts` are the data of its recipients and attachments.
+    pub(super) fn add(&mut self, v: Version, likeness: Option<&Likeness>, parts: &[Bid]) {
         let key = likeness.filter(|l| matches!(l, Likeness::Key(_)));
         let known = self.by_nid.get(&v.entry.nid).filter(|_| !v.entry.nid.is_none());
-        let at = known.or_else(|| self.by_key.get(key?)).copied().unwrap_or_else(|| {
+        let shared = || parts.iter().find_map(|b| self.by_part.get(&(*b, v.subject.clone())));
+        let at = known.or_else(|| self.by_key.get(key?)).or_else(shared).copied().unwrap_or_else(|| {
             self.all.push(History::default());
             self.all.len().saturating_sub(1)
         });
@@ -131,6 +135,9 @@ impl Histories {
         }
         if let Some(key) = key {
             self.by_key.entry(key.clone()).or_insert(at);
+        }
+        if self.all.get(at).is_some_and(|h| h.live.is_none()) {
+            parts.iter().for_each(|b| _ = self.by_part.entry((*b, v.subject.clone())).or_insert(at));
         }
         if let Some(h) = self.all.get_mut(at) {
             h.states.push(v);

@@ -88,10 +88,20 @@ def recovered(binary: Path, path: Path, out: Path) -> list:
     return all_
 
 
+def contents(items_: list) -> set:
+    """Digests of messages and of those inside their attachments, which come back alone where what was around them is gone."""
+    out, todo = set(), list(items_)
+    while todo:
+        item = todo.pop()
+        out.add(item["content_sha256"])
+        todo += [a["embedded"] for a in item["attachments"] if a.get("embedded")]
+    return out
+
+
 def judge(run: Run, truth: dict, source: list, before: list, after: list) -> None:
     mine = {i["nid"]: i for i in source}
     deleted, live = set(truth["deleted"]), [i for i in source if i["nid"] not in set(truth["deleted"])]
-    known = {i["content_sha256"] for i in source} | {i["content_sha256"] for i in before}
+    known = contents(source) | contents(before)
     normal, finds = [i for i in after if i["origin"] == "normal"], [i for i in after if i["origin"] != "normal"]
     run.live, run.deleted, run.finds = len(live), len(deleted), len(finds)
     run.finds_ok = sum(i["state"] == "ok" for i in finds)
@@ -120,7 +130,6 @@ def judge(run: Run, truth: dict, source: list, before: list, after: list) -> Non
 
 
 def one(binary: Path, path: Path, mode: str, seed: int, hows: list, keep: Path | None, base: dict) -> list:
-    import random  # noqa: F401  (delete.py seeds its own)
     out = []
     with tempfile.TemporaryDirectory(prefix="pstkit-deleted-") as tmp:
         folder = keep or Path(tmp)
