@@ -192,12 +192,7 @@ impl Known {
 }
 
 /// The states of messages that older leaves list.
-fn listed(
-    s: &Salvage,
-    known: &mut Known,
-    histories: &mut Histories,
-    monitor: &dyn Monitor,
-) -> Result<()> {
+fn listed(s: &Salvage, known: &mut Known, histories: &mut Histories, monitor: &dyn Monitor) -> Result<()> {
     for o in s.older.iter().filter(|o| o.entry.nid.is_message()) {
         step(monitor, 0)?;
         if known.used.contains(&o.entry.data.masked()) {

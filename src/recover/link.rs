@@ -8,8 +8,8 @@
 //! 4. A message that no row describes gets a new id and no folder; repair puts it under Lost and Found. Older states of messages that
 //!    are there, and of one another, are left out.
 
-use super::evidence::{Kind, Table, current, find_associated_owners, find_owners, folder_rows, orphaned, searched};
 use super::crossed::uncross;
+use super::evidence::{Kind, Table, current, find_associated_owners, find_owners, folder_rows, orphaned, searched};
 use super::join::{Doubt, Joins, join};
 use super::kinds::LIKE;
 use super::orphans::{Object, Shape, find, object};
@@ -560,13 +560,7 @@ fn link_messages(
     used: &mut HashSet<Bid>,
     out: &mut Links,
 ) {
-    let entry = |nid: Nid, o: &Object, parent: Nid| NbtEntry {
-        nid,
-        key_high: 0,
-        data: o.data,
-        sub: joins.sub(o.data),
-        parent,
-    };
+    let entry = |nid: Nid, o: &Object, parent: Nid| NbtEntry { nid, key_high: 0, data: o.data, sub: joins.sub(o.data), parent };
     let older = revive::OlderStates::of(&s.older);
     for (kind, shape, nid_type) in
         [(Kind::Contents, Shape::Message, NidType::NORMAL_MESSAGE), (Kind::Associated, Shape::Associated, NidType::ASSOC_MESSAGE)]

@@ -163,3 +163,16 @@ fn the_leaf_that_is_not_full_is_the_last_one() {
         assert_eq!(outcome.exit_status(), if of_three { 65 } else { 1 }, "{}: {:?}", variety.name(), outcome.account);
     }
 }
+
+#[test]
+fn a_node_that_names_another_messages_properties_gets_its_own_back() {
+    for variety in varieties() {
+        let base = Base::new(small(variety, 5).unwrap());
+        let messages = entries(&base, &|e| e.nid.nid_type() == NidType::NORMAL_MESSAGE);
+        let (a, b) = (messages[0], messages[1]);
+        let bytes = with_entries(&base, &|e| if e.nid == a.nid { NbtEntry { data: b.data, ..e } } else { e });
+        let (out, outcome) = repaired(&bytes);
+        assert!(items(&out) == items(&base.bytes), "{}: {}", variety.name(), outcome.after.summary());
+        assert_eq!(outcome.exit_status(), 1, "{}: {:?}", variety.name(), outcome.account);
+    }
+}
