@@ -415,10 +415,10 @@ pub(crate) fn run(ctx: &mut Context, args: &ExportArgs) -> Outcome {
         (None, None) => return Err(Failure::usage("-o DIR or --attachments DIR is needed")),
     };
     let deleted = args.origin.iter().any(|o| matches!(o, crate::args::OriginArg::Deleted | crate::args::OriginArg::Carved));
-    let readable = open::readable_with(&args.file, ctx, deleted)?;
+    let readable = open::readable_with(&args.file, ctx, deleted, false)?;
     let mut status = open::say_damage(ctx, &args.file, &readable);
     let paths = readable.pst.folder_paths();
-    let select = ItemsArgs { file: args.file.clone(), folder: args.folder.clone(), origin: args.origin.clone() };
+    let select = ItemsArgs { file: args.file.clone(), folder: args.folder.clone(), origin: args.origin.clone(), versions: false };
     let chosen = choose(ctx, &select, &readable, &paths)?;
     fs::create_dir_all(root).map_err(|e| failed(root, e))?;
     claim(root, &readable.pst, &args.file, form)?;
