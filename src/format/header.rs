@@ -533,6 +533,12 @@ pub fn describe_foreign(first: &[u8], len: u64, file_name: &str) -> String {
     let name = file_name.to_ascii_lowercase();
     let what = if len == 0 {
         "the file is empty (0 bytes): look for a backup, or for a copy whose download was not cut off"
+    } else if super::write_log::begins_log(first) {
+        "Outlook's log of writes to a data file, not the data file itself: `pstkit info` lists what is in it; give the .pst or .ost beside it"
+    } else if first.starts_with(b"version https://git-lfs.github.com/spec/") {
+        "a Git LFS pointer: a short text in place of the file; `git lfs pull` fetches the file itself"
+    } else if first.len() >= 512 && first.iter().all(|b| *b == 0xFF) {
+        "nothing of an Outlook file: its first bytes are all 0xFF, as an erased medium has them; look for a backup"
     } else if name.ends_with(".pst.tmp") || (name.starts_with('~') && name.ends_with(".tmp")) {
         "a lock or temporary file of Outlook, not the data file: give the .pst or .ost beside it"
     } else if first.starts_with(b"PK\x03\x04") {
@@ -559,16 +565,31 @@ pub fn describe_foreign(first: &[u8], len: u64, file_name: &str) -> String {
         "a text file"
     } else if first.starts_with(b"From ") {
         "an mbox file: it is text and needs no data file reader"
+    } else if first.len() > 8 && is_text(first) && first.is_ascii() && !first.starts_with(&MAGIC) {
+        "a text file"
     } else if len < 512 {
         "too short to hold a header: look for a complete copy"
     } else if first.iter().all(|b| *b == 0) {
         "its first bytes are all zero: if it was a data file, `pstkit repair` or `pstkit recover` can search the rest for mail"
-    } else if first.iter().take(512).all(|b| matches!(b, 9 | 10 | 13 | 0x20..=0x7E | 0x80..)) {
+    } else if is_text(first) {
         "a text file"
     } else {
         "an unknown kind of file"
     };
     what.to_owned()
+}
+
+/// Whether bytes are text: printable ASCII, or UTF-8 as far as they go.
+fn is_text(first: &[u8]) -> bool {
+    let head = first.get(..512).unwrap_or(first);
+    let printable = |b: &u8| matches!(b, 9 | 10 | 13 | 0x20..=0x7E | 0x80..);
+    let is_utf8 = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        // a character that the end cuts
+        Err(e) => e.error_len().is_none(),
+    };
+    let ascii = head.iter().filter(|b| b.is_ascii()).count();
+    head.iter().all(printable) && (is_utf8 || ascii.saturating_mul(4) >= head.len().saturating_mul(3))
 }
 
 /// The error for a file that needs keys of Windows Information Protection.

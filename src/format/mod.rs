@@ -18,3 +18,4 @@ pub mod maps;
 pub mod page;
 pub mod tags;
 pub mod types;
+pub mod write_log;

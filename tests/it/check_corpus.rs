@@ -35,9 +35,9 @@ const OTHERS: [(&str, &str); 8] = [
     ("SampleContacts.pst", "warning: H017 M002 M003"),
     ("AddingBulkMessagesWithImprovedPerformance.pst", ""),
     ("PersonalStorage.pst", "error: A004 P006 T004 warning: H005 F010"),
-    ("Test_part1.pst", "error: P006 warning: H017 P009 T009 T010 F004"),
+    ("Test_part1.pst", "warning: H017 P033 T009 T010 F004 M002 M003"),
     ("Backup_out.pst", "warning: H004 H017"),
-    ("Personal folders_part4.pst", "error: P006 warning: H017 P009"),
+    ("Personal folders_part4.pst", "warning: H017 P033"),
     ("MapiNoteToPST_out.pst", "warning: H017 M002"),
     ("sample.pst", ""),
 ];

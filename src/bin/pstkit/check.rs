@@ -4,8 +4,9 @@ use crate::Context;
 use crate::args::{CheckArgs, CheckFormat};
 use crate::status::{Failure, Outcome, Status};
 use crate::{check_json, check_scanpst, open, render, stores};
-use pstkit::check::{CheckOptions, ItemCount, Level, Report, RuleCount, Verdict, check};
+use pstkit::check::{CheckOptions, ItemCount, Level, Report, RuleCount, Verdict, examine};
 use pstkit::finding::{Finding, Fix, Loss, Value};
+use pstkit::limits::Limits;
 use pstkit::monitor::Monitor as _;
 use pstkit::rules::{Rule, Severity};
 use serde::Serialize;
@@ -47,10 +48,10 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
     let several = args.files.len() > 1;
     let (mut reports, mut failures) = (Vec::new(), Vec::new());
     for path in &args.files {
-        let report = stores::input(path, &ctx.global)
-            .and_then(|s| check(s, &options(ctx, args, path), &ctx.progress).map_err(|e| Failure::of(path, e)));
-        let report = match report {
-            Ok(report) => report,
+        let outcome = stores::input(path, &ctx.global)
+            .and_then(|s| examine(s, &options(ctx, args, path), Limits::default(), &ctx.progress).map_err(|e| Failure::of(path, e)));
+        let pstkit::check::Outcome { report, ndb, .. } = match outcome {
+            Ok(outcome) => outcome,
             Err(e) if several && !ctx.progress.cancelled() => {
                 let said = e.message().unwrap_or_default();
                 let file = path.display().to_string();
@@ -67,6 +68,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
             Err(e) => return Err(e),
         };
         status |= Status::from_bits(report.exit_status(args.fail_on));
+        open::say_write_log(ctx, path);
         if report.verdict == Verdict::NotPst {
             let what = open::describe(path, &ctx.global);
             let said = format!("{}: not an Outlook data file: {what}", path.display());
@@ -90,7 +92,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
         } else if ctx.global.json {
             reports.push((report, exit));
         } else if args.format == CheckFormat::Scanpst {
-            check_scanpst::write(&mut ctx.out, path, &report)?;
+            check_scanpst::write(&mut ctx.out, path, &report, ndb.as_ref())?;
         } else if several || ctx.global.quiet {
             writeln!(ctx.out, "{}: {}", render::name(path), report.summary())?;
             if ctx.global.verbose {

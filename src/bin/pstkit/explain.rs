@@ -28,7 +28,7 @@ fn text(ctx: &mut Context, rule: &Rule) -> Result<(), Failure> {
     }
     if let Some(words) = rule.scanpst {
         // the class stands before the words, as in a log
-        rows.push(vec!["scanpst".to_owned(), words.replace("{}", "…")]);
+        rows.push(vec!["scanpst".to_owned(), crate::check_scanpst::form(words)]);
     }
     render::table(&mut ctx.out, 2, &[], &rows)?;
     Ok(())

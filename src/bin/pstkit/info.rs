@@ -336,6 +336,11 @@ pub(crate) fn run(ctx: &mut Context, args: &InfoArgs) -> Outcome {
     let mut status = Status::DONE;
     let mut done = 0usize;
     for path in &args.files {
+        if let Some(log) = open::write_log(path, ctx) {
+            crate::write_log::text(ctx, path, &log)?;
+            done = done.saturating_add(1);
+            continue;
+        }
         let opened = match open::open(path, &ctx.global) {
             Ok(opened) => opened,
             Err(e) if args.files.len() == 1 => return Err(e),

@@ -33,6 +33,7 @@ mod status;
 mod stores;
 mod undo;
 mod view;
+mod write_log;
 
 use args::{Cli, Command};
 use clap::Parser;

@@ -8,6 +8,7 @@ use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Ignore};
 use pstkit::format::header::{HEADER_MAX, Header, MAGIC, describe_foreign};
 use pstkit::format::layout::Layout;
+use pstkit::format::write_log::{WriteLog, begins_log};
 use pstkit::io::{FileId, ReadAt, writer_of};
 use pstkit::limits::Limits;
 use pstkit::messaging::State;
@@ -82,6 +83,31 @@ pub(crate) fn all_intact() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The log of Outlook's writes that a file is.
+pub(crate) fn write_log(path: &Path, ctx: &Context) -> Option<WriteLog> {
+    let source = source(path, &ctx.global).ok()?;
+    let first = read_up_to(&*source, 0, HEADER_MAX).ok()?;
+    begins_log(&first).then(|| WriteLog::read(&*source).ok()).flatten()
+}
+
+/// Says that a log of Outlook's writes lies beside a data file; it is not replayed.
+pub(crate) fn say_write_log(ctx: &Context, path: &Path) {
+    let Some(name) = path.file_name().map(|n| n.to_string_lossy().into_owned()) else { return };
+    let beside = path.with_file_name(format!("~{name}.tmp"));
+    let Ok(source) = source(&beside, &ctx.global) else { return };
+    if let Ok(log) = WriteLog::read(&*source)
+        && !log.records.is_empty()
+    {
+        let last = log.records.last().map(|r| r.time.to_string()).unwrap_or_default();
+        ctx.note(format_args!(
+            "{}: a log of Outlook's writes to this file lies beside it, with {} ({last}); it is not replayed. Outlook does that when it opens the file; \
+             `pstkit info` lists the records",
+            beside.display(),
+            crate::render::count(u64::try_from(log.records.len()).unwrap_or(u64::MAX), "record", "records"),
+        ));
+    }
+}
+
 /// Opens a file as it stands, header and trees unmended; fails only where it is no data file at all, and says what it is instead.
 pub(crate) fn open(path: &Path, global: &Global) -> Result<Opened, Failure> {
     let source = input(path, global)?;
@@ -154,8 +180,13 @@ pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool, versions:
 /// Whether a file without a readable header may be a data file that lost it: files that are plainly something else are not searched.
 fn may_be_broken(first: &[u8], len: u64, path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let what = describe_foreign(first, len, &name);
-    first.starts_with(&MAGIC) || what.contains("unknown kind") || what.contains("all zero")
+    first.starts_with(&MAGIC) || is_unknown(first, len, &name)
+}
+
+/// Whether the first bytes of a file are those of nothing that is known.
+fn is_unknown(first: &[u8], len: u64, name: &str) -> bool {
+    let what = describe_foreign(first, len, name);
+    what.contains("unknown kind") || what.contains("all zero") || what.starts_with("nothing of an Outlook file")
 }
 
 fn not_a_data_file(path: &Path, global: &Global) -> Failure {

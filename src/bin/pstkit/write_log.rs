@@ -1,0 +1,81 @@
+//! `pstkit info` of a log of Outlook's writes.
+
+use crate::Context;
+use crate::render;
+use crate::status::Failure;
+use pstkit::format::write_log::WriteLog;
+use serde::Serialize;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+#[derive(Serialize)]
+struct Record {
+    at: u64,
+    sequence: u32,
+    time: String,
+    offset: u64,
+    bytes: u32,
+    checksum_good: bool,
+}
+
+#[derive(Serialize)]
+struct Log {
+    schema: &'static str,
+    file: String,
+    /// The data file that the log belongs to, by its name.
+    data_file: Option<String>,
+    data_file_exists: bool,
+    records: Vec<Record>,
+    more_records: bool,
+}
+
+/// The data file that a log belongs to: the name without `~` and `.tmp`, in the same folder.
+fn data_file(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    Some(path.with_file_name(name.strip_prefix('~')?.strip_suffix(".tmp")?))
+}
+
+/// Prints a log's records.
+pub(crate) fn text(ctx: &mut Context, path: &Path, log: &WriteLog) -> Result<(), Failure> {
+    let belongs = data_file(path);
+    let exists = belongs.as_ref().is_some_and(|p| p.exists());
+    let records = log.records.iter().map(|r| Record {
+        at: r.at,
+        sequence: r.sequence,
+        time: r.time.to_string(),
+        offset: r.offset,
+        bytes: r.bytes,
+        checksum_good: r.is_good,
+    });
+    if ctx.global.machine() {
+        let all = Log {
+            schema: "pstkit-write-log/1",
+            file: path.display().to_string(),
+            data_file: belongs.map(|p| p.display().to_string()),
+            data_file_exists: exists,
+            records: records.collect(),
+            more_records: log.is_cut,
+        };
+        return Ok(ctx.json(&all)?);
+    }
+    writeln!(ctx.out, "{}: Outlook's log of writes, not a data file", render::name(path))?;
+    match &belongs {
+        Some(p) if exists => writeln!(ctx.out, "  belongs to {}", render::name(p))?,
+        Some(p) => writeln!(ctx.out, "  belongs to {}, which is not beside it", render::name(p))?,
+        None => writeln!(ctx.out, "  its name does not say to which file it belongs")?,
+    }
+    let mut rows = vec![["record at", "number", "time", "offset in the data file", "bytes", "checksum"].map(str::to_owned).to_vec()];
+    rows.extend(records.map(|r| {
+        vec![
+            format!("{:#x}", r.at),
+            r.sequence.to_string(),
+            r.time,
+            format!("{:#x}", r.offset),
+            r.bytes.to_string(),
+            if r.checksum_good { "good" } else { "wrong" }.to_owned(),
+        ]
+    }));
+    render::table(&mut ctx.out, 2, &[0, 1, 3, 4], &rows)?;
+    writeln!(ctx.out, "  It is not replayed here; Outlook does that when it opens the data file.")?;
+    Ok(())
+}
