@@ -99,7 +99,8 @@ impl<'h, 'n> Bth<'h, 'n> {
             }
             let Some(item) = self.heap.item(hid, sink)? else { return Ok(None) };
             let size = self.record_size(level);
-            let count = item.len().checked_div(size).unwrap_or_default();
+            let zeros = if level == 0 { zero_records(&item, size) } else { 0 };
+            let count = item.len().checked_div(size).unwrap_or_default().saturating_sub(zeros);
             let record = |i: usize| item.get(i.saturating_mul(size)..i.saturating_add(1).saturating_mul(size)).unwrap_or_default();
             let order = |i: usize| BthHeader::order(record(i).get(..key.len()).unwrap_or_default());
             // the last record whose key is not above the one that is wanted
@@ -122,6 +123,14 @@ impl<'h, 'n> Bth<'h, 'n> {
     const fn record_size(&self, level: u8) -> usize {
         if level == 0 { self.header.leaf_record() } else { self.header.index_record() }
     }
+}
+
+/// How many records of zeros stand at the end of a leaf, behind one that is none: some writers leave room there. They name nothing.
+fn zero_records(leaf: &[u8], size: usize) -> usize {
+    let records = leaf.chunks_exact(size.max(1));
+    let count = records.len();
+    let zeros = records.rev().take_while(|r| r.iter().all(|b| *b == 0)).count();
+    if zeros < count { zeros } else { 0 }
 }
 
 /// An item of the tree that is still to be read.
@@ -182,7 +191,11 @@ impl<'h, 'n> Leaves<'h, 'n> {
                 )?;
             }
             if levels == 0 {
-                let leaf = item.part(0..whole);
+                let zeros = zero_records(item.get(..whole).unwrap_or_default(), size);
+                if zeros > 0 {
+                    sink.report(Finding::new(&rules::BTH_ZERO_RECORD, at).actual(format!("{zeros} of {}", whole / size.max(1))))?;
+                }
+                let leaf = item.part(0..whole.saturating_sub(zeros.saturating_mul(size)));
                 self.records = self.records.saturating_add(whole.checked_div(size).unwrap_or_default());
                 self.check_order(&leaf, size, key, at, sink)?;
                 return Ok(Some(leaf));
@@ -297,6 +310,19 @@ mod tests {
         tree.for_each(&mut findings, &mut |_, _| records += 1).unwrap();
         assert_eq!(codes(&findings), ["PST-P006", "PST-P019"]);
         assert!(records < 140_000);
+    }
+
+    #[test]
+    fn a_record_of_zeros_at_the_end_of_a_leaf_is_told_and_hides_nothing() {
+        let heap = heap(&UNICODE, 2, 2, &[1, 0, 9, 9, 2, 0, 8, 8, 3, 0, 7, 7, 0, 0, 0, 0]);
+        let tree = Bth::open(&heap, heap.user_root(), &mut Strict).unwrap().unwrap();
+        let (mut findings, mut keys) = (Vec::new(), Vec::new());
+        tree.for_each(&mut findings, &mut |k, _| keys.push(k[0])).unwrap();
+        assert_eq!((codes(&findings), keys), (vec!["PST-P033"], vec![1, 2, 3]));
+        assert!(findings[0].severity < crate::rules::Severity::Error);
+        for (key, data) in [(1u16, 9u8), (2, 8), (3, 7)] {
+            assert_eq!(tree.get(&key.to_le_bytes(), &mut Strict).unwrap().map(|i| i[0]), Some(data));
+        }
     }
 
     #[test]

@@ -97,7 +97,8 @@ pub fn decode(html: &[u8], declared: Option<u32>) -> String {
 ///
 /// A byte order mark decides. Otherwise UTF-8 is taken where the bytes are valid UTF-8 beyond ASCII and nothing says that they
 /// are in a double-byte page. Then the declared page is tried, unless it is ASCII and the bytes are not, and then the document's
-/// own claim; the first that reads the bytes without error is taken, or the first of them if none does. 1252 is the last resort.
+/// own claim; the first that reads the bytes without error is taken, or the first of them if none does. 1252 is the last resort. A claim of
+/// a 7-bit page that shifts between alphabets (ISO-2022-JP, -KR, HZ, UTF-7) goes before a declared page that its bytes cannot tell wrong.
 ///
 /// ```
 /// use pstkit::messaging::html::decode;
@@ -116,6 +117,16 @@ pub fn decode_checked(html: &[u8], declared: Option<u32>) -> DecodedHtml {
     let claimed = charset_of(html);
     if html.is_ascii() && [declared, claimed].iter().flatten().all(|page| page.is_ascii_based()) {
         return decoded(html, declared.or(claimed).unwrap_or_default());
+    }
+    // bytes of ASCII cannot tell a declared page wrong, so that the document's own word on how it shifts between alphabets counts
+    if html.is_ascii()
+        && let Some(page) = claimed.filter(|page| !page.is_ascii_based())
+        && declared.is_none_or(CodePage::is_ascii_based)
+        && let document = decoded(html, page)
+        && !document.had_errors
+        && document.text.as_bytes() != html
+    {
+        return document;
     }
     let says_utf8 = declared == Some(CodePage::UTF_8) || claimed == Some(CodePage::UTF_8);
     // Short text of a double-byte page can look like UTF-8; text of a single-byte page practically never does.
@@ -474,6 +485,16 @@ mod tests {
             // Nothing says anything.
             (b"<p>\xE4", None, 1252, true),
             (b"<p>\x1B$BF|\x1B(B", Some(50220), 50220, false),
+            // Text of 7 bits that shifts: any page that contains ASCII would read it without error.
+            (b"<meta charset=iso-2022-jp>\x1B$BF|\x1B(B", Some(932), 50220, false),
+            (b"<meta charset=iso-2022-jp>\x1B$BF|\x1B(B", Some(65001), 50220, false),
+            (b"<meta charset=iso-2022-jp>\x1B$BF|\x1B(B", None, 50220, false),
+            (b"<meta charset=iso-2022-kr>\x1B$)C\x0EGQ\x0F", Some(949), 50225, false),
+            (b"<meta charset=hz-gb-2312>~{VPND~}", Some(936), 52936, false),
+            (b"<meta charset=utf-7>+AOQ-", Some(1252), 65000, false),
+            // Nothing shifts, or it does not shift rightly.
+            (b"<meta charset=iso-2022-jp>a", Some(932), 932, false),
+            (b"<meta charset=utf-7>1+1=2 +A-", Some(1252), 1252, false),
         ] {
             let got = decode_checked(html, declared);
             assert_eq!((got.code_page.0, got.had_errors), (page, had_errors), "{declared:?} {}", String::from_utf8_lossy(html));

@@ -117,7 +117,7 @@ const INVARIANTS: &[(&str, &str, &str)] = &[
     ("127", "items are referred to once", "P014 P015"),
     ("128", "fill levels", "P008"),
     ("129", "head of a B-tree on a heap", "P016 P019"),
-    ("130", "its records fill their item", "P017"),
+    ("130", "its records fill their item", "P017 P033"),
     ("131", "its keys ascend", "P006"),
     ("132", "its index keys are first keys", "P018"),
     ("140", "a property context has its root", "P010 P016"),
