@@ -274,7 +274,7 @@ fn note_row(table: &TableContext<'_>, row: &Row<'_, '_>, kind: &TableKind, said:
     }
     if kind.table == NidType::CONTENTS_TABLE {
         // an older table has no such column, and its messages are indexed all the same
-        let known = table.column(tags::CONVERSATION_ID.id()).is_some();
+        let known = table.column(tags::CONVERSATION_ID.id()).is_some_and(|c| c.tag == tags::CONVERSATION_ID);
         said.keys.push((nid, known.then_some(index_key(sixteen(table, row, tags::CONVERSATION_ID)?))));
     }
     Ok(())

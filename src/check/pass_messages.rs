@@ -407,7 +407,7 @@ fn row_follows(
         let f = Finding::new(&rules::ROW_SIZE, at(tags::MESSAGE_SIZE)).numbers(listed, own);
         out.report(f.severity(severity_of_size(listed, own)).loss(Loss::Metadata))?;
     }
-    let Some(column) = table.column(tags::CONVERSATION_ID.id()).filter(|_| !associated) else { return Ok(()) };
+    let Some(column) = table.column(tags::CONVERSATION_ID.id()).filter(|c| c.tag == tags::CONVERSATION_ID && !associated) else { return Ok(()) };
     let topic = match pc.get(tags::CONVERSATION_TOPIC.id()) {
         // the page of a text of 8 bits may be any
         Some(record) if record.tag.prop_type() != PropType::STRING => return Ok(()),
