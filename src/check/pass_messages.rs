@@ -16,7 +16,6 @@ use crate::format::page::NbtEntry;
 use crate::format::tags;
 use crate::limits::Allowance;
 use crate::ltp::tc::Row;
-use crate::ltp::value::latin1;
 use crate::ltp::{NameMap, PropertyContext, TableContext};
 use crate::messaging::conversation::conversation_id;
 use crate::monitor::step;
@@ -407,11 +406,20 @@ fn row_follows(
         let f = Finding::new(&rules::ROW_SIZE, at(tags::MESSAGE_SIZE)).numbers(listed, own);
         out.report(f.severity(severity_of_size(listed, own)).loss(Loss::Metadata))?;
     }
-    let Some(column) = table.column(tags::CONVERSATION_ID.id()).filter(|c| c.tag == tags::CONVERSATION_ID && !associated) else { return Ok(()) };
-    let topic = match pc.get(tags::CONVERSATION_TOPIC.id()) {
+    let Some(column) = table.column(tags::CONVERSATION_ID.id()).filter(|c| c.tag == tags::CONVERSATION_ID && !associated) else {
+        return Ok(());
+    };
+    let topic: Option<String> = match pc.get(tags::CONVERSATION_TOPIC.id()) {
         // the page of a text of 8 bits may be any
         Some(record) if record.tag.prop_type() != PropType::STRING => return Ok(()),
-        Some(_) => pc.string(tags::CONVERSATION_TOPIC.id(), &latin1, &mut Ignore)?,
+        // as it is stored: a NUL at its end is one of its characters here
+        Some(record) => match pc.source(record, &mut Ignore)? {
+            Some(source) => source.bytes(1 << 17, &mut Ignore).ok().map(|b| {
+                let units = b.as_chunks::<2>().0.iter().map(|u| u16::from_le_bytes(*u));
+                char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>()
+            }),
+            None => None,
+        },
         None => None,
     };
     let index = pc.binary(tags::CONVERSATION_INDEX.id(), &mut Ignore)?;
