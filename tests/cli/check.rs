@@ -49,7 +49,7 @@ fn a_damaged_file_is_told_in_every_format() {
     assert_eq!(lines.len(), v["findings"].as_array().unwrap().len() + 1);
     assert!(lines.iter().all(|l| l["file"].as_str() == Some(path)));
     let scanpst = pstkit(["check", "--format", "scanpst", path]);
-    assert!(scanpst.out.contains("!!Invalid block (bid=108, ib=23872, cb=562, cRef=2):\n    CRC mismatch (read "), "{}", scanpst.out);
+    assert!(scanpst.out.contains("!!Invalid block (bid=108, ib=23872, cb=294, cRef=2):\n    CRC mismatch (read "), "{}", scanpst.out);
     let quiet = pstkit(["check", "-q", path]);
     assert_eq!(quiet.out.lines().count(), 1, "{}", quiet.out);
 }
