@@ -1,7 +1,7 @@
 //! Undo files: whatever stands in one, undoing brings back the file as it was, or changes nothing.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use pstkit::io::MemoryStorage;
+use pstkit::io::{MemoryStorage, ReadAt};
 use pstkit::repair::UndoRecord;
 use pstkit_fuzz::undo::{BEFORE, changed, record};
 
