@@ -1,9 +1,9 @@
 //! Writes generated stores: `generate OUT VARIETY [SEED]`, `generate OUT mail MEBIBYTES`, `generate OUT many` (15,000 small
-//! messages), `generate OUT big` (900 with 200 KB attachments), `generate OUT folder MESSAGES` (one folder), `generate OUT folders FOLDERS`, `generate DIR all [SEED]`, and `generate fixtures fixtures`, which makes the files of that folder.
+//! messages), `generate OUT big` (900 with 200 KB attachments), `generate OUT folder MESSAGES` (one folder), `generate OUT folders FOLDERS`, `generate OUT alike FOLDERS MESSAGES ASSOCIATED DEPTH ONE_NAME CLOSE` (folders that are alike), `generate DIR all [SEED]`, and `generate fixtures fixtures`, which makes the files of that folder.
 
 use pstkit::error::Result;
 use pstkit::io::AtomicFile;
-use pstkit::testkit::{MailShape, VARIETIES, mail, small_to, tiny};
+use pstkit::testkit::{Alike, MailShape, VARIETIES, alike, mail, small_to, tiny};
 use std::path::Path;
 
 fn main() -> Result<()> {
@@ -30,6 +30,12 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let file = AtomicFile::create(Path::new(out), true)?;
+    if what == "alike" {
+        let at = |i: usize| rest.get(i).and_then(|s| s.parse().ok()).unwrap_or(1);
+        let (folders, messages, associated, depth) = (at(0), at(1), at(2), at(3));
+        alike(file.storage()?, &Alike { folders, messages, associated, depth, one_name: at(4) > 0, close: at(5) > 0 })?;
+        return file.commit();
+    }
     let shape = match what.as_str() {
         "mail" => Some(MailShape::of_size(number << 20)),
         "many" => Some(MailShape::many_small()),

@@ -445,6 +445,56 @@ impl MailShape {
     }
 }
 
+/// Folders that are as alike as folders can be: the same number of messages in each.
+#[derive(Debug, Clone, Copy)]
+pub struct Alike {
+    /// Folders.
+    pub folders: u64,
+    /// Messages of each.
+    pub messages: u64,
+    /// Associated messages of each.
+    pub associated: u64,
+    /// Each folder is in the one before, up to so many levels; 1 puts them side by side.
+    pub depth: u64,
+    /// Whether all have the same name.
+    pub one_name: bool,
+    /// Whether a folder is closed before the next begins, so that its tables stand beside its messages.
+    pub close: bool,
+}
+
+/// A store of folders that are alike; each message has a subject of its own.
+///
+/// # Errors
+/// Those of the storage.
+pub fn alike(storage: &dyn Storage, shape: &Alike) -> Result<Written> {
+    let mut pst = PstWriter::create(storage, VARIETIES[0].options(1))?;
+    let mut parent = IPM_SUBTREE;
+    for f in 0..shape.folders {
+        let name = if shape.one_name { "Folder".to_owned() } else { format!("Folder {f}") };
+        parent = if f.checked_rem(shape.depth.max(1)) == Some(0) { IPM_SUBTREE } else { parent };
+        let folder = pst.add_folder(parent, &name)?;
+        for i in 0..shape.messages {
+            let n = f.saturating_mul(shape.messages).saturating_add(i);
+            let message = Message::note(&format!("Message {n}"), "text").from("Ann", "ann@example.com").to("Bob", "bob@example.com");
+            pst.add_message(folder, message.sent(time(n)).received(time(n.saturating_add(1))))?;
+        }
+        for i in 0..shape.associated {
+            let name = format!("Setting {f} {i}");
+            pst.add_associated(
+                folder,
+                Message::new("IPM.Configuration.Test").subject(&name).set(|p| {
+                    p.set_str(tags::DISPLAY_NAME, &name);
+                }),
+            )?;
+        }
+        if shape.close {
+            pst.close_folder(folder)?;
+        }
+        parent = folder;
+    }
+    pst.finish()
+}
+
 /// A large mailbox of a shape.
 ///
 /// # Errors

@@ -72,6 +72,8 @@ class Outcome:
     right_folder: int = 0
     right_of_known: int = 0  # of those whose folder can still be known
     elsewhere: list[int] = field(default_factory=list)  # the others of these, by NID
+    wrong_folder: int = 0  # of any kind, in another folder than their own that is not Lost and Found
+    live_though_dead: int = 0  # live items of the result, of any kind, that the healthy file did not have live
     associated_ceiling: int = 0
     associated_full: int = 0
     repair_exit: int | str = 0
@@ -131,6 +133,7 @@ def compare(healthy: Healthy, states: dict[int, str], placed: set[int], out: lis
     for nid in matched:
         rest[weak_key(healthy.items[nid])] -= 1
 
+    outcome.wrong_folder = in_wrong_folder(healthy, left, [nid for nid, in_place in matched.items() if not in_place])
     missing = []
     for nid, item in healthy.items.items():
         state, is_message = states.get(nid, LOST), nid & 0x1F == MESSAGE
@@ -150,6 +153,7 @@ def compare(healthy: Healthy, states: dict[int, str], placed: set[int], out: lis
             outcome.recovered_without += state == LOST
         if state == INTACT and nid not in matched:
             missing.append(nid)
+    outcome.live_though_dead = sum(n for n in rest.values() if n > 0)
     messages_out = sum(item["kind"] == "message" for item in out)
     outcome.extra = messages_out - outcome.recovered_full - outcome.recovered_beyond - outcome.recovered_partly
     # characters that an ANSI file cannot hold: told by the exit status
@@ -158,6 +162,15 @@ def compare(healthy: Healthy, states: dict[int, str], placed: set[int], out: lis
         some = " ".join(f"{nid:#x}" for nid in missing[:6])
         outcome.failures.append(f"{len(missing)} intact items did not come back: {some}")
     return len(healthy.items) - len(matched)
+
+
+def in_wrong_folder(healthy: Healthy, left: Counter, displaced: list[int]) -> int:
+    """How many of the displaced items are in a folder that is neither theirs nor Lost and Found; LEFT is what no item in its folder took."""
+    folders: dict[str, list[str]] = {}
+    for (digest, folder), n in sorted(left.items()):
+        folders.setdefault(digest, []).extend([folder] * n)
+    found = (folders[healthy.items[nid]["content_sha256"]].pop() for nid in displaced)
+    return sum("Lost and Found" not in folder for folder in found)
 
 
 def answer_for_loss(account: dict, missing: int, untouched: bool, outcome: Outcome) -> None:
@@ -358,12 +371,13 @@ def open_healthy(binary: Path, path: Path, peers: list[str]) -> Healthy | str:
 
 
 def table(outcomes: list[Outcome], peers: list[str]) -> str:
-    head = ["damage", "ceiling full", "ceiling pc", "recovered full", "beyond", "partly", "extra", "folder ceiling", "right folder", "associated"]
+    head = ["damage", "ceiling full", "ceiling pc", "recovered full", "beyond", "partly", "extra", "folder ceiling", "right folder", "wrong folder"]
+    head += ["live though dead", "associated"]
     head += [*peers, "check", "repair", "s", ""]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for one in outcomes:
         cells = [one.damage, one.ceiling_full, one.ceiling_pc, one.recovered_full, one.recovered_beyond, one.recovered_partly]
-        cells += [one.extra, one.folder_ceiling, one.right_folder, f"{one.associated_full}/{one.associated_ceiling}"]
+        cells += [one.extra, one.folder_ceiling, one.right_folder, one.wrong_folder, one.live_though_dead, f"{one.associated_full}/{one.associated_ceiling}"]
         cells += [one.peers.get(name, "-") for name in peers]
         cells += [one.check, one.repair_exit, one.seconds, "FAIL" if one.failures else ""]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
@@ -387,6 +401,7 @@ def totals(outcomes: list[Outcome]) -> str:
         f"whole although a block is damaged: {total('recovered_beyond')}, in part: {total('recovered_partly')}, extra: {total('extra')}",
         f"a loss is told of though nothing is lost: {sum(bool(one.false_alarm) for one in outcomes)} of {len(outcomes)}",
         f"in the folder they came from: {percent(total('right_folder'), came_back)}",
+        f"in a wrong folder: {total('wrong_folder')}, live though the healthy file did not have them live: {total('live_though_dead')}",
         f"in their folder, of the intact ones whose folder can still be known: {percent(total('right_of_known'), total('folder_ceiling'))}",
     ]
     return "\n".join(lines)
