@@ -18,7 +18,7 @@ mod scratch;
 mod undo;
 
 pub use account::{Account, Count, LostMessage};
-pub use apply::Target;
+pub use apply::{Prediction, Target};
 pub use inplace::{commit, repair_in_place};
 pub use ost::{LocalItem, LocalOnly, LocalReason, local_only};
 pub use partial::restructure;
