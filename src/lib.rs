@@ -84,6 +84,7 @@
 //! |---|---|---|
 //! | `mmap` | yes | files are read through a memory map |
 //! | `simd` | yes | blocks are decoded with vector instructions where the processor has them; with `mmap` the crate's only `unsafe` code |
+//! | `export` | no | mail as EML, mbox, Maildir, vCard and iCalendar |
 //! | `serde` | no | reports, plans and items can be serialised |
 //! | `recover` | yes | recovery and repair; a file whose header or trees are damaged is searched by `Pst::open` |
 //! | `cli` | no | the program `pstkit` |

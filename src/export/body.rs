@@ -90,7 +90,8 @@ fn html_part(bytes: Vec<u8>, declared: Option<u32>) -> Part {
     let is_common = ["utf-8", "us-ascii", "iso-8859-", "windows-125", "koi8-r", "koi8-u", "shift_jis", "euc-", "gb", "big5"]
         .iter()
         .any(|known| name.starts_with(known));
-    if is_common && page.is_ascii_based() && !decoded.had_errors {
+    let is_seven_bit = name == "iso-2022-jp";
+    if (is_seven_bit || is_common && page.is_ascii_based()) && !decoded.had_errors {
         return Part::Html(bytes, name);
     }
     if decoded.had_errors && page == CodePage::default() {

@@ -16,7 +16,7 @@ use super::items::{Item, Origin, hex};
 use super::mail_flags;
 use super::mime::{base64, one_line, parameter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
+use crate::finding::{Finding, Loss};
 use crate::format::ids::{Nid, PropTag};
 use crate::format::tags;
 use crate::ltp::ValueReader;
@@ -99,6 +99,8 @@ pub struct Exported {
     pub message_id: String,
     /// How much of it could be read.
     pub state: State,
+    /// Whether content is missing, and not only something about it.
+    pub is_lossy: bool,
     /// What was wrong.
     pub problems: Vec<String>,
     /// Its attachments.
@@ -115,6 +117,7 @@ impl Exported {
         if problems.iter().any(|f| f.severity >= Severity::Error) {
             self.state = self.state.max(State::Partial);
         }
+        self.is_lossy |= problems.iter().any(|f| f.loss >= Loss::Partial);
         for f in problems {
             self.say(f.to_string());
         }
@@ -126,9 +129,17 @@ impl Exported {
         }
     }
 
+    /// Notes that something of the item is not in what was written.
+    pub(super) fn partial(&mut self, why: &str) {
+        self.state = self.state.max(State::Partial);
+        self.is_lossy = true;
+        self.say(why.to_owned());
+    }
+
     pub(super) fn leave_out(&mut self, name: &str, why: &str) {
         self.attachments.left_out = self.attachments.left_out.saturating_add(1);
         self.state = self.state.max(State::Partial);
+        self.is_lossy = true;
         self.say(format!("attachment \"{}\": {why}", one_line(name)));
     }
 
@@ -160,6 +171,7 @@ impl Exported {
         let state = if message.state() < State::Partial { State::Ok } else { message.state() };
         let state = if depth == 0 { state } else { state.min(State::Partial) };
         self.state = self.state.max(state);
+        self.is_lossy |= state == State::Damaged;
         self.note(&message.properties().problems());
     }
 }
@@ -230,7 +242,7 @@ impl<'r, 'w> Run<'r, 'w> {
                 Some(attachment) => {
                     self.done.attachments.expected = self.done.attachments.expected.saturating_add(1);
                     if let Some(boundary) = current.boundary.clone() {
-                        self.put(&format!("--{boundary}\r\n"))?;
+                        self.put(&format!("\r\n--{boundary}\r\n"))?;
                     }
                     if let Some(inner) = self.attachment(&attachment, false)? {
                         let depth = outer.len().saturating_add(1);
@@ -241,7 +253,7 @@ impl<'r, 'w> Run<'r, 'w> {
                 }
                 None => {
                     if let Some(boundary) = current.boundary.take() {
-                        self.put(&format!("--{boundary}--\r\n"))?;
+                        self.put(&format!("\r\n--{boundary}--\r\n"))?;
                     }
                     match outer.pop() {
                         Some(frame) => {
@@ -294,6 +306,12 @@ impl<'r, 'w> Run<'r, 'w> {
             self.put(&format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\n"))?;
         }
         self.bodies(&parts, &related)?;
+        if let ([part], true, 0) = (parts.as_slice(), boundary.is_none() && related.is_empty(), depth)
+            && !part.bytes().ends_with(b"\n")
+        {
+            // The last line of a message has an end; within parts it belongs to the boundary.
+            self.put("\r\n")?;
+        }
         Ok(Frame { message: None, rest: rest.into_iter(), boundary })
     }
 
@@ -305,11 +323,11 @@ impl<'r, 'w> Run<'r, 'w> {
             self.put(&format!("Content-Type: multipart/alternative; boundary=\"{b}\"\r\n\r\n"))?;
         }
         for part in others {
-            self.put(&format!("--{}\r\n", boundary.as_deref().unwrap_or_default()))?;
+            self.put(&format!("\r\n--{}\r\n", boundary.as_deref().unwrap_or_default()))?;
             self.part(part)?;
         }
         if let Some(b) = &boundary {
-            self.put(&format!("--{b}\r\n"))?;
+            self.put(&format!("\r\n--{b}\r\n"))?;
         }
         if related.is_empty() {
             self.part(last)?;
@@ -319,13 +337,13 @@ impl<'r, 'w> Run<'r, 'w> {
             self.part(last)?;
             for a in related {
                 self.done.attachments.expected = self.done.attachments.expected.saturating_add(1);
-                self.put(&format!("--{b}\r\n"))?;
+                self.put(&format!("\r\n--{b}\r\n"))?;
                 self.attachment(a, true)?;
             }
-            self.put(&format!("--{b}--\r\n"))?;
+            self.put(&format!("\r\n--{b}--\r\n"))?;
         }
         match boundary {
-            Some(b) => self.put(&format!("--{b}--\r\n")),
+            Some(b) => self.put(&format!("\r\n--{b}--\r\n")),
             None => Ok(()),
         }
     }

@@ -2,8 +2,10 @@
 
 use super::eml::{Exported, Options, Run, TOO_OFTEN, elsewhere};
 use super::items::Reading;
+use super::vcf::Version;
 use crate::error::Result;
 use crate::format::bytes::wide;
+use crate::format::tags;
 use crate::limits::Allowance;
 use crate::ltp::ValueReader;
 use crate::messaging::{AttachMethod, Attachment, Message, Pst};
@@ -52,6 +54,49 @@ impl<'p> Exporter<'p> {
     /// What `out` answers; in strict reading, the first violation.
     pub fn eml(&self, message: &Message<'_>, out: &mut dyn Write, options: &Options) -> Result<Exported> {
         Run::new(self, out, options).message(message)
+    }
+
+    /// Writes an appointment or a task as iCalendar: see [`ics`](super::ics).
+    ///
+    /// # Errors
+    /// What `out` answers; in strict reading, the first violation.
+    pub fn ics(&self, message: &Message<'_>, out: &mut dyn Write) -> Result<Exported> {
+        super::ics::run(self, message, out)
+    }
+
+    /// Writes a contact or a distribution list as vCard: see [`vcf`](super::vcf).
+    ///
+    /// # Errors
+    /// What `out` answers; in strict reading, the first violation.
+    pub fn vcf(&self, message: &Message<'_>, out: &mut dyn Write, version: Version) -> Result<Exported> {
+        super::vcf::run(self, message, out, version)
+    }
+
+    /// Writes the text of an item, as notes have it, in UTF-8.
+    ///
+    /// # Errors
+    /// What `out` answers; in strict reading, the first violation.
+    pub fn text(&self, message: &Message<'_>, out: &mut dyn Write) -> Result<Exported> {
+        let mut done = Exported::default();
+        let text = message.body_text()?.unwrap_or_default();
+        out.write_all(text.as_bytes()).map_err(super::eml::io)?;
+        done.take_state(message, 0);
+        Ok(done)
+    }
+
+    /// The attachments of an item that its own form does not hold: all but the picture of a contact and the changed instances of a
+    /// recurring appointment.
+    ///
+    /// # Errors
+    /// In strict reading, the first violation.
+    pub fn loose_attachments<'a>(&self, message: &Message<'a>) -> Result<Vec<Attachment<'a>>> {
+        let mut out = Vec::new();
+        for a in message.attachments()? {
+            if a.properties().bool(tags::ATTACHMENT_HIDDEN)? != Some(true) && !super::vcf::is_photo(&a)? {
+                out.push(a);
+            }
+        }
+        Ok(out)
     }
 
     /// Passes on the data of an attachment that embeds no message, and counts what became of it. Answers what `take` answers; 0 where

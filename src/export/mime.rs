@@ -93,15 +93,11 @@ impl Transfer {
         }
     }
 
-    /// Writes a text with its lines ended by CR LF, the last one too.
+    /// Writes a text with its lines ended by CR LF; the last one ends as it does.
     pub(super) fn write(self, text: &[u8], out: &mut dyn Write) -> io::Result<()> {
         match self {
             Self::Base64 => base64(&mut &*crlf(text), out).map(|_| ()),
-            Self::SevenBit => {
-                let text = crlf(text);
-                out.write_all(&text)?;
-                if text.ends_with(b"\n") || text.is_empty() { Ok(()) } else { out.write_all(b"\r\n") }
-            }
+            Self::SevenBit => out.write_all(&crlf(text)),
             Self::QuotedPrintable => quoted_printable(text, out),
         }
     }
@@ -142,8 +138,9 @@ fn quoted_printable(text: &[u8], out: &mut dyn Write) -> io::Result<()> {
                 line.extend([b >> 4, b & 15].iter().filter_map(|n| HEX.get(usize::from(*n))));
             }
         }
-        // What does not end a line in the text must not end one when it is decoded.
-        line.extend_from_slice(if whole.ends_with(b"\n") { b"\r\n" } else { b"=\r\n" });
+        if whole.ends_with(b"\n") {
+            line.extend_from_slice(b"\r\n");
+        }
         out.write_all(&line)?;
         line.clear();
     }

@@ -1,4 +1,5 @@
-//! What other tools take: [`items`], one record a message; with the feature `export` also mail as [`eml`], in mbox and Maildir form.
+//! What other tools take: [`items`], one record a message; with the feature `export` also mail as [`eml`], in mbox and Maildir
+//! form, appointments and tasks as [`ics`], contacts as [`vcf`].
 //!
 //! [`Exporter`] writes many messages of a file; [`safe_name`] makes file names of names that come from mail.
 
@@ -13,6 +14,10 @@ pub mod eml;
 #[cfg(feature = "export")]
 mod headers;
 #[cfg(feature = "export")]
+pub mod ics;
+#[cfg(feature = "export")]
+mod lines;
+#[cfg(feature = "export")]
 mod mailbox;
 #[cfg(feature = "export")]
 mod mime;
@@ -21,6 +26,9 @@ mod names;
 
 #[doc(hidden)]
 pub use crate::work::in_order;
+#[cfg(feature = "export")]
+pub mod vcf;
+
 #[cfg(feature = "export")]
 pub use exporter::Exporter;
 #[cfg(feature = "export")]

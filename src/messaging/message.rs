@@ -194,6 +194,8 @@ impl<'a> Message<'a> {
                     name,
                     email: smtp.or(email),
                     address_type,
+                    track_status: row.int(tags::RECIPIENT_TRACK_STATUS.id()).unwrap_or(0),
+                    flags: row.int(tags::RECIPIENT_FLAGS.id()).unwrap_or(0),
                     row_id: row.id(),
                 });
             }

@@ -17,11 +17,13 @@ mod open;
 mod origin;
 mod parts;
 mod recipient;
+pub mod recurrence;
 pub mod rtf;
 pub mod rtf_text;
 mod rtf_token;
 mod shifted;
 mod store;
+pub mod timezone;
 
 pub use attachment::{AttachMethod, Attachment};
 pub use folder::{Folder, FolderKind};

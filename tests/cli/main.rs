@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod check;
+mod export;
 mod hidden;
 mod inspect;
 mod reading;

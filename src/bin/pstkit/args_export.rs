@@ -8,12 +8,29 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum To {
+    /// Each item in the form that is natural to it: mail as EML, contacts as vCard, appointments and tasks as iCalendar, notes as text
+    Auto,
     /// Each item as an EML file
     Eml,
     /// One mbox file a folder (mboxrd)
     Mbox,
     /// Maildir++, with the state of each message in its name
     Maildir,
+    /// Contacts and distribution lists alone, as vCard
+    Vcf,
+    /// Appointments and tasks alone, as iCalendar
+    Ics,
+}
+
+/// The version of vCard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Vcard {
+    /// 3.0, which every program reads
+    #[value(name = "3")]
+    V3,
+    /// 4.0
+    #[value(name = "4")]
+    V4,
 }
 
 /// Write the mail out of a file in forms that other programs read
@@ -25,7 +42,7 @@ pub(crate) enum To {
 #[command(group(ArgGroup::new("target").args(["out", "attachments"]).required(true).multiple(true)))]
 #[command(after_help = "\
 Examples:
-  pstkit export mail.pst -o mail/                                   EML files, in the tree of the folders
+  pstkit export mail.pst -o mail/                                   everything, in the tree of the folders
   pstkit export mail.pst -o Maildir/ --to maildir                   for Dovecot and other servers
   pstkit export mail.pst -o mail/ --to mbox --manifest mail.csv     for Thunderbird, with a list of what was written
   pstkit export mail.pst --attachments files/ --since 2020-01-01    the attachments alone
@@ -39,8 +56,11 @@ pub(crate) struct ExportArgs {
     #[arg(short, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// The form
-    #[arg(long, value_enum, default_value_t = To::Eml, value_name = "FORM")]
+    #[arg(long, value_enum, default_value_t = To::Auto, value_name = "FORM")]
     pub(crate) to: To,
+    /// The version of vCard
+    #[arg(long, value_enum, default_value_t = Vcard::V3, value_name = "N")]
+    pub(crate) vcard: Vcard,
     /// Write the attachments alone into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     pub(crate) attachments: Option<PathBuf>,

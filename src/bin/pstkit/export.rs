@@ -1,7 +1,7 @@
 //! `pstkit export`: the mail in forms that other programs read.
 
 use crate::args::ItemsArgs;
-use crate::args_export::{ExportArgs, To};
+use crate::args_export::{ExportArgs, To, Vcard};
 use crate::export_manifest::{Manifest, Record, SCHEMA};
 use crate::export_place::{Action, Measured, Places, Put, file_name, put};
 use crate::items::choose;
@@ -10,10 +10,11 @@ use crate::{Context, open, render};
 use pstkit::error::{Error, ErrorKind, Result};
 use pstkit::export::eml::{Exported, Options, Status as Kept, Tally};
 use pstkit::export::items::Origin;
+use pstkit::export::vcf::Version;
 use pstkit::export::{Exporter, LineWriter, MailFlags, NAME_MAX, NameSet, in_order, mail_flags, mbox_from};
 use pstkit::format::tags;
 use pstkit::format::types::FileTime;
-use pstkit::messaging::{Message, State};
+use pstkit::messaging::{Attachment, Message, State};
 use pstkit::monitor::Monitor;
 use pstkit::{Nid, NidType, Pst};
 use serde::Serialize;
@@ -39,6 +40,8 @@ struct Count {
     present: u64,
     kept: u64,
     partial: u64,
+    /// Those of which content is missing.
+    lossy: u64,
     left_out: u64,
 }
 
@@ -101,7 +104,13 @@ impl Work<'_> {
             let (y, m, d, ..) = t.civil();
             y.saturating_mul(10_000).saturating_add(m.saturating_mul(100)).saturating_add(d)
         });
-        (self.args.class.is_empty() || self.args.class.iter().any(of_class))
+        let of_form = match self.args.to {
+            To::Vcf if self.args.attachments.is_none() => natural_form(&class) == "vcf",
+            To::Ics if self.args.attachments.is_none() => natural_form(&class) == "ics",
+            _ => true,
+        };
+        of_form
+            && (self.args.class.is_empty() || self.args.class.iter().any(of_class))
             && self.args.since.is_none_or(|since| day.is_some_and(|day| day >= since))
             && self.args.before.is_none_or(|before| day.is_some_and(|day| day < before))
     }
@@ -126,6 +135,7 @@ impl Work<'_> {
             sha256: None,
             bytes: 0,
             state: State::Damaged,
+            lossy: true,
             attachments: Tally::default(),
             elsewhere: Vec::new(),
             problems: Vec::new(),
@@ -141,6 +151,7 @@ impl Work<'_> {
             sha256: put.sha256,
             bytes: put.bytes,
             state: e.state,
+            lossy: e.is_lossy,
             attachments: e.attachments,
             elsewhere: e.elsewhere,
             problems: e.problems,
@@ -181,10 +192,34 @@ impl Work<'_> {
         Ok(done)
     }
 
+    /// The path of an item's file.
+    fn path(&self, job: &Job, seen: &Seen, extension: &str) -> PathBuf {
+        let used = job.dir.as_os_str().len().saturating_add(8);
+        let room = if self.args.max_path == 0 { 150 } else { self.args.max_path.saturating_sub(used).min(150) };
+        job.dir.join(file_name(seen.time, &seen.subject, job.nid, extension, room))
+    }
+
+    /// Writes an item in the form that is natural to it, with what that form cannot hold beside it.
+    fn natural(&self, job: &Job, message: &Message<'_>, seen: &Seen) -> Result<Record> {
+        let form = natural_form(&seen.class.as_deref().unwrap_or("").to_ascii_lowercase());
+        if form == "eml" {
+            return self.eml(job, message, seen);
+        }
+        let path = self.path(job, seen, form);
+        let version = if self.args.vcard == Vcard::V4 { Version::V4 } else { Version::V3 };
+        let write = |out: &mut dyn Write| match form {
+            "vcf" => self.exporter.vcf(message, out, version),
+            "ics" => self.exporter.ics(message, out),
+            _ => self.exporter.text(message, out),
+        };
+        let mut put = put(&path, seen.time, self.args.manifest.is_some(), &write)?;
+        let loose = self.exporter.loose_attachments(message)?;
+        self.files(&path.with_extension("files"), loose, &mut put.result)?;
+        Ok(self.record(job, seen.class.clone(), Some((&path, put))))
+    }
+
     fn eml(&self, job: &Job, message: &Message<'_>, seen: &Seen) -> Result<Record> {
-        let dir_len = job.dir.as_os_str().len();
-        let room = if self.args.max_path == 0 { 150 } else { self.args.max_path.saturating_sub(dir_len).saturating_sub(8).min(150) };
-        let path = job.dir.join(file_name(seen.time, &seen.subject, job.nid, "eml", room));
+        let path = self.path(job, seen, "eml");
         let write = |out: &mut dyn Write| self.exporter.eml(message, out, &Options::new());
         let put = put(&path, seen.time, self.args.manifest.is_some(), &write)?;
         Ok(self.record(job, seen.class.clone(), Some((&path, put))))
@@ -243,11 +278,21 @@ impl Work<'_> {
     /// Writes the attachments of an item into a folder of its own.
     fn attachments(&self, job: &Job, message: &Message<'_>, seen: &Seen) -> Result<Record> {
         let mut all = Exported::default();
+        let dir = self.path(job, seen, "files");
+        let bytes = self.files(&dir, message.attachments()?, &mut all)?;
+        let result = Put { action: Action::Written, bytes, sha256: None, result: all };
+        let has_files = result.result.attachments.expected > 0;
+        let mut record = self.record(job, seen.class.clone(), Some((&dir, result)));
+        record.file = record.file.filter(|_| has_files);
+        Ok(record)
+    }
+
+    /// Writes attachments into a folder, which is made where there are any; answers how many bytes they have.
+    fn files(&self, dir: &Path, attachments: Vec<Attachment<'_>>, all: &mut Exported) -> Result<u64> {
         let mut names = NameSet::default();
-        let dir = job.dir.join(file_name(seen.time, &seen.subject, job.nid, "files", 120));
         let mut bytes = 0u64;
-        for a in message.attachments()? {
-            fs::create_dir_all(&dir).map_err(ErrorKind::Io)?;
+        for a in attachments {
+            fs::create_dir_all(dir).map_err(ErrorKind::Io)?;
             let name = a.name()?.unwrap_or_default();
             let path = |names: &mut NameSet, name: &str| dir.join(names.add(name, NAME_MAX));
             if let Some(inner) = a.embedded().ok().flatten() {
@@ -261,7 +306,7 @@ impl Work<'_> {
                 continue;
             }
             let path = path(&mut names, if name.is_empty() { "attachment" } else { &name });
-            let done = self.exporter.attachment(&a, &mut all, &mut |data| {
+            let done = self.exporter.attachment(&a, all, &mut |data| {
                 let data = std::cell::RefCell::new(data);
                 put(&path, None, false, &|out: &mut dyn Write| {
                     use std::io::Seek;
@@ -273,11 +318,21 @@ impl Work<'_> {
             })?;
             bytes = bytes.saturating_add(done);
         }
-        let result = Put { action: Action::Written, bytes, sha256: None, result: all };
-        let has_files = bytes > 0 || result.result.attachments.expected > 0;
-        let mut record = self.record(job, seen.class.clone(), Some((&dir, result)));
-        record.file = record.file.filter(|_| has_files);
-        Ok(record)
+        Ok(bytes)
+    }
+}
+
+/// The form that is natural to items of a class, by the extension of its files.
+fn natural_form(class: &str) -> &'static str {
+    let is = |name: &str| class == name || class.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    if is("ipm.contact") || is("ipm.distlist") {
+        "vcf"
+    } else if is("ipm.appointment") || is("ipm.task") {
+        "ics"
+    } else if is("ipm.stickynote") {
+        "txt"
+    } else {
+        "eml"
     }
 }
 
@@ -360,6 +415,7 @@ fn count(items: &mut Count, r: &Record) {
     if r.action.is_some() && r.state != State::Ok {
         items.partial = items.partial.saturating_add(1);
     }
+    items.lossy = items.lossy.saturating_add(r.lossy.into());
 }
 
 /// Problems, and attachments that are elsewhere, that are said without `-v`.
@@ -461,11 +517,11 @@ pub(crate) fn run(ctx: &mut Context, args: &ExportArgs) -> Outcome {
         manifest.finish().map_err(|e| failed(args.manifest.as_deref().unwrap_or(root), e))?;
     }
     let Account { items, attachments, elsewhere, bytes, .. } = account;
-    if items.partial > 0 || items.left_out > 0 || attachments.partial > 0 || attachments.left_out > 0 {
-        status |= Status::LEFT | Status::from_bits(64);
-    }
-    if items.kept > 0 {
+    if items.partial > 0 || items.left_out > 0 || items.kept > 0 || attachments.partial > 0 || attachments.left_out > 0 {
         status |= Status::LEFT;
+    }
+    if items.lossy > 0 || items.left_out > 0 || attachments.partial > 0 || attachments.left_out > 0 {
+        status |= Status::from_bits(64);
     }
     let told = Told {
         schema: "pstkit-export/1",
@@ -488,6 +544,9 @@ pub(crate) fn run(ctx: &mut Context, args: &ExportArgs) -> Outcome {
 
 const fn form_name(to: To) -> &'static str {
     match to {
+        To::Auto => "auto",
+        To::Vcf => "vcf",
+        To::Ics => "ics",
         To::Eml => "eml",
         To::Mbox => "mbox",
         To::Maildir => "maildir",
@@ -503,6 +562,7 @@ fn carry_out(work: &Work<'_>, jobs: Vec<Job>, form: &str, threads: usize, accoun
         _ => {
             let pieces: Vec<&[Job]> = jobs.chunks(16).collect();
             let run = |piece: &&[Job]| match form {
+                "auto" | "vcf" | "ics" => work.each(piece, &|job, message, seen| work.natural(job, message, seen)),
                 "maildir" => work.each(piece, &|job, message, seen| work.maildir(job, message, seen)),
                 "attachments" => work.each(piece, &|job, message, seen| work.attachments(job, message, seen)),
                 _ => work.each(piece, &|job, message, seen| work.eml(job, message, seen)),

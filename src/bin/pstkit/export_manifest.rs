@@ -25,6 +25,8 @@ pub(crate) struct Record {
     pub(crate) sha256: Option<String>,
     pub(crate) bytes: u64,
     pub(crate) state: State,
+    /// Whether content is missing.
+    pub(crate) lossy: bool,
     pub(crate) attachments: Tally,
     pub(crate) elsewhere: Vec<String>,
     pub(crate) problems: Vec<String>,

@@ -1,0 +1,273 @@
+//! `export`: mail in forms that other programs read.
+
+use crate::support::{file, pstkit};
+use pstkit::format::ids::PropType;
+use pstkit::format::types::Guid;
+use pstkit::io::MemoryStorage;
+use pstkit::ltp::PropertyName;
+use pstkit::testkit::{VARIETIES, time};
+use pstkit::write::{Attachment, IPM_SUBTREE, Message, Named, PstWriter};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+fn store(fill: impl FnOnce(&mut PstWriter<'_>)) -> (tempfile::TempDir, PathBuf) {
+    let memory = MemoryStorage::default();
+    let mut pst = PstWriter::create(&memory, VARIETIES[0].options(5)).unwrap();
+    fill(&mut pst);
+    pst.finish().unwrap();
+    file("made.pst", &memory.into_bytes())
+}
+
+/// Every file under a folder with its bytes, but for the mark of the target.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut pending = vec![dir.to_owned()];
+    while let Some(at) = pending.pop() {
+        for entry in std::fs::read_dir(at).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                pending.push(entry.path());
+            } else if entry.file_name() != ".pstkit-export.json" {
+                let name = entry.path().strip_prefix(dir).unwrap().to_string_lossy().into_owned();
+                found.insert(name, std::fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn one<'f>(files: &'f BTreeMap<String, Vec<u8>>, end: &str) -> (&'f str, String) {
+    let mut of = files.iter().filter(|(name, _)| name.ends_with(end));
+    let (name, bytes) = of.next().unwrap_or_else(|| panic!("no {end} in {:?}", files.keys()));
+    (name, String::from_utf8(bytes.clone()).unwrap())
+}
+
+#[test]
+fn hostile_names_lead_nowhere_and_hostile_values_begin_no_field() {
+    let (dir, path) = store(|pst| {
+        let folder = pst.add_folder(IPM_SUBTREE, "../../outside").unwrap();
+        let twin = pst.add_folder(IPM_SUBTREE, "..\\..\\OUTSIDE").unwrap();
+        for folder in [folder, twin] {
+            let message = Message::note("../../../etc/passwd\r\nBcc: victim@example.com", "text")
+                .from("Eve\r\nX-Injected: yes", "eve@example.com")
+                .attach(Attachment::file("../../../x\r\nX-Injected: yes", "data").mime("text/plain\r\nX-Injected: yes"))
+                .sent(time(1));
+            pst.add_message(folder, message).unwrap();
+        }
+    });
+    let out = dir.path().join("out");
+    for (form, target) in [("eml", "a"), ("mbox", "b"), ("maildir", "c")] {
+        let target = out.join(target);
+        let run = pstkit(["export", path.to_str().unwrap(), "-o", target.to_str().unwrap(), "--to", form, "--json"]);
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{form}");
+        for (name, bytes) in files(&target) {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(!text.contains("\nX-Injected") && !text.contains("\nBcc:"), "{name}: {text}");
+        }
+    }
+    let run = pstkit(["export", path.to_str().unwrap(), "--attachments", out.join("d").to_str().unwrap()]);
+    assert_eq!(run.status, 0, "{run:?}");
+    assert_eq!(files(&out.join("d")).len(), 2);
+    let mut beside: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.file_name()).collect();
+    beside.sort();
+    assert_eq!(beside, ["made.pst", "out"]);
+}
+
+#[test]
+fn a_second_run_completes_what_was_cut_off_and_changes_nothing_else() {
+    let (dir, path) = store(|pst| {
+        let inbox = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
+        for i in 0..5 {
+            let message = Message::note(&format!("Subject {i}"), "From here on\r\nthe text").from("Ann", "ann@example.com").sent(time(i));
+            pst.add_message(inbox, message.attach(Attachment::file("a.bin", vec![7; 3000]))).unwrap();
+        }
+    });
+    let out = dir.path().join("out");
+    let manifest = dir.path().join("list.csv");
+    let args = ["export", path.to_str().unwrap(), "-o", out.to_str().unwrap(), "--manifest", manifest.to_str().unwrap(), "--json"];
+    let first = pstkit(args).json();
+    assert_eq!((first["items"]["written"].as_u64(), first["attachments"]["written"].as_u64()), (Some(5), Some(5)), "{first}");
+    let list = std::fs::read_to_string(&manifest).unwrap();
+    assert_eq!(list.lines().count(), 6);
+    let whole = files(&out);
+    let names: Vec<&String> = whole.keys().collect();
+    std::fs::write(out.join(names[0]), &whole[names[0]][..100]).unwrap();
+    std::fs::remove_file(out.join(names[1])).unwrap();
+    std::fs::write(out.join(names[2]), "changed by its owner").unwrap();
+    let run = pstkit(args);
+    let second = run.json();
+    assert_eq!((run.status, second["items"]["written"].as_u64(), second["items"]["present"].as_u64()), (4, Some(2), Some(2)), "{second}");
+    assert_eq!(second["items"]["kept"].as_u64(), Some(1));
+    let after = files(&out);
+    assert_eq!(after[names[2]], b"changed by its owner");
+    for name in [names[0], names[1], names[3], names[4]] {
+        assert_eq!(after[name], whole[name], "{name}");
+    }
+    // Another file's mail must not be mixed in.
+    let (_other, other) = crate::support::made(VARIETIES[1]);
+    let run = pstkit(["export", other.to_str().unwrap(), "-o", out.to_str().unwrap()]);
+    assert!(run.status == 8 && run.err.contains("another file"), "{run:?}");
+}
+
+#[test]
+fn each_kind_of_item_gets_its_natural_form_and_nothing_is_left_out() {
+    let (dir, path) = store(|pst| {
+        let folder = pst.add_folder(IPM_SUBTREE, "Everything").unwrap();
+        let number = |set, lid| PropertyName::number(set, lid);
+        let contact =
+            Message::new("IPM.Contact").subject("Ann; Lee").named(Named::text(number(Guid::PSETID_ADDRESS, 0x8083), "ann@example.com"));
+        let when = |lid, minutes| Named::new(number(Guid::PSETID_APPOINTMENT, lid), PropType::TIME, time(minutes).0.to_le_bytes());
+        let appointment = Message::new("IPM.Appointment")
+            .subject("Meeting")
+            .named(when(0x820D, 0))
+            .named(when(0x820E, 30))
+            .attach(Attachment::file("agenda.txt", "first"));
+        let task = Message::new("IPM.Task").subject("Do it").named(Named::new(
+            number(Guid::PSETID_TASK, 0x8101),
+            PropType::INTEGER32,
+            [2, 0, 0, 0],
+        ));
+        let note = Message::new("IPM.StickyNote").subject("Note").text("remember\r\nthis");
+        for item in [contact, appointment, task, note, Message::note("Mail", "text")] {
+            pst.add_message(folder, item).unwrap();
+        }
+    });
+    let out = dir.path().join("out");
+    let run = pstkit(["export", path.to_str().unwrap(), "-o", out.to_str().unwrap(), "--json"]);
+    assert_eq!((run.status, run.err.as_str()), (0, ""));
+    let account = run.json();
+    assert_eq!((account["items"]["expected"].as_u64(), account["items"]["written"].as_u64()), (Some(5), Some(5)));
+    assert_eq!((account["attachments"]["expected"].as_u64(), account["attachments"]["written"].as_u64()), (Some(1), Some(1)));
+    let all = files(&out);
+    let (_, card) = one(&all, ".vcf");
+    assert!(card.contains("\r\nFN:Ann\\; Lee\r\n") && card.contains(":ann@example.com\r\n"), "{card}");
+    let events: Vec<&Vec<u8>> = all.iter().filter(|(n, _)| n.ends_with(".ics")).map(|(_, b)| b).collect();
+    let events: Vec<String> = events.iter().map(|b| String::from_utf8(b.to_vec()).unwrap()).collect();
+    assert!(events.iter().any(|e| e.contains("DTSTART:20240301T120000Z\r\nDTEND:20240301T123000Z")), "{events:?}");
+    assert!(events.iter().any(|e| e.contains("BEGIN:VTODO") && e.contains("STATUS:COMPLETED")), "{events:?}");
+    assert_eq!(one(&all, "agenda.txt").1, "first");
+    assert!(all.values().any(|bytes| bytes == b"remember\r\nthis"), "{:?}", all.keys());
+    assert!(one(&all, ".eml").1.contains("Subject: Mail\r\n"));
+}
+
+#[test]
+fn a_signed_message_stays_the_entity_that_was_signed() {
+    let entity = "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg=sha-256; boundary=\"b\"\r\n\r\n--b\r\n\
+                  Content-Type: text/plain\r\n\r\n  odd   spaces \r\n--b\r\nContent-Type: application/pkcs7-signature\r\n\r\nAAAA\r\n--b--\r\n";
+    let (dir, path) = store(|pst| {
+        let inbox = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
+        let message = Message::new("IPM.Note.SMIME.MultipartSigned")
+            .subject("Signed")
+            .attach(Attachment::file("smime.p7m", entity).mime("multipart/signed"));
+        pst.add_message(inbox, message).unwrap();
+    });
+    let out = dir.path().join("out");
+    assert_eq!(pstkit(["export", path.to_str().unwrap(), "-o", out.to_str().unwrap(), "--to", "eml"]).status, 0);
+    let all = files(&out);
+    let (_, text) = one(&all, ".eml");
+    assert!(text.ends_with(&format!("MIME-Version: 1.0\r\n{entity}")), "{text}");
+}
+
+#[test]
+fn the_selection_is_by_folder_class_and_day() {
+    let (dir, path) = store(|pst| {
+        let inbox = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
+        let other = pst.add_folder(IPM_SUBTREE, "Other").unwrap();
+        pst.add_message(inbox, Message::note("early", "x").sent(time(0)).received(time(0))).unwrap();
+        pst.add_message(inbox, Message::note("late", "x").sent(time(3000)).received(time(3000))).unwrap();
+        pst.add_message(other, Message::new("IPM.Post").subject("post").sent(time(0))).unwrap();
+    });
+    let count = |more: &[&str]| {
+        let out = tempfile::tempdir_in(dir.path()).unwrap();
+        let mut args = vec!["export", path.to_str().unwrap(), "-o", out.path().to_str().unwrap(), "--json"];
+        args.extend(more);
+        pstkit(args).json()["items"]["expected"].as_u64().unwrap()
+    };
+    assert_eq!(count(&[]), 3);
+    assert_eq!(count(&["--class", "ipm.note"]), 2);
+    assert_eq!(count(&["--since", "2024-03-02"]), 1);
+    assert_eq!(count(&["--before", "2024-03-02", "--class", "IPM.Note"]), 1);
+    let ls = pstkit(["ls", "--json", path.to_str().unwrap()]).json();
+    let folder = ls["folders"].as_array().unwrap().iter().find(|f| f["path"].as_str().unwrap().ends_with("Other")).unwrap();
+    assert_eq!(count(&["--folder", folder["path"].as_str().unwrap()]), 1);
+}
+
+/// A recurrence ([MS-OXOCAL] 2.2.1.44): Mondays and Wednesdays from 11 March 2024, 10:00 to 11:00, ten times; the 18th deleted, the 27th
+/// moved to the 28th at 15:00 with another subject.
+fn recurrence() -> Vec<u8> {
+    // 11 March 2024 is 154,567 days after 1 January 1601
+    let date = |d: u32| (154_556 + d) * 1440;
+    let mut b: Vec<u8> = Vec::new();
+    let h = |b: &mut Vec<u8>, n: u16| b.extend(n.to_le_bytes());
+    let w = |b: &mut Vec<u8>, n: u32| b.extend(n.to_le_bytes());
+    for n in [0x3004, 0x3004, 0x200B, 1, 0] {
+        h(&mut b, n);
+    }
+    for n in [0, 1, 0, 0b1010, 0x2022, 10, 1, 2, date(18), date(27), 1, date(28), date(11), date(11) + 31 * 1440] {
+        w(&mut b, n);
+    }
+    for n in [0x3006, 0x3009, 600, 660] {
+        w(&mut b, n);
+    }
+    h(&mut b, 1);
+    for n in [date(28) + 900, date(28) + 960, date(27) + 600] {
+        w(&mut b, n);
+    }
+    for n in [1, 6, 5] {
+        h(&mut b, n);
+    }
+    b.extend(b"Moved");
+    w(&mut b, 0);
+    for n in [4, 0, 0] {
+        w(&mut b, n);
+    }
+    for n in [date(28) + 900, date(28) + 960, date(27) + 600] {
+        w(&mut b, n);
+    }
+    h(&mut b, 5);
+    b.extend("Möved".encode_utf16().flat_map(u16::to_le_bytes));
+    w(&mut b, 0);
+    w(&mut b, 0);
+    b
+}
+
+/// Central Europe: an hour before UTC, summer time from the last Sunday of March to that of October.
+fn zone() -> Vec<u8> {
+    let mut b = vec![0u8; 48];
+    b[0..4].copy_from_slice(&(-60i32).to_le_bytes());
+    b[8..12].copy_from_slice(&(-60i32).to_le_bytes());
+    for (at, month, hour) in [(14, 10u8, 3u8), (32, 3, 2)] {
+        (b[at + 2], b[at + 6], b[at + 8]) = (month, 5, hour);
+    }
+    b
+}
+
+#[test]
+fn a_series_keeps_its_zone_its_gaps_and_its_changes() {
+    let named = |lid, kind, bytes: Vec<u8>| Named::new(PropertyName::number(Guid::PSETID_APPOINTMENT, lid), kind, bytes);
+    let (dir, path) = store(|pst| {
+        let folder = pst.add_folder(IPM_SUBTREE, "Calendar").unwrap();
+        let series = Message::new("IPM.Appointment")
+            .subject("Series")
+            .named(named(0x8216, PropType::BINARY, recurrence()))
+            .named(named(0x8233, PropType::BINARY, zone()))
+            .named(Named::text(PropertyName::number(Guid::PSETID_APPOINTMENT, 0x8234), "Berlin"));
+        pst.add_message(folder, series).unwrap();
+    });
+    let out = dir.path().join("out");
+    let run = pstkit(["export", path.to_str().unwrap(), "-o", out.to_str().unwrap(), "--to", "ics"]);
+    assert_eq!((run.status, run.err.as_str()), (0, ""));
+    let all = files(&out);
+    let (_, text) = one(&all, ".ics");
+    for want in [
+        "DTSTART;TZID=\"Berlin\":20240311T100000\r\n",
+        "DTEND;TZID=\"Berlin\":20240311T110000\r\n",
+        "RRULE:FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,WE;WKST=MO;COUNT=10\r\n",
+        "EXDATE;TZID=\"Berlin\":20240318T100000\r\n",
+        "RECURRENCE-ID;TZID=\"Berlin\":20240327T100000\r\nDTSTART;TZID=\"Berlin\":20240328T150000\r\n",
+        "SUMMARY:Möved\r\n",
+        "BEGIN:DAYLIGHT\r\nDTSTART:19700329T020000\r\nTZOFFSETFROM:+0100\r\nTZOFFSETTO:+0200\r\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3\r\n",
+    ] {
+        assert!(text.contains(want), "no {want:?} in {text}");
+    }
+    assert_eq!(text.matches("EXDATE").count(), 1);
+}
