@@ -196,17 +196,17 @@ impl FixVerb {
     pub const fn restores(self) -> &'static str {
         match self {
             Self::None => "nothing",
-            Self::RewriteHeader => "the file can be opened again",
-            Self::RebuildMaps => "new mail does not overwrite what is there",
-            Self::RebuildTree => "everything that the trees no longer lead to",
-            Self::RecountReferences => "blocks in use are not given away",
-            Self::RewriteBlock | Self::RewriteContext => "the readable rest of what is damaged",
-            Self::RebuildTable => "folders, messages and attachments are listed as they are",
-            Self::SetProperty => "flags, sizes and counts are true",
-            Self::CreateObject => "Outlook finds the objects that it needs",
-            Self::DropObject => "Outlook does not stumble over what nothing is left of",
+            Self::RewriteHeader => "the file opens again",
+            Self::RebuildMaps => "new mail no longer overwrites old mail",
+            Self::RebuildTree => "objects missing from the index are listed again",
+            Self::RecountReferences => "blocks in use are no longer given away",
+            Self::RewriteBlock | Self::RewriteContext => "the readable rest of damaged items works again",
+            Self::RebuildTable => "lists of folders, messages and attachments are complete again",
+            Self::SetProperty => "flags, sizes and counts are correct again",
+            Self::CreateObject => "Outlook finds the objects that it needs again",
+            Self::DropObject => "Outlook no longer fails on objects without content",
             Self::MoveToLostAndFound => "objects without a folder can be seen again",
-            Self::ResetIndex => "searches are right again when Outlook has made them",
+            Self::ResetIndex => "searches work again once Outlook has rebuilt its indexes",
         }
     }
 

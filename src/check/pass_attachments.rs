@@ -86,9 +86,8 @@ fn attachment<'a>(
     out: &mut Collector<'_>,
 ) -> Result<()> {
     let Some(node) = message.subnode(nid, out)? else { return Ok(()) };
-    if !objects.causes.is_empty() {
-        out.touch(node.data, Loss::Item);
-    }
+    // the sweep has seen which blocks are bad: an attachment that has one of them is there in part
+    objects.look_for_bad_blocks(&node, out)?;
     let before = out.mark();
     let Some(pc) = objects.properties(node, out)? else {
         out.loss = Loss::Item;

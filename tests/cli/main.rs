@@ -9,6 +9,7 @@ mod hidden;
 mod inspect;
 mod reading;
 mod repair;
+mod report;
 mod same;
 mod stores;
 mod support;

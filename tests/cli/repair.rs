@@ -409,7 +409,7 @@ fn actions_are_listed_with_what_they_cost_and_chosen_by_their_ids() {
     assert_eq!(actions[1]["lossless"], false);
     assert_eq!(actions[1]["places"][0]["at"]["nid"], node.nid.0, "ids of nodes are numbers everywhere");
     let text = pstkit(["repair", p]).out;
-    assert!(text.contains("rewrite-block/lossy") && text.contains("may lose: what is damaged"), "{text}");
+    assert!(text.contains("rewrite-block/lossy") && text.contains("loss: what is damaged"), "{text}");
 
     // -p, and the lossy action left out by name, come to the same: the message stays as it is
     let codes = |path: &str| -> Vec<String> {

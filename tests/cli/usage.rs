@@ -4,7 +4,23 @@ use crate::support::{empty_store, file, lone_header, pstkit};
 use std::process::{Command, Stdio};
 
 /// Every command.
-const COMMANDS: &[&str] = &["info", "ls", "items", "check", "show", "repair", "undo", "recover", "compact", "convert", "create", "explain"];
+const COMMANDS: &[&str] = &[
+    "info",
+    "ls",
+    "items",
+    "check",
+    "show",
+    "repair",
+    "undo",
+    "recover",
+    "compact",
+    "convert",
+    "create",
+    "explain",
+    "export",
+    "completions",
+    "man",
+];
 
 #[test]
 fn every_command_explains_itself_with_examples_and_exit_statuses() {
@@ -27,6 +43,19 @@ fn every_command_explains_itself_with_examples_and_exit_statuses() {
         .take_while(|l| !l.is_empty())
         .filter(|l| l.starts_with("  ") && !l.starts_with("   "));
     assert_eq!(listed.count(), COMMANDS.len() + 1, "a command is missing in this test:\n{}", top.out);
+}
+
+#[test]
+fn completions_and_the_manual_page_know_every_command() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let run = pstkit(["completions", shell]);
+        assert!(run.status == 0 && COMMANDS.iter().all(|c| run.out.contains(c)), "{shell}");
+    }
+    let man = pstkit(["man"]);
+    assert!(man.status == 0 && man.out.contains(".TH pstkit 1") && COMMANDS.iter().all(|c| man.out.contains(c)), "{}", man.out);
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(pstkit(["man", "-o", dir.path().to_str().unwrap()]).status, 0);
+    assert!(dir.path().join("pstkit-check.1").exists());
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn a_salvage_can_be_cancelled_and_a_sound_file_needs_none() {
 }
 
 /// The first attachment of more than one block, and the place of the middle of its data in the file.
-fn large_attachment(pst: &Pst) -> (pstkit::Nid, usize, usize) {
+pub fn large_attachment(pst: &Pst) -> (pstkit::Nid, usize, usize) {
     for m in pst.messages() {
         for (i, a) in m.attachments().unwrap().iter().enumerate() {
             let Some(root) = a.data().unwrap().filter(|d| d.len() > 20_000).and_then(|d| d.root()) else { continue };

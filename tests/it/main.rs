@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::string_slice, missing_docs, unreachable_pub)]
 
 mod acceptance;
+mod account;
 mod append;
 mod check_corpus;
 mod check_damage;
@@ -11,6 +12,7 @@ mod crash;
 mod damage;
 mod demands;
 mod empty;
+mod examples;
 mod exchanged;
 mod fixes;
 mod foreign;

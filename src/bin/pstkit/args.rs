@@ -20,7 +20,7 @@ Results go to standard output; progress and messages go to standard error.";
 
 /// Inspect, check, repair, salvage and write Outlook data files (PST, OST, NST, PAB), without Outlook.
 #[derive(Debug, Parser)]
-#[command(name = "pstkit", version, after_help = EXIT, max_term_width = 110)]
+#[command(name = "pstkit", version, before_help = "Start here: pstkit check FILE", after_help = EXIT, max_term_width = 110)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -100,6 +100,31 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     Create(CreateArgs),
     Explain(ExplainArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// Print the completions of a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pstkit completions bash > /etc/bash_completion.d/pstkit
+  pstkit completions fish > ~/.config/fish/completions/pstkit.fish")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Print the manual page
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pstkit man > pstkit.1
+  pstkit man -o /usr/local/share/man/man1      a page for each command")]
+pub(crate) struct ManArgs {
+    /// Write a page for each command into this folder
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Say what a file is: variant, kind, encoding, sizes, roots, counters, and what will limit a repair
@@ -216,6 +241,9 @@ pub(crate) struct CheckArgs {
     /// Findings kept of each rule; the rest is counted
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub(crate) max_findings: usize,
+    /// Also write a report of one file: a page with pictures (.html), or its data (.json)
+    #[arg(long, value_name = "REPORT")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 fn severity(word: &str) -> Result<Severity, String> {

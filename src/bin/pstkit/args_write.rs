@@ -32,7 +32,7 @@ pub(crate) struct RepairArgs {
     /// Carry out all of it
     #[arg(short = 'y', long)]
     pub(crate) all: bool,
-    /// Also leave out what is readable, where nothing else helps
+    /// Allow removing readable objects whose type is unknown
     #[arg(long)]
     pub(crate) allow_loss: bool,
     /// Also set right what does no harm: notices, which Outlook's own files have
@@ -59,6 +59,9 @@ pub(crate) struct RepairArgs {
     /// How often the result may be written, until nothing changes
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_passes: u32,
+    /// Also write a report of the file before and after: a page with pictures (.html), or its data (.json)
+    #[arg(long, value_name = "REPORT")]
+    pub(crate) report: Option<PathBuf>,
     /// SHA-256 of the source, before and after
     #[arg(long)]
     pub(crate) hash: bool,

@@ -2,16 +2,22 @@
 
 use crate::Context;
 use crate::args::{CheckArgs, CheckFormat};
+use crate::page_data::{PageData, Seen};
+use crate::repair::Named;
 use crate::status::{Failure, Outcome, Status};
-use crate::{check_json, check_scanpst, open, render, stores};
+use crate::{check_json, check_scanpst, open, page, render, repair, repair_text, stores};
 use pstkit::check::{CheckOptions, ItemCount, Level, Report, RuleCount, Verdict, examine};
 use pstkit::finding::{Finding, Fix, Loss, Value};
+use pstkit::io::ReadAt;
 use pstkit::limits::Limits;
 use pstkit::monitor::Monitor as _;
 use pstkit::rules::{Rule, Severity};
+use pstkit::{OpenOptions, Pst};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A report with the status that the program gives for it.
 #[derive(Serialize)]
@@ -46,11 +52,17 @@ fn options(ctx: &Context, args: &CheckArgs, path: &Path) -> CheckOptions {
 pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
     let mut status = Status::DONE;
     let several = args.files.len() > 1;
+    if args.report.as_ref().is_some_and(|to| several || !page::is_report(to)) {
+        return Err(Failure::usage("--report takes one file, and a name that ends in .html or .json"));
+    }
     let (mut reports, mut failures) = (Vec::new(), Vec::new());
     for path in &args.files {
-        let outcome = stores::input(path, &ctx.global)
-            .and_then(|s| examine(s, &options(ctx, args, path), Limits::default(), &ctx.progress).map_err(|e| Failure::of(path, e)));
-        let pstkit::check::Outcome { report, ndb, .. } = match outcome {
+        let outcome = stores::input(path, &ctx.global).and_then(|s| {
+            let limits = Limits::default();
+            let outcome = examine(Arc::clone(&s), &options(ctx, args, path), limits, &ctx.progress).map_err(|e| Failure::of(path, e))?;
+            Ok((s, outcome))
+        });
+        let (source, pstkit::check::Outcome { report, ndb, .. }) = match outcome {
             Ok(outcome) => outcome,
             Err(e) if several && !ctx.progress.cancelled() => {
                 let said = e.message().unwrap_or_default();
@@ -69,6 +81,10 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
         };
         status |= Status::from_bits(report.exit_status(args.fail_on));
         open::say_write_log(ctx, path);
+        let (pst, named) = by_name(ctx, source, &report, args);
+        if let Some(to) = &args.report {
+            write_report(to, path, pst.as_ref(), &report, &named)?;
+        }
         if report.verdict == Verdict::NotPst {
             let what = open::describe(path, &ctx.global);
             let said = format!("{}: not an Outlook data file: {what}", path.display());
@@ -99,7 +115,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
                 findings(ctx, &report)?;
             }
         } else {
-            text(ctx, path, &report)?;
+            text(ctx, path, &report, &named)?;
         }
     }
     if ctx.global.json {
@@ -108,7 +124,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
     Ok(status)
 }
 
-fn text(ctx: &mut Context, path: &Path, report: &Report) -> Result<(), Failure> {
+fn text(ctx: &mut Context, path: &Path, report: &Report, named: &[Named]) -> Result<(), Failure> {
     write!(ctx.out, "{}", render::name(path))?;
     if let Some(f) = &report.format {
         let kind = f.kind.map_or_else(|| "data file".to_owned(), |k| k.to_string());
@@ -120,9 +136,31 @@ fn text(ctx: &mut Context, path: &Path, report: &Report) -> Result<(), Failure> 
     render::table(&mut ctx.out, 2, &[1], &phases)?;
     findings(ctx, report)?;
     account(ctx, report)?;
+    repair_text::names(ctx, named)?;
     writeln!(ctx.out, "\nverdict: {}", report.summary())?;
     writeln!(ctx.out, "{}", advice(report, path))?;
     Ok(())
+}
+
+/// The file as it can be read, and what is lost or in part by name, where a person or a report wants to know.
+fn by_name(ctx: &Context, source: Arc<dyn ReadAt>, report: &Report, args: &CheckArgs) -> (Option<Pst>, Vec<Named>) {
+    let is_hurt = report.findings.iter().any(|f| f.loss >= Loss::Partial);
+    let for_people = is_hurt && !ctx.global.machine() && args.files.len() == 1 && !ctx.global.quiet && args.format == CheckFormat::Text;
+    if !for_people && args.report.is_none() {
+        return (None, Vec::new());
+    }
+    let opened = Pst::from_source_with(source, &OpenOptions::new(), &ctx.progress).ok();
+    let named = repair::named(&report.findings, &[], None, opened.as_ref(), opened.as_ref());
+    (opened, named)
+}
+
+/// Writes the picture of a file.
+fn write_report(to: &Path, path: &Path, pst: Option<&Pst>, report: &Report, named: &[Named]) -> Result<(), Failure> {
+    let lost = named.iter().filter(|n| n.loss == Loss::Item).count();
+    let verdict = format!("{}: {lost} messages are lost, {} are there in part.", report.summary(), named.len().saturating_sub(lost));
+    let seen = Seen { title: "the file as it is".to_owned(), pst, report, named };
+    let mut data = PageData::new(render::name(path), verdict, advice(report, path), &seen, None);
+    page::write(to, &mut data)
 }
 
 /// The findings, rule by rule, the worst first.
@@ -130,6 +168,7 @@ fn findings(ctx: &mut Context, report: &Report) -> Result<(), Failure> {
     let mut counts: Vec<_> = report.counts.iter().filter(|c| c.listed > 0 || c.omitted > 0).collect();
     let follows = |c: &RuleCount| report.findings.iter().filter(|f| std::ptr::eq(f.rule, c.rule)).all(|f| f.root.is_some());
     counts.sort_by_key(|c| (follows(c), std::cmp::Reverse(c.severity), c.rule.code));
+    let mut followers: BTreeMap<&str, u64> = BTreeMap::new();
     for c in counts {
         let places: Vec<&Finding> = report.findings.iter().filter(|f| std::ptr::eq(f.rule, c.rule)).collect();
         // What follows from another finding is not explained again.
@@ -137,7 +176,8 @@ fn findings(ctx: &mut Context, report: &Report) -> Result<(), Failure> {
             && places.iter().all(|f| f.root.is_some())
             && !ctx.global.verbose
         {
-            writeln!(ctx.out, "\n{} {} {}: follows from {} {}", c.severity, c.rule.code, c.rule.name, root.rule.code, root.rule.name)?;
+            let n = followers.entry(root.rule.code).or_insert(0u64);
+            *n = n.saturating_add(c.listed).saturating_add(c.omitted);
             continue;
         }
         let times = c.listed.saturating_add(c.omitted);
@@ -162,6 +202,10 @@ fn findings(ctx: &mut Context, report: &Report) -> Result<(), Failure> {
             writeln!(ctx.out, "    … and {} more that are not listed (--max-findings)", render::grouped(c.omitted))?;
         }
     }
+    for (code, n) in followers {
+        let problems = render::count(n, "problem that follows", "problems that follow");
+        writeln!(ctx.out, "\nand {problems} from {code} (-v lists them)")?;
+    }
     Ok(())
 }
 
@@ -170,7 +214,7 @@ fn remedy(rule: &Rule, fix: Fix, lost: bool) -> String {
     let words = rule.fix.what();
     match fix {
         Fix::None => String::new(),
-        Fix::Safe if lost => format!("Repair: {words}; what is lost with it is told below."),
+        Fix::Safe if lost => format!("Repair: {words}."),
         Fix::Safe => format!("Repair: {words}, without loss."),
         Fix::Lossy => format!("Repair: {words}; the plan says what that gives up."),
         Fix::Manual => format!("Repair: {words}; a person has to decide."),
@@ -200,7 +244,7 @@ pub(crate) fn place(f: &Finding) -> String {
         Loss::None => {}
         Loss::Metadata => out.push_str(", costs metadata"),
         Loss::Partial => out.push_str(", costs part of an item"),
-        Loss::Item => out.push_str(", costs an item"),
+        Loss::Item => out.push_str(", the item cannot be shown until it is repaired"),
     }
     if f.consequences > 0 {
         out.push_str(&format!(", and {} that follow from it", render::grouped(f.consequences)));

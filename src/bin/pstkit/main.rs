@@ -20,12 +20,15 @@ mod info;
 mod items;
 mod ls;
 mod open;
+mod page;
+mod page_data;
 mod plain;
 mod progress;
 mod recover;
 mod render;
 mod repair;
 mod repair_text;
+mod shell;
 mod show;
 mod show_block;
 mod show_ltp;
@@ -100,6 +103,8 @@ fn run(cli: Cli) -> (Outcome, Context) {
         Command::Convert(a) => copy::convert(&mut ctx, &a),
         Command::Create(a) => create::run(&mut ctx, &a),
         Command::Explain(a) => explain::run(&mut ctx, &a),
+        Command::Completions(a) => shell::completions(&mut ctx, &a),
+        Command::Man(a) => shell::man(&mut ctx, &a),
     };
     let outcome = outcome.and_then(|status| open::all_intact().map(|()| status));
     let flushed = ctx.out.flush().map_err(Failure::from);

@@ -88,7 +88,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     }
     repair_text::left(ctx, &rescued.after)?;
     repair_text::account(ctx, &rescued.account)?;
-    repair_text::names(ctx, &repair::named(&[], &[], Some(&rescued.account), Some(&pst)))?;
+    repair_text::names(ctx, &repair::named(&[], &[], Some(&rescued.account), Some(&pst), None))?;
     if finds.is_empty() {
         writeln!(ctx.out, "\nNothing was found beyond what the file lists.")?;
     } else {

@@ -2,13 +2,15 @@
 
 use crate::args::{Global, RepairArgs};
 use crate::finds::{self, Find};
+use crate::page_data::{PageData, Seen};
 use crate::status::{Failure, Outcome, Status};
-use crate::{Context, open, render, repair_text, status, stores};
+use crate::{Context, open, page, render, repair_text, status, stores};
 use pstkit::check::{CheckOptions, Report, Verdict, check};
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Loss};
 use pstkit::format::header::FileKind;
 use pstkit::io::{AtomicFile, FileId, FileStorage, ReadAt};
+use pstkit::messaging::DamagedPart;
 use pstkit::monitor::{Monitor as _, Phase};
 use pstkit::recover;
 use pstkit::repair::{self, Account, LocalOnly, Plan, Policy, Target};
@@ -41,6 +43,42 @@ pub(crate) struct Named {
     pub(crate) folder: String,
     pub(crate) subject: String,
     pub(crate) loss: Loss,
+    /// When it was received or sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
+    /// Which parts of it are damaged, as the source has it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) parts: Vec<DamagedPart>,
+}
+
+impl Named {
+    fn new(nid: u32, folder: String, subject: String, loss: Loss) -> Self {
+        Self { nid, folder, subject, loss, date: None, from: None, parts: Vec::new() }
+    }
+
+    /// Fills in what a file says of the message: date, sender, and which parts are damaged.
+    fn describe(&mut self, pst: &Pst) {
+        if let Some((date, from, subject)) = headline(pst, Nid(self.nid)) {
+            self.date = self.date.take().or(date);
+            self.from = self.from.take().or(from);
+            if self.subject.is_empty() {
+                self.subject = subject;
+            }
+        }
+        if self.parts.is_empty() && self.loss < Loss::Item {
+            self.parts = pst.message(Nid(self.nid)).and_then(|m| m.damaged_parts()).unwrap_or_default();
+        }
+    }
+}
+
+/// Date, sender and subject of a message.
+pub(crate) fn headline(pst: &Pst, nid: Nid) -> Option<(Option<String>, Option<String>, String)> {
+    let message = pst.message(nid).ok()?;
+    let time = message.received().ok().flatten().or(message.sent().ok().flatten());
+    let (name, email) = message.sender().unwrap_or_default();
+    Some((time.map(|t| t.to_string()), name.or(email), message.subject().ok().flatten().unwrap_or_default()))
 }
 
 /// Everything that a run tells: `pstkit-repair/1`.
@@ -162,7 +200,15 @@ fn planned(args: &RepairArgs, global: &Global, before: &Report) -> Result<Plan, 
 
 /// What a report and an account know by name: gone, or there in part. `result` is the file as it is now, if there is one, and `after` what
 /// is wrong with it.
-pub(crate) fn named(findings: &[Finding], after: &[Finding], account: Option<&Account>, result: Option<&Pst>) -> Vec<Named> {
+///
+/// Which parts are damaged is read from `source`: in a result what is left of them is whole.
+pub(crate) fn named(
+    findings: &[Finding],
+    after: &[Finding],
+    account: Option<&Account>,
+    result: Option<&Pst>,
+    source: Option<&Pst>,
+) -> Vec<Named> {
     let hurt = |f: &&Finding| f.loss >= Loss::Partial;
     let left: HashSet<Nid> = after.iter().filter(hurt).filter_map(|f| f.at.nid).collect();
     // the account does not name more than so many
@@ -171,14 +217,14 @@ pub(crate) fn named(findings: &[Finding], after: &[Finding], account: Option<&Ac
     let path = |nid: Nid| paths.get(&nid).cloned().unwrap_or_default();
     let mut out: BTreeMap<u32, Named> = BTreeMap::new();
     for l in account.iter().flat_map(|a| &a.lost) {
-        out.insert(l.nid, Named { nid: l.nid, folder: path(Nid(l.folder)), subject: l.subject.clone(), loss: Loss::Item });
+        out.insert(l.nid, Named::new(l.nid, path(Nid(l.folder)), l.subject.clone(), Loss::Item));
     }
     // how the result has a message counts more than what a finding says
     let now = |nid: u32| {
         let pst = result?;
         let parent = pst.ndb().index().node(Nid(nid))?.parent;
         let subject = pst.message(Nid(nid)).ok()?.subject().ok().flatten().unwrap_or_default();
-        Some(Named { nid, folder: path(parent), subject, loss: Loss::Partial })
+        Some(Named::new(nid, path(parent), subject, Loss::Partial))
     };
     let partial = account.into_iter().flat_map(|a| a.partial.iter().copied());
     for nid in partial {
@@ -195,12 +241,8 @@ pub(crate) fn named(findings: &[Finding], after: &[Finding], account: Option<&Ac
             known.loss = if now(nid).is_some() { known.loss } else { known.loss.max(gone(f.loss)) };
             continue;
         }
-        let told = || Named {
-            nid,
-            folder: f.folder.as_deref().unwrap_or_default().to_owned(),
-            subject: f.subject.as_deref().unwrap_or_default().to_owned(),
-            loss: gone(f.loss),
-        };
+        let text = |t: &Option<Arc<str>>| t.as_deref().unwrap_or_default().to_owned();
+        let told = || Named::new(nid, text(&f.folder), text(&f.subject), gone(f.loss));
         match now(nid) {
             // whole again
             Some(_) if is_whole(nid) => {}
@@ -209,6 +251,9 @@ pub(crate) fn named(findings: &[Finding], after: &[Finding], account: Option<&Ac
         }
     }
     let mut out: Vec<Named> = out.into_values().collect();
+    for named in out.iter_mut().take(NAMED) {
+        [source, result].into_iter().flatten().for_each(|pst| named.describe(pst));
+    }
     out.sort_by(|a, b| (std::cmp::Reverse(a.loss), &a.folder, a.nid).cmp(&(std::cmp::Reverse(b.loss), &b.folder, b.nid)));
     out
 }
@@ -220,6 +265,9 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     }
     if args.in_place && (ctx.global.store.is_some() || ctx.global.offset.is_some()) {
         return Err(Failure::usage("a store of an image cannot be repaired in place: write it to a file of its own with -o OUT"));
+    }
+    if args.report.as_ref().is_some_and(|to| !page::is_report(to)) {
+        return Err(Failure::usage("--report takes a name that ends in .html or .json"));
     }
     if args.in_place && !writes {
         return Err(Failure::usage("--in-place writes: say how much, with -p (what gives nothing up) or -y (all of it)"));
@@ -277,6 +325,12 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     if !ctx.global.machine() {
         repair_text::begin(ctx, path, &before, &plan)?;
     }
+    // which parts are damaged is known before a repair alone
+    let is_hurt = args.report.is_some() || before.findings.iter().any(|f| f.loss >= Loss::Partial);
+    let now = if is_hurt { opened(&source, ctx) } else { None };
+    let named_before = named(&before.findings, &[], None, now.as_ref(), None);
+    // the lock of reading would keep a repair in place out
+    let now = now.filter(|_| !args.in_place);
     let (outcome, mode, undo) = if args.in_place {
         let undo = undo_file(args);
         // The lock of reading would keep the repair out.
@@ -286,7 +340,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         (outcome, "in-place", undo)
     } else {
         let Some(out) = &args.out else { return Err(Failure::usage("-o OUT is missing")) };
-        let target = Target::Path { source, out, replace: args.force };
+        let target = Target::Path { source: Arc::clone(&source), out, replace: args.force };
         (plan.apply(target, &ctx.progress).map_err(|e| refused(ctx, args, e))?, "new-file", None)
     };
     let sha256 = match sha256 {
@@ -317,11 +371,14 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         passes: Some(outcome.passes),
         after: Some(&outcome.after),
         account: Some(&account),
-        named: named(&outcome.before.findings, &outcome.after.findings, Some(&account), pst.as_ref()),
+        named: with_parts(named(&outcome.before.findings, &outcome.after.findings, Some(&account), pst.as_ref(), None), named_before),
         found: pst.as_ref().map(|pst| finds::named(pst, &found)).unwrap_or_default(),
         next: repair_text::next(args, &outcome, result),
         exit,
     };
+    if let Some(to) = &args.report {
+        write_report(to, &told, now.as_ref(), pst.as_ref())?;
+    }
     if ctx.global.machine() {
         ctx.json(&told)?;
     } else {
@@ -340,11 +397,23 @@ fn show_plan(
     local_only: Option<LocalOnly>,
     source: Arc<dyn ReadAt>,
 ) -> Outcome {
-    // what is wrong with a message is less than its loss where it can be read
-    let now = Pst::from_source(source, &OpenOptions::new()).ok();
-    let lost = before.exit_status(Severity::Fatal) & 64;
     let to_do = !plan.is_empty() || !before.is_healthy();
+    // the repair is carried out, and its result is thrown away
+    let predicted = match plan.predict(&source, &ctx.progress) {
+        Ok(predicted) => Some(predicted),
+        Err(e) if matches!(e.kind(), ErrorKind::Usage(why) if why.contains("has to be allowed")) => {
+            ctx.note(format_args!("{e}: --allow-loss"));
+            None
+        }
+        Err(e) => return Err(refused(ctx, args, e)),
+    };
+    let account = predicted.as_ref().map(|p| p.outcome.account.clone());
+    let lost = account.as_ref().map_or(before.exit_status(Severity::Fatal) & 64, |a| if a.has_loss() { 64 } else { 0 });
     let exit = if to_do { 4 } else { 0 } | lost;
+    let result = predicted.as_ref().and_then(|p| opened(&p.result, ctx));
+    let now = opened(&source, ctx);
+    let after = predicted.as_ref().map_or(&[][..], |p| &p.outcome.after.findings);
+    let found = account.as_ref().zip(result.as_ref()).map(|(a, pst)| finds::named(pst, &a.found)).unwrap_or_default();
     let told = Told {
         schema: "pstkit-repair/1",
         file: args.file.display().to_string(),
@@ -358,19 +427,54 @@ fn show_plan(
         plan,
         changed: false,
         passes: None,
-        after: None,
-        account: None,
-        named: named(&before.findings, &[], None, now.as_ref()),
-        found: Vec::new(),
+        after: predicted.as_ref().map(|p| &p.outcome.after),
+        account: account.as_ref(),
+        named: named(&before.findings, after, account.as_ref(), result.as_ref().or(now.as_ref()), now.as_ref()),
+        found,
         next: repair_text::next_of_plan(args, before, plan),
         exit,
     };
+    if let Some(to) = &args.report {
+        write_report(to, &told, now.as_ref(), result.as_ref())?;
+    }
     if ctx.global.machine() {
         ctx.json(&told)?;
     } else {
         repair_text::plan(ctx, &told)?;
     }
     Ok(Status::from_bits(exit))
+}
+
+/// A file as it can be read, salvaged where that is needed; `None` where nothing of it can.
+fn opened(source: &Arc<dyn ReadAt>, ctx: &Context) -> Option<Pst> {
+    Pst::from_source_with(Arc::clone(source), &OpenOptions::new(), &ctx.progress).ok()
+}
+
+/// Writes the picture of a file before and after.
+fn write_report(to: &Path, told: &Told<'_>, before: Option<&Pst>, result: Option<&Pst>) -> Result<(), Failure> {
+    let lost = told.named.iter().filter(|n| n.loss == Loss::Item).count();
+    let (is, was) = (told.after.map_or_else(String::new, Report::summary), told.before.summary());
+    let would = if told.mode == "plan" { "would be" } else { "is" };
+    let partial = told.named.len().saturating_sub(lost);
+    let verdict = format!("Before: {was}. The result {would} {is}: {lost} messages are lost, {partial} are there in part.");
+    let title = if told.mode == "plan" { "after the repair, as predicted" } else { "after the repair" };
+    let seen = Seen { title: "before".to_owned(), pst: before, report: told.before, named: &told.named };
+    let after = told.after.map(|report| Seen { title: title.to_owned(), pst: result, report, named: &told.named });
+    let mut data = PageData::new(render::clean(&told.file), verdict, told.next.clone(), &seen, after.as_ref());
+    page::write(to, &mut data)
+}
+
+/// Messages of a result with the parts that were damaged in the source.
+fn with_parts(mut named: Vec<Named>, before: Vec<Named>) -> Vec<Named> {
+    let mut known: BTreeMap<u32, Named> = before.into_iter().map(|n| (n.nid, n)).collect();
+    for n in &mut named {
+        if let Some(b) = known.remove(&n.nid) {
+            n.parts = b.parts;
+            n.date = n.date.take().or(b.date);
+            n.from = n.from.take().or(b.from);
+        }
+    }
+    named
 }
 
 /// What would keep a repair in place from being done is told before anything else is.

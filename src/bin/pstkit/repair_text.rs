@@ -64,11 +64,13 @@ fn actions(ctx: &mut Context, plan: &Plan) -> Result<(), Failure> {
             (false, true) => "  [left out: needs --allow-loss]",
             (false, false) => "  [left out]",
         };
-        let n = render::count(a.violations, "violation", "violations");
+        let n = render::count(a.violations, "problem", "problems");
         writeln!(ctx.out, "  {}. {}{mark}", i.saturating_add(1), a.id)?;
         writeln!(ctx.out, "     {}", a.what)?;
-        writeln!(ctx.out, "     answers {n} of {}", a.rules.join(" "))?;
-        writeln!(ctx.out, "     restores: {}; may lose: {}", a.restores, a.may_lose)?;
+        let rules = if ctx.global.verbose { format!(" ({})", a.rules.join(" ")) } else { String::new() };
+        writeln!(ctx.out, "     fixes {n}{rules}")?;
+        let loss = if a.lossless { "none" } else { a.may_lose };
+        writeln!(ctx.out, "     effect: {}; loss: {loss}", a.restores)?;
         let most = if ctx.global.verbose { usize::MAX } else { PLACES };
         let mut told = 0usize;
         for p in a.places.iter().filter(|p| p.subject.is_some() || p.folder.is_some() || ctx.global.verbose).take(most) {
@@ -84,7 +86,7 @@ fn actions(ctx: &mut Context, plan: &Plan) -> Result<(), Failure> {
         }
     }
     for (code, n) in &plan.beyond {
-        writeln!(ctx.out, "  - {code} stays: nothing can mend it ({n} times)")?;
+        writeln!(ctx.out, "  - {code}: cannot be repaired ({n} occurrences)")?;
     }
     Ok(())
 }
@@ -118,7 +120,14 @@ pub(crate) fn plan(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
             writeln!(ctx.out, "  The whole file is searched for what the trees do not reach any more.")?;
         }
     }
-    check::account(ctx, told.before)?;
+    match told.account {
+        // without anything to do, the result is the file as it is
+        Some(a) => {
+            writeln!(ctx.out, "\n{}", if told.plan.is_empty() { "The file holds:" } else { "The result would hold:" })?;
+            account(ctx, a)?;
+        }
+        None => check::account(ctx, told.before)?,
+    }
     names(ctx, &told.named)?;
     writeln!(ctx.out, "\n{}", told.next)?;
     Ok(())
@@ -154,7 +163,7 @@ pub(crate) fn done(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
         writeln!(ctx.out, "after: {}", after.summary())?;
         left(ctx, after)?;
         if told.changed && after.count(Severity::Error) > told.before.count(Severity::Error) {
-            writeln!(ctx.out, "  That is more than before: the trees lead to more, and what they lead to is checked.")?;
+            writeln!(ctx.out, "  More errors than before, because the repaired index reaches more objects, and these are checked too.")?;
         }
     }
     if let Some(a) = told.account {
@@ -180,7 +189,7 @@ pub(crate) fn left(ctx: &mut Context, after: &Report) -> Result<(), Failure> {
 
 /// The account of items.
 pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
-    let mut rows = vec![["", "expected", "whole", "in part", "recovered", "lost"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["", "expected", "whole", "in part", "of these, found again", "lost"].map(str::to_owned).to_vec()];
     for (name, c) in
         [("folders", a.folders), ("messages", a.messages), ("associated messages", a.associated), ("attachments", a.attachments)]
     {
@@ -213,7 +222,7 @@ pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
         writeln!(ctx.out, "  {n} under Lost and Found: nothing tells which folder they were in, or it is not there any more")?;
     }
     if a.values_lost > 0 {
-        writeln!(ctx.out, "  {} could not be read, or not wholly", render::count(a.values_lost, "value", "values"))?;
+        writeln!(ctx.out, "  {} missing or incomplete", render::count(a.values_lost, "property value is", "property values are"))?;
     }
     for (nid, why) in a.dropped.iter().take(NAMES) {
         writeln!(ctx.out, "  left out: node {nid:#x}: {why}")?;
@@ -234,7 +243,15 @@ pub(crate) fn names(ctx: &mut Context, named: &[Named]) -> Result<(), Failure> {
             let subject = render::cut(&n.subject, 60);
             let place = if n.folder.is_empty() { String::new() } else { format!(" in {}", render::clean(&n.folder)) };
             let subject = if subject.is_empty() { "without a subject".to_owned() } else { format!("\"{subject}\"") };
-            writeln!(ctx.out, "  {:#x} {subject}{place}", n.nid)?;
+            let date = n.date.as_deref().map(|d| format!("{} ", d.get(..10).unwrap_or(d))).unwrap_or_default();
+            let from = n.from.as_deref().map(|f| format!(" from {}", render::cut(f, 40))).unwrap_or_default();
+            writeln!(ctx.out, "  {date}{subject}{from}{place}  ({:#x})", n.nid)?;
+            for part in n.parts.iter().take(PLACES) {
+                writeln!(ctx.out, "      {}", render::cut(&part.to_string(), 150))?;
+            }
+            if n.parts.len() > PLACES {
+                writeln!(ctx.out, "      … and {} more parts", render::grouped(wide(n.parts.len().saturating_sub(PLACES))))?;
+            }
         }
         let rest = some.len().saturating_sub(most);
         if rest > 0 {
@@ -251,13 +268,13 @@ pub(crate) fn next_of_plan(args: &RepairArgs, before: &Report, plan: &Plan) -> S
         return match (before.is_healthy(), plan.actions.is_empty()) {
             (true, _) => "Nothing has to be done.".to_owned(),
             (false, true) => "Nothing can mend what was found; what can be read is not touched by it.".to_owned(),
-            (false, false) => "Nothing is chosen: what is left out above would set it right.".to_owned(),
+            (false, false) => "No action is selected. Select the actions marked [left out] with --only, or use -y.".to_owned(),
         };
     }
     let chosen = chosen(args);
     let what = if chosen.is_empty() { "all of it" } else { "this" };
     let all = format!("`pstkit repair -y{chosen} {file} -o repaired.pst` does {what} into a new file");
-    let lossless = if plan.is_lossless() { "" } else { "; with -p only what gives nothing up" };
+    let lossless = if plan.is_lossless() { "" } else { "; use -p for the lossless actions only" };
     format!("Nothing was written. Next: {all}{lossless}. --only and --skip choose single actions.")
 }
 
@@ -284,14 +301,22 @@ pub(crate) fn next(args: &RepairArgs, outcome: &Outcome, result: &Path) -> Strin
         } else if outcome.plan.is_empty() {
             "Nothing had to be done.".to_owned()
         } else {
-            format!("What was chosen makes nothing better by itself: `pstkit repair -y {file} -o repaired.pst` does all that can be done.")
+            format!(
+                "The selected actions alone do not improve the file; nothing was changed. `pstkit repair -y {file} -o repaired.pst` applies all actions."
+            )
         };
     }
     let keep = if args.in_place { "the undo file" } else { "the damaged file" };
     if !outcome.after.is_healthy() {
         return format!("Problems are left: `pstkit check {result}` lists them. Keep {keep}.");
     }
-    let lost = if outcome.account.has_loss() {
+    let a = &outcome.account;
+    let is_lost =
+        [a.folders, a.messages, a.associated, a.attachments].iter().any(|c| c.lost > 0) || a.missing_bytes > 0 || a.unexplained_bytes > 0;
+    let is_empty = a.messages.ok.saturating_add(a.messages.partial) == 0 && outcome.before.items.messages.ok == 0;
+    let lost = if is_lost && is_empty && a.messages.lost > 0 {
+        " No message was found; the new file is empty. Look for a backup."
+    } else if is_lost {
         " What is lost may be in a backup, or among what was deleted: `pstkit recover` looks for that too."
     } else {
         ""
