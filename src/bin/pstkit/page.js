@@ -108,7 +108,11 @@
     };
     filter.addEventListener("input", show);
     show();
-  } else put(main, el("p", "note", "Nothing: every message that the file speaks of is whole."));
+  } else {
+    const now = data.after || data.before;
+    const isWhole = now.counts.some((c) => c.expected) && now.counts.every((c) => !c.lost && !c.partial);
+    put(main, el("p", "note", isWhole ? "Nothing: every message that the file speaks of is whole." : "No message is known by name: the counts above say what is lost."));
+  }
   put(main, el("h2", "", "Largest messages"), table([{ t: "bytes", n: 1 }, { t: "date" }, { t: "from" }, { t: "subject" }, { t: "folder" }],
     data.largest.map((i) => [size(i.bytes), i.date || "", i.from || "", i.subject || "", i.folder])));
   put(main, el("p", "note", data.compact));
