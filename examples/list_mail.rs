@@ -1,7 +1,6 @@
 //! Lists the mail of a file: `cargo run --example list_mail -- mail.pst`. Works on broken files, too, and says what is damaged.
 
 use pstkit::Pst;
-use pstkit::messaging::State;
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;
@@ -17,10 +16,8 @@ pub(crate) fn run(file: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>
         let (name, email) = message.sender()?;
         let folder = paths.get(&message.parent()).map_or("(unknown folder)", String::as_str);
         writeln!(out, "{date}  {}  {}  in {folder}", name.or(email).unwrap_or_default(), message.subject()?.unwrap_or_default())?;
-        if message.properties().verify()? >= State::Partial {
-            for part in message.damaged_parts()? {
-                writeln!(out, "    damaged: {part}")?;
-            }
+        for part in message.damaged_parts()? {
+            writeln!(out, "    damaged: {part}")?;
         }
     }
     Ok(())

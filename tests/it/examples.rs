@@ -132,6 +132,9 @@ fn a_created_store_is_clean() {
 fn each_example_is_below_sixty_lines() {
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let lines = std::fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines < 60 || path.ends_with("generate.rs"), "{}: {lines} lines", path.display());
     }

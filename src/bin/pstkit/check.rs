@@ -158,7 +158,7 @@ fn by_name(ctx: &Context, source: Arc<dyn ReadAt>, report: &Report, args: &Check
 fn write_report(to: &Path, path: &Path, pst: Option<&Pst>, report: &Report, named: &[Named]) -> Result<(), Failure> {
     let lost = named.iter().filter(|n| n.loss == Loss::Item).count();
     let verdict = format!("{}: {lost} messages are lost, {} are there in part.", report.summary(), named.len().saturating_sub(lost));
-    let seen = Seen { title: "the file as it is".to_owned(), pst, report, named };
+    let seen = Seen { title: "the file as it is".to_owned(), pst, report, named, account: None };
     let mut data = PageData::new(render::name(path), verdict, advice(report, path), &seen, None);
     page::write(to, &mut data)
 }

@@ -5,6 +5,7 @@ use crate::repair::Named;
 use pstkit::check::{ItemCount, Report};
 use pstkit::finding::Loss;
 use pstkit::format::page::PageType;
+use pstkit::repair::{Account, Count};
 use pstkit::{Nid, Pst};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -116,6 +117,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) pst: Option<&'a Pst>,
     pub(crate) report: &'a Report,
     pub(crate) named: &'a [Named],
+    /// What a repair knows of its result: in the result itself, what is left of a damaged message is whole.
+    pub(crate) account: Option<&'a Account>,
 }
 
 impl PageData {
@@ -171,6 +174,11 @@ fn side(seen: &Seen<'_>, left_out: &mut Vec<String>) -> Side {
     let report = seen.report;
     let items = &report.items;
     let row = |name, c: ItemCount| Counted { name, expected: c.expected, ok: c.ok, partial: c.partial, lost: c.lost };
+    let told = |name, c: Count| Counted { name, expected: c.expected, ok: c.ok, partial: c.partial, lost: c.lost };
+    let counts = seen.account.map_or_else(
+        || vec![row("folders", items.folders), row("messages", items.messages), row("attachments", items.attachments)],
+        |a| vec![told("folders", a.folders), told("messages", a.messages), told("attachments", a.attachments)],
+    );
     let (strip, cell_bytes, cells) = seen.pst.map(|pst| space(pst, report)).unwrap_or_default();
     let mut folders = seen.pst.map(|pst| folders(pst, seen.named)).unwrap_or_default();
     if folders.len() > FOLDERS {
@@ -185,7 +193,7 @@ fn side(seen: &Seen<'_>, left_out: &mut Vec<String>) -> Side {
         strip,
         cell_bytes,
         cells,
-        counts: vec![row("folders", items.folders), row("messages", items.messages), row("attachments", items.attachments)],
+        counts,
         folders,
     }
 }

@@ -458,8 +458,8 @@ fn write_report(to: &Path, told: &Told<'_>, before: Option<&Pst>, result: Option
     let partial = told.named.len().saturating_sub(lost);
     let verdict = format!("Before: {was}. The result {would} {is}: {lost} messages are lost, {partial} are there in part.");
     let title = if told.mode == "plan" { "after the repair, as predicted" } else { "after the repair" };
-    let seen = Seen { title: "before".to_owned(), pst: before, report: told.before, named: &told.named };
-    let after = told.after.map(|report| Seen { title: title.to_owned(), pst: result, report, named: &told.named });
+    let seen = Seen { title: "before".to_owned(), pst: before, report: told.before, named: &told.named, account: None };
+    let after = told.after.map(|report| Seen { title: title.to_owned(), pst: result, report, named: &told.named, account: told.account });
     let mut data = PageData::new(render::clean(&told.file), verdict, told.next.clone(), &seen, after.as_ref());
     page::write(to, &mut data)
 }
