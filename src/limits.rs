@@ -1,5 +1,6 @@
 //! Limits that keep a hostile file from costing more than its size justifies.
 
+use crate::ndb::Content;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What reading may cost; every limit is far above what real files need.
@@ -22,6 +23,9 @@ pub struct Limits {
     pub table_rows: u32,
     /// Problems kept for one object.
     pub problems: usize,
+    /// How many times the blocks of a file are entered, each of them counted once: what objects share is what a hostile file repeats. The
+    /// greatest number lifts every budget.
+    pub repeats: u64,
 }
 
 impl Default for Limits {
@@ -35,7 +39,17 @@ impl Default for Limits {
             inflated_bytes: 256 << 20,
             table_rows: 1 << 22,
             problems: 1000,
+            repeats: 16,
         }
+    }
+}
+
+impl Limits {
+    /// The same without budgets: what objects share is entered as often as they name it.
+    #[must_use]
+    pub const fn without_budgets(mut self) -> Self {
+        self.repeats = u64::MAX;
+        self
     }
 }
 
@@ -45,14 +59,15 @@ impl Default for Limits {
 pub struct Allowance(AtomicU64);
 
 impl Allowance {
-    /// For objects within the objects of a file that has so many blocks: far more than copies that share their blocks come to.
-    pub fn of_objects(blocks: u64) -> Self {
-        Self::new(blocks.saturating_mul(16).saturating_add(1 << 16))
+    /// For objects within the objects of a file: far more than copies that share their blocks come to.
+    pub fn of_objects(content: Content, limits: &Limits) -> Self {
+        Self::new(content.blocks.saturating_mul(limits.repeats).saturating_add(limits.repeats.min(16) << 12))
     }
 
-    /// For bytes that are made out of a file that has so many.
-    pub fn of_bytes(len: u64) -> Self {
-        Self::new(len.saturating_mul(64).saturating_add(1 << 30))
+    /// For bytes that are made out of a file.
+    pub fn of_bytes(content: Content, limits: &Limits) -> Self {
+        let times = limits.repeats.saturating_mul(4);
+        Self::new(content.bytes.saturating_mul(times).saturating_add(limits.repeats.min(16) << 26))
     }
 
     /// So much.
@@ -68,6 +83,11 @@ impl Allowance {
     /// Takes `n` of it, or what is left: what has cost that much already is still of use.
     pub fn spend(&self, n: u64) {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(n)));
+    }
+
+    /// What is left.
+    pub fn left(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 
     /// Whether nothing is left.

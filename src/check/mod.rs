@@ -231,7 +231,7 @@ impl Check<'_> {
     fn objects(&mut self) -> Result<()> {
         let count = self.ndb.index().nodes().iter().filter(|n| n.nid.is_folder() || n.nid.is_message()).count();
         self.begin(Phase::Messaging, wide(count));
-        self.allowance = Allowance::of_objects(wide(self.ndb.index().blocks().len()));
+        self.allowance = Allowance::of_objects(self.ndb.content(), self.ndb.limits());
         pass_store::run(self)?;
         pass_folders::run(self)?;
         pass_messages::run(self)?;

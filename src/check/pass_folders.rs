@@ -30,6 +30,8 @@ const PIECE: usize = 16;
 struct TableFacts {
     /// The table can be read.
     readable: bool,
+    /// There is a table, damaged or not.
+    opened: bool,
     rows: u64,
     unread: u64,
     /// Ids in rows that no node has.
@@ -118,9 +120,11 @@ fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry, mut facts: Facts<'a>) -> Resu
     let hierarchy = table(HIERARCHY, out, said)?;
     let contents = table(CONTENTS, out, said)?;
     let associated = table(ASSOCIATED, out, said)?;
+    // where the table is gone, the folder's own count tells
+    let uncounted = if contents.opened { 0 } else { crate::messaging::uncounted(objects.ndb, n.nid) };
     let lost = |n: u64| ItemCount { expected: n, lost: n, ..ItemCount::default() };
     facts.items.folders = facts.items.folders.plus(lost(hierarchy.dangling));
-    facts.items.messages = lost(contents.dangling.saturating_add(associated.dangling));
+    facts.items.messages = lost(contents.dangling.saturating_add(associated.dangling).saturating_add(uncounted));
     facts.items.associated = lost(associated.dangling);
     if let Some(pc) = &pc {
         out.watch(at);
@@ -201,6 +205,7 @@ fn folder_table(
         }
         return Ok(facts);
     };
+    facts.opened = true;
     facts.readable = out.loss <= Loss::Metadata && out.context == Context::Free;
     if facts.readable {
         columns(objects, &table, kind.columns, out)?;

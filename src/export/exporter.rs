@@ -4,7 +4,6 @@ use super::eml::{Exported, Options, Run, TOO_OFTEN, elsewhere};
 use super::items::Reading;
 use super::vcf::Version;
 use crate::error::Result;
-use crate::format::bytes::wide;
 use crate::format::tags;
 use crate::limits::Allowance;
 use crate::ltp::ValueReader;
@@ -39,11 +38,11 @@ pub struct Exporter<'p> {
 impl<'p> Exporter<'p> {
     /// Begins with a file.
     pub fn new(pst: &'p Pst) -> Self {
-        let blocks = wide(pst.ndb().index().blocks().len());
+        let (content, limits) = (pst.ndb().content(), pst.ndb().limits());
         Self {
             reading: Reading::of(pst),
-            attachments: Allowance::of_objects(blocks),
-            bytes: Allowance::of_bytes(pst.ndb().len()),
+            attachments: Allowance::of_objects(content, limits),
+            bytes: Allowance::of_bytes(content, limits),
             file: PhantomData,
         }
     }

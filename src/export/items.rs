@@ -186,8 +186,9 @@ impl Reading {
     /// Begins with a file.
     pub fn of(pst: &Pst) -> Self {
         let ndb = pst.ndb();
-        let blocks = wide(ndb.index().blocks().len());
-        Self { attachments: Allowance::of_objects(blocks), bytes: Allowance::of_bytes(ndb.len()), known: Mutex::default() }
+        let (content, limits) = (ndb.content(), ndb.limits());
+        let (attachments, bytes) = (Allowance::of_objects(content, limits), Allowance::of_bytes(content, limits));
+        Self { attachments, bytes, known: Mutex::default() }
     }
 
     /// Reads what else an object has, so that its state is known; as long as it is still read.
@@ -214,6 +215,19 @@ impl Reading {
         found
     }
 
+    /// The recipients, where they are still read.
+    fn recipients(&self, left_out: &mut Vec<Finding>, message: &Message<'_>) -> Result<Vec<Recipient>> {
+        if self.bytes.is_spent() {
+            left_out.push(too_much("the recipients"));
+            return Ok(Vec::new());
+        }
+        let found = message.recipients()?;
+        let long = |text: &Option<String>| text.as_ref().map_or(0, |t| wide(t.len()));
+        self.bytes
+            .spend(found.iter().map(|r| long(&r.name).saturating_add(long(&r.email)).saturating_add(64)).fold(0, u64::saturating_add));
+        Ok(found)
+    }
+
     /// A body, where it is still read.
     fn body<T: AsRef<[u8]>>(
         &self,
@@ -235,7 +249,7 @@ impl Reading {
 /// What is said of something that is not read, because all together would be more than the file's size justifies.
 fn too_much(what: &'static str) -> Finding {
     let why = format!("{what}: not read, because objects of this file name the same blocks too often");
-    Finding::new(&rules::DATA_TREE_DEPTH, Location::NONE).actual(why).loss(Loss::Partial)
+    Finding::new(&rules::LIMIT, Location::NONE).actual(why).loss(Loss::Partial)
 }
 
 enum Step<'a> {
@@ -276,7 +290,8 @@ impl<'a, 'r> Frame<'a, 'r> {
                 received = time(tags::MESSAGE_DELIVERY_TIME.id());
             });
         }
-        let recipients = message.recipients()?;
+        let mut left_out = Vec::new();
+        let recipients = reading.recipients(&mut left_out, message)?;
         digest.text("class", class.as_deref());
         digest.text("subject", subject.as_deref());
         digest.text("sender-name", name.as_deref());
@@ -284,7 +299,6 @@ impl<'a, 'r> Frame<'a, 'r> {
         digest.time("sent", sent);
         digest.time("received", received);
         digest.recipients(&recipients);
-        let mut left_out = Vec::new();
         let bodies = Bodies {
             text: reading.body("the text", &mut left_out, &|| message.text())?,
             html: reading.body("the HTML body", &mut left_out, &|| message.html())?,

@@ -193,7 +193,10 @@ impl<'h, 'n> Leaves<'h, 'n> {
             if levels == 0 {
                 let zeros = zero_records(item.get(..whole).unwrap_or_default(), size);
                 if zeros > 0 {
-                    sink.report(Finding::new(&rules::BTH_ZERO_RECORD, at).actual(format!("{zeros} of {}", whole / size.max(1))))?;
+                    sink.report(
+                        Finding::new(&rules::BTH_ZERO_RECORD, at)
+                            .actual(format!("{zeros} of {}", whole.checked_div(size).unwrap_or_default())),
+                    )?;
                 }
                 let leaf = item.part(0..whole.saturating_sub(zeros.saturating_mul(size)));
                 self.records = self.records.saturating_add(whole.checked_div(size).unwrap_or_default());

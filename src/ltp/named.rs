@@ -14,7 +14,7 @@ use crate::format::ids::{PropTag, PropType};
 use crate::format::tags;
 use crate::format::types::Guid;
 use crate::rules::{self, Rule};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -117,6 +117,7 @@ impl NameMap {
         let in_place = all.enumerate().take(NAMES_MAX).filter(|(place, e)| usize::from(e.prop) == *place).count();
         let is_dense = in_place.saturating_mul(2) > count;
         let mut displaced: Vec<(u16, PropertyName)> = Vec::new();
+        let mut texts = Texts::of(&streams);
         for (place, entry) in streams.entries.chunks_exact(NAMEID).map(NameId::decode).enumerate().take(NAMES_MAX) {
             if entry == NameId::default() && place > 0 {
                 // zeros name nothing: neither this place nor the first once more
@@ -131,14 +132,18 @@ impl NameMap {
                     wrong.add(entry.prop, "no such set");
                     continue;
                 }
-                Some(set) if entry.is_string => match streams.text(entry.id, &offsets) {
-                    (Some(text), None) => PropertyName { set, kind: NameKind::Name(Arc::from(text)) },
-                    (text, what) => {
+                Some(set) if entry.is_string => {
+                    let (text, what) = texts.get(&streams, entry.id, &offsets);
+                    if text.is_none() || what.is_some() {
                         wrong.add(entry.prop, what.unwrap_or("no such name"));
-                        let Some(text) = text else { continue };
-                        PropertyName { set, kind: NameKind::Name(Arc::from(text)) }
                     }
-                },
+                    let Some(text) = text else { continue };
+                    if !texts.is_first(set, &text) {
+                        wrong.add(entry.prop, "a name that another id has");
+                        continue;
+                    }
+                    PropertyName { set, kind: NameKind::Name(text) }
+                }
                 Some(set) => PropertyName::number(set, entry.id),
             };
             let prop = low16(wide(place));
@@ -221,11 +226,16 @@ impl NameMap {
         let mut wrong = Counted::default();
         let mut missing: HashMap<NameId, u32> = HashMap::new();
         let offsets = streams.offsets();
+        let (mut sums, mut left) = (HashMap::new(), streams.strings.len().saturating_mul(4));
         for entry in streams.entries.chunks_exact(NAMEID).map(NameId::decode) {
             let id = match entry.is_string {
                 false => entry.id,
-                true => match streams.raw_text(entry.id, &offsets).0 {
-                    Some(text) => crc(text),
+                true => match sums.entry(entry.id).or_insert_with(|| {
+                    let text = streams.raw_text(entry.id, &offsets).0?;
+                    left = left.checked_sub(text.len())?;
+                    Some(crc(text))
+                }) {
+                    Some(sum) => *sum,
                     None => continue, // told by `read`
                 },
             };
@@ -250,6 +260,45 @@ impl NameMap {
         absent.sort_unstable();
         absent.into_iter().for_each(|prop| wrong.add(prop, "in no bucket"));
         wrong.report(&rules::NAME_BUCKET, pc.at(), Loss::None, sink)
+    }
+}
+
+/// The names of a map, each held once however many entries name it, and all of them together hardly more than their stream: names that
+/// lie in one another come to any number of bytes.
+struct Texts {
+    known: HashMap<u32, (Option<Arc<str>>, Option<&'static str>)>,
+    /// Names by set and place: two entries with both in common are one name twice.
+    seen: HashSet<(Guid, usize)>,
+    /// Bytes that may still be held.
+    left: usize,
+}
+
+impl Texts {
+    fn of(streams: &Streams) -> Self {
+        Self { known: HashMap::new(), seen: HashSet::new(), left: streams.strings.len().saturating_mul(4) }
+    }
+
+    /// The name at an offset, and what is wrong with it.
+    fn get(&mut self, streams: &Streams, offset: u32, offsets: &[u32]) -> (Option<Arc<str>>, Option<&'static str>) {
+        if let Some(known) = self.known.get(&offset) {
+            return known.clone();
+        }
+        let len = streams.raw_text(offset, offsets).0.map_or(0, <[u8]>::len);
+        let found = match self.left.checked_sub(len) {
+            Some(left) => {
+                self.left = left;
+                let (text, what) = streams.text(offset, offsets);
+                (text.map(Arc::from), what)
+            }
+            None => (None, Some("a name that lies in others")),
+        };
+        self.known.insert(offset, found.clone());
+        found
+    }
+
+    /// Whether no entry before had this text, held at one place, in this set.
+    fn is_first(&mut self, set: Guid, text: &Arc<str>) -> bool {
+        self.seen.insert((set, text.as_ptr().addr()))
     }
 }
 
@@ -386,6 +435,8 @@ impl NameMapBuilder {
         let (mut sets, mut entries, mut strings): (Vec<Guid>, Vec<u8>, Vec<u8>) = Default::default();
         let mut set_numbers: HashMap<Guid, u16> = [(Guid::PS_MAPI, 1), (Guid::PS_PUBLIC_STRINGS, 2)].into_iter().collect();
         let mut buckets: Vec<Vec<u8>> = vec![Vec::new(); index(NAME_BUCKETS.into())];
+        // a text that is held once is written once
+        let mut written: HashMap<(usize, usize), (u32, u32)> = HashMap::new();
         for (place, name) in self.map.names.iter().enumerate() {
             let prop = low16(wide(place));
             let lost = PropertyName::number(Guid::PS_MAPI, u32::from(NAMED_FIRST | prop));
@@ -400,12 +451,16 @@ impl NameMapBuilder {
                     (entry, entry)
                 }
                 NameKind::Name(text) => {
-                    let bytes = encode_utf16(text);
-                    strings.resize(strings.len().next_multiple_of(4), 0);
-                    let entry = NameId { id: low32(wide(strings.len())), is_string: true, guid, prop };
-                    strings.extend_from_slice(&low32(wide(bytes.len())).to_le_bytes());
-                    strings.extend_from_slice(&bytes);
-                    (entry, NameId { id: crc(&bytes), ..entry })
+                    let (at, sum) = *written.entry((text.as_ptr().addr(), text.len())).or_insert_with(|| {
+                        let bytes = encode_utf16(text);
+                        strings.resize(strings.len().next_multiple_of(4), 0);
+                        let at = low32(wide(strings.len()));
+                        strings.extend_from_slice(&low32(wide(bytes.len())).to_le_bytes());
+                        strings.extend_from_slice(&bytes);
+                        (at, crc(&bytes))
+                    });
+                    let entry = NameId { id: at, is_string: true, guid, prop };
+                    (entry, NameId { id: sum, ..entry })
                 }
             };
             entries.extend_from_slice(&entry.encode());

@@ -6,6 +6,7 @@
 
 pub mod blockset;
 pub mod btree;
+pub mod content;
 pub mod data;
 pub mod index;
 pub mod refs;
@@ -14,6 +15,7 @@ pub mod space;
 pub mod subnode;
 
 pub use blockset::BlockSet;
+pub use content::Content;
 pub use data::{DataReader, DataTree};
 pub use index::{Index, TreeFacts};
 pub use subnode::SubnodeTree;

@@ -133,6 +133,7 @@ impl Account {
     pub fn has_loss(&self) -> bool {
         [self.folders, self.messages, self.associated, self.attachments].iter().any(|c| c.lost > 0 || c.partial > 0)
             || !self.lost.is_empty()
+            || !self.partial.is_empty()
             || self.missing_bytes > 0
             || self.unexplained_bytes > 0
             || self.apart_bytes > 0

@@ -25,5 +25,5 @@ pub use partial::restructure;
 pub use plan::{Action, Place, Plan, Policy};
 pub(crate) use rebuild::with_lost_folders;
 pub use rebuild::{Outcome, repair};
-pub use rescue::{Rescued, rescue, rescue_with};
+pub use rescue::{Rescued, rescue, rescue_with, rescue_within};
 pub use undo::{UndoRecord, in_the_way, take_back_interrupted, undo};

@@ -211,7 +211,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
     let apart =
         [&rules::HNID_INVALID, &rules::MESSAGE_ROW, &rules::FOLDER_ROW, &rules::MESSAGE_FLAGS, &rules::DUPLICATE_NID, &rules::HN_CLIENT];
     let thorough = before.findings.iter().any(|f| apart.iter().any(|rule| std::ptr::eq(f.rule, *rule)));
-    let options = recover::Options { thorough, ..recover::Options::default() };
+    let options = recover::Options { thorough, limits: plan.policy.limits, ..recover::Options::default() };
     let recovered = recover::open_checked(Arc::clone(source), &options, before.kept.as_deref(), monitor)?;
     let ndb = &recovered.ndb;
     if ndb.len() != source.len() {

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Ignore, Location, Strict};
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::format::page::NbtEntry;
+use crate::format::tags;
 use crate::io::{ReadAt, Storage};
 use crate::ltp::PropertyContext;
 use crate::messaging::{Pst, State};
@@ -99,7 +100,7 @@ impl Copying {
             doubts.extend(found.links.doubts.iter().filter(|(nid, _)| part.is_none_or(|p| p.has(**nid))).map(|(nid, d)| (*nid, d.clone())));
         }
         let row_versions = only.map_or(0, |part| part.unique);
-        let options = CopyOptions { mend: plan.policy.notices, folder_names, row_versions, ..CopyOptions::same(&pst) };
+        let options = CopyOptions { mend: plan.policy.notices, folder_names, row_versions, promised: false, ..CopyOptions::same(&pst) };
         Self { pst, options, unnamed, account, origins, doubts }
     }
 
@@ -165,7 +166,8 @@ pub(super) fn rebuild(
         let again = scratch.snapshot(target.as_ref(), monitor)?;
         let recovered = open_to_copy(&again, &after.plan(policy), monitor)?;
         let pst = Pst::from_ndb(recovered.ndb);
-        let report = copy(&pst, target.as_ref(), &CopyOptions { mend: policy.notices, ..CopyOptions::same(&pst) }, monitor)?;
+        let report =
+            copy(&pst, target.as_ref(), &CopyOptions { mend: policy.notices, promised: false, ..CopyOptions::same(&pst) }, monitor)?;
         target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
         let next = check_written()?;
         passes = passes.saturating_add(1);
@@ -197,7 +199,8 @@ pub(crate) fn with_lost_folders(recovered: &Recovered) -> Ndb {
     readable(recovered, false, &mut Account::default()).pst.ndb().share()
 }
 
-/// Whether a node is an object of its own that can be read whole. Tables, and what belongs to a search folder, follow from other objects.
+/// Whether a node is an object of its own that can be read whole and that a person would miss: a message or a folder. Tables, and what
+/// belongs to a search folder, follow from other objects; what Outlook keeps beside the mail is named in the account.
 fn is_readable(pst: &Pst, nid: Nid) -> bool {
     let follows = matches!(
         nid.nid_type(),
@@ -209,7 +212,12 @@ fn is_readable(pst: &Pst, nid: Nid) -> bool {
             | NidType::SEARCH_CRITERIA_OBJECT
     );
     let whole = || pst.ndb().node(nid).and_then(|n| PropertyContext::open(n, &mut Strict).ok().flatten());
-    !follows && whole().is_some_and(|pc| !pc.records().is_empty())
+    !follows && whole().is_some_and(|pc| is_mail(&pc))
+}
+
+/// Whether properties are those of a message or a folder.
+fn is_mail(pc: &PropertyContext<'_>) -> bool {
+    [tags::MESSAGE_CLASS, tags::SUBJECT, tags::CONTENT_COUNT].iter().any(|tag| pc.has(tag.id()))
 }
 
 /// Whether a folder can have this id that nothing but an id is left of: the root folder has the lowest of all.
@@ -281,12 +289,13 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
         let used: HashSet<Bid> = nodes.iter().flat_map(|n| [n.data.masked(), n.sub.masked()]).collect();
         for n in s.facts.nameless.iter().filter(|n| !used.contains(&n.data.masked()) || n.data.is_none()) {
             let node = Node::detached(ndb, n.nid, n.data, n.sub, Location::node(n.nid));
-            let can_be_read = PropertyContext::open(node, &mut Strict).ok().flatten().is_some_and(|pc| !pc.records().is_empty());
+            let whole = PropertyContext::open(node, &mut Strict).ok().flatten();
+            let can_be_read = whole.as_ref().is_some_and(|pc| !pc.records().is_empty());
             if can_be_read && !consent && !n.nid.is_none() {
                 nodes.push(*n);
                 continue;
             }
-            out_of_place = out_of_place.saturating_add(usize::from(can_be_read && !consent));
+            out_of_place = out_of_place.saturating_add(usize::from(!consent && whole.is_some_and(|pc| is_mail(&pc))));
             account.dropped.push((n.nid.0, "nothing says what it is: no node can have its id".to_owned()));
         }
     }

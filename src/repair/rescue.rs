@@ -6,6 +6,7 @@ use crate::check::{CheckOptions, Report, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::ids::Nid;
 use crate::io::{ReadAt, Storage};
+use crate::limits::Limits;
 use crate::monitor::Monitor;
 use crate::recover::shift::Foreign;
 use crate::recover::{self, Found};
@@ -45,7 +46,21 @@ pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, monitor: &dyn
 /// # Errors
 /// As [`rescue`].
 pub fn rescue_with(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, versions: bool, monitor: &dyn Monitor) -> Result<Rescued> {
-    let options = recover::Options { thorough: true, ..recover::Options::default() };
+    rescue_within(source, target, versions, Limits::default(), monitor)
+}
+
+/// The same with other limits.
+///
+/// # Errors
+/// As [`rescue`].
+pub fn rescue_within(
+    source: &Arc<dyn ReadAt>,
+    target: &Arc<dyn Storage>,
+    versions: bool,
+    limits: Limits,
+    monitor: &dyn Monitor,
+) -> Result<Rescued> {
+    let options = recover::Options { thorough: true, limits, ..recover::Options::default() };
     let mut recovered = recover::open(Arc::clone(source), &options, monitor)?;
     let (mut found, mut names, mut left_out) = (Vec::new(), std::collections::BTreeMap::new(), (0, 0));
     if let Some(d) = recover::deleted_with(&recovered, versions, monitor)? {
@@ -65,7 +80,7 @@ pub fn rescue_with(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, versions
     let Readable { pst, mut folder_names, .. } = readable(&recovered, false, &mut account);
     let known: HashSet<u32> = found.iter().map(|f| f.nid).chain(names.keys().map(|nid| nid.0)).collect();
     folder_names.extend(names);
-    let report = copy(&pst, target.as_ref(), &CopyOptions { folder_names, ..CopyOptions::same(&pst) }, monitor)?;
+    let report = copy(&pst, target.as_ref(), &CopyOptions { folder_names, promised: false, ..CopyOptions::same(&pst) }, monitor)?;
     settle(&mut account, &report);
     account.doubt(found.iter().filter(|f| f.doubt.is_some()).map(|f| Nid(f.nid)));
     if let Some(s) = &recovered.salvage {
@@ -74,6 +89,6 @@ pub fn rescue_with(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, versions
     found.extend(provenance(&pst, &origins, &report).into_iter().filter(|f| !known.contains(&f.nid)));
     found.sort_by_key(|f| f.nid);
     target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
-    let after = check(Arc::clone(target) as Arc<dyn ReadAt>, &CheckOptions::default(), monitor)?;
+    let after = check(Arc::clone(target) as Arc<dyn ReadAt>, &CheckOptions::default().limits(limits), monitor)?;
     Ok(Rescued { account, found, older_states: left_out.0, equal_copies: left_out.1, foreign, after })
 }

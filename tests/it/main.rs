@@ -5,6 +5,7 @@
 mod acceptance;
 mod account;
 mod append;
+mod budgets;
 mod check_corpus;
 mod check_damage;
 mod corpus;

@@ -70,6 +70,9 @@ pub(crate) struct Global {
     /// Of an image: the store whose header is at this offset, hexadecimal
     #[arg(long, global = true, value_name = "OFFSET", value_parser = offset)]
     pub(crate) offset: Option<u64>,
+    /// Enter what objects share as often as they name it: a hostile file then costs what it wants to
+    #[arg(long, global = true)]
+    pub(crate) no_budget: bool,
 }
 
 /// An offset as the program prints them: hexadecimal, with or without `0x`.
@@ -79,6 +82,12 @@ fn offset(text: &str) -> Result<u64, String> {
 }
 
 impl Global {
+    /// What reading may cost.
+    pub(crate) fn limits(&self) -> pstkit::limits::Limits {
+        let limits = pstkit::limits::Limits::default();
+        if self.no_budget { limits.without_budgets() } else { limits }
+    }
+
     /// Whether the output is for programs.
     pub(crate) fn machine(&self) -> bool {
         self.json || self.jsonl

@@ -45,7 +45,11 @@ fn options(ctx: &Context, args: &CheckArgs, path: &Path) -> CheckOptions {
         (_, true) => Level::Deep,
         _ => Level::Default,
     };
-    let options = CheckOptions::level(level).threads(ctx.global.threads).path(path.display().to_string()).max_findings(args.max_findings);
+    let options = CheckOptions::level(level)
+        .threads(ctx.global.threads)
+        .path(path.display().to_string())
+        .max_findings(args.max_findings)
+        .limits(ctx.global.limits());
     args.severity.iter().fold(options, |o, (rule, severity)| o.severity(rule, *severity))
 }
 

@@ -142,6 +142,7 @@ pub(crate) fn convert(ctx: &mut Context, args: &ConvertArgs) -> Outcome {
     if args.local_only {
         let local = local_only(&readable.pst, &ctx.progress).map_err(|e| Failure::of(&args.file, e))?;
         let selected = local.select(&readable.pst);
+        options.promised = false;
         return write(ctx, &args.file, &selected, &args.out, args.force, &options, damaged);
     }
     write(ctx, &args.file, &readable.pst, &args.out, args.force, &options, damaged)

@@ -149,7 +149,7 @@ pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool, versions:
     if !first.starts_with(&MAGIC) && !may_be_broken(&first, source.len(), path) {
         return Err(not_a_data_file(path, &ctx.global));
     }
-    let options = recover::Options { thorough: deleted, ..recover::Options::default() };
+    let options = recover::Options { thorough: deleted, limits: ctx.global.limits(), ..recover::Options::default() };
     let opened = recover::open(source, &options, &ctx.progress).map_err(|e| match e.kind() {
         ErrorKind::NotPst(_) => not_a_data_file(path, &ctx.global),
         _ => Failure::of(path, e),
@@ -224,9 +224,10 @@ pub(crate) fn describe(path: &Path, global: &Global) -> String {
 
 /// Says what was wrong with header and trees; whether anything was.
 pub(crate) fn say_damage(ctx: &Context, path: &Path, readable: &Readable) -> Status {
+    let missing = say_missing(ctx, path, &readable.pst);
     let worth: Vec<&Finding> = readable.problems.iter().filter(|f| f.severity >= Severity::Error).collect();
     if worth.is_empty() && !readable.salvaged {
-        return Status::DONE;
+        return missing;
     }
     if readable.salvaged {
         ctx.note(format_args!(
@@ -237,6 +238,25 @@ pub(crate) fn say_damage(ctx: &Context, path: &Path, readable: &Readable) -> Sta
     let most = if ctx.global.verbose { usize::MAX } else { 5 };
     for f in worth.iter().take(most) {
         ctx.note(format_args!("{}: {f}", path.display()));
+    }
+    Status::LEFT
+}
+
+/// Says what the file's own tables and counts promise and it does not hold; whether there is any.
+fn say_missing(ctx: &Context, path: &Path, pst: &Pst) -> Status {
+    let missing = pst.missing();
+    if missing.is_empty() {
+        return Status::DONE;
+    }
+    for (n, one, many) in [
+        (missing.folders, "folder", "folders"),
+        (missing.messages, "message", "messages"),
+        (missing.associated, "associated message", "associated messages"),
+    ] {
+        if n > 0 {
+            let n = crate::render::count(n, one, many);
+            ctx.warn(format_args!("{}: {n} lost: the file lists or counts them, and does not hold them", path.display()));
+        }
     }
     Status::LEFT
 }

@@ -6,7 +6,7 @@ use crate::{Context, finds, open, render, repair, repair_text, stores};
 use pstkit::error::ErrorKind;
 use pstkit::io::{AtomicFile, Storage};
 use pstkit::recover::shift::Foreign;
-use pstkit::repair::{Account, rescue_with};
+use pstkit::repair::{Account, rescue_within};
 use pstkit::{OpenOptions, Pst};
 use serde::Serialize;
 use std::io::Write;
@@ -44,7 +44,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     repair::name_left_over(ctx, &file);
     source.file().and_then(|f| f.metadata().ok()).iter().for_each(|old| file.hide_as(old));
     let target: Arc<dyn Storage> = file.shared().map_err(fail)?;
-    let rescued = rescue_with(&source, &target, args.versions, &ctx.progress).map_err(|e| match e.kind() {
+    let rescued = rescue_within(&source, &target, args.versions, ctx.global.limits(), &ctx.progress).map_err(|e| match e.kind() {
         ErrorKind::NotPst(_) => {
             let what = open::describe_searched(&args.file, &ctx.global);
             Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", args.file.display()))

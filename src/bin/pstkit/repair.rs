@@ -126,6 +126,7 @@ fn policy(args: &RepairArgs, global: &Global) -> Policy {
         passes: args.max_passes,
         threads,
         map,
+        limits: global.limits(),
         ..Policy::default()
     }
 }
@@ -292,7 +293,8 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     let path = &args.file;
     let source = if args.in_place { stores::only(path, &ctx.global)? } else { stores::input(path, &ctx.global)? };
     let sha256 = if args.hash { Some(Hashes { before: hash(ctx, path, &*source)?, after: None }) } else { None };
-    let options = CheckOptions::default().threads(ctx.global.threads).path(path.display().to_string()).for_repair();
+    let options =
+        CheckOptions::default().threads(ctx.global.threads).path(path.display().to_string()).limits(ctx.global.limits()).for_repair();
     let before = check(Arc::clone(&source), &options, &ctx.progress).map_err(|e| Failure::of(path, e))?;
     match before.verdict {
         Verdict::NotPst => {

@@ -78,7 +78,6 @@ struct Frame<'s> {
 impl<'s> Copier<'s, '_> {
     /// Copies a message of a folder. One whose properties are lost is made of its row.
     pub(super) fn copy_message(&mut self, nid: Nid, folder: Nid, tables: &[Option<(TableContext<'_>, bool)>; 2]) -> Result<()> {
-        self.see_size()?;
         let mut trouble = Trouble::default();
         let is_associated = nid.nid_type() == NidType::ASSOC_MESSAGE;
         let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
@@ -235,8 +234,7 @@ impl<'s> Copier<'s, '_> {
         loop {
             if let Some(node) = top.attachments.next() {
                 let nid = node.nid;
-                self.see_size()?;
-                if !self.attachments.take(1) {
+                if self.is_spent() || !self.attachments.take(1) {
                     // the blocks of the source are named too often
                     let left = wide(top.attachments.by_ref().count()).saturating_add(1);
                     let counts = &mut self.report.attachments;

@@ -20,8 +20,8 @@ use super::props::Props;
 use super::store::{IPM_SUBTREE, PstWriter, StoreOptions};
 use super::tree::WrittenData;
 use crate::check::ItemCount;
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Loss};
+use crate::error::{ErrorKind, Result};
+use crate::finding::{Finding, Location, Loss};
 use crate::format::bytes::wide;
 use crate::format::context::EntryId;
 use crate::format::crypt::CryptMethod;
@@ -34,9 +34,10 @@ use crate::io::Storage;
 use crate::limits::Allowance;
 use crate::ltp::{NAMED_FIRST, NameKind, NameMap, PropertyContext, PropertyName, TableContext};
 use crate::messaging::code_page::CodePage;
-use crate::messaging::{Properties, Pst};
+use crate::messaging::{Missing, Properties, Pst};
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::{DataTree, Ndb};
+use crate::rules;
 use crate::write::Node as Written;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -75,6 +76,9 @@ pub struct CopyOptions {
     pub mend: bool,
     /// Versions of rows up to this one are given out: for a part of a file that goes back into it.
     pub row_versions: u32,
+    /// Whether what the source's tables and counts promise and no node gives counts as lost: not where the source is a selection of another
+    /// store's nodes, or where the caller counts it.
+    pub promised: bool,
     /// Names of folders that have none, neither of their own nor in a row, and of those whose properties may be damaged.
     pub folder_names: BTreeMap<Nid, String>,
 }
@@ -93,6 +97,7 @@ impl CopyOptions {
             item_ids: false,
             mend: false,
             row_versions: 0,
+            promised: true,
             folder_names: BTreeMap::new(),
         }
     }
@@ -139,6 +144,17 @@ impl CopyReport {
     pub fn is_whole(&self) -> bool {
         let counts = [self.folders, self.messages, self.associated, self.attachments];
         counts.iter().all(|c| c.lost == 0 && c.partial == 0) && self.texts_lossy == 0
+    }
+
+    /// Counts what is promised and not there.
+    fn lose(&mut self, missing: &Missing) {
+        let counts =
+            [(&mut self.folders, missing.folders), (&mut self.messages, missing.messages), (&mut self.associated, missing.associated)];
+        for (count, n) in counts {
+            (count.expected, count.lost) = (count.expected.saturating_add(n), count.lost.saturating_add(n));
+        }
+        let messages = missing.listed.iter().filter(|(nid, _)| nid.is_message());
+        self.lost.extend(messages.take(LISTED_MAX.saturating_sub(self.lost.len())));
     }
 
     fn drop_node(&mut self, nid: Nid, why: &'static str) {
@@ -211,6 +227,8 @@ pub(super) struct Copier<'s, 'w> {
     unnamed: Option<SeenTypes>,
     /// Attachments that are still copied.
     attachments: Allowance,
+    /// Bytes that the copy may still come to.
+    most: u64,
     shared: Shared,
 }
 
@@ -243,7 +261,11 @@ pub(super) struct Shared {
 /// [`ErrorKind::Unsupported`] where the source is encrypted, [`ErrorKind::TooLarge`] where the variant cannot hold so much; errors of
 /// the medium; cancellation. The storage then holds no header.
 pub fn copy(pst: &Pst, storage: &dyn Storage, options: &CopyOptions, monitor: &dyn Monitor) -> Result<CopyReport> {
-    copy_some(pst, storage, options, None, monitor).map(|(report, _)| report)
+    let (mut report, _) = copy_some(pst, storage, options, None, monitor)?;
+    if options.promised {
+        report.lose(&pst.missing());
+    }
+    Ok(report)
 }
 
 /// Copies all nodes or some; also answers which messages have changed their folder, because their own is not there.
@@ -287,6 +309,7 @@ fn copy_some(
             ..StoreOptions::new(options.ndb.layout.variant)
         },
     )?;
+    let content = pst.ndb().content();
     let mut copier = Copier {
         pst,
         out,
@@ -301,7 +324,8 @@ fn copy_some(
         only,
         strayed: Vec::new(),
         unnamed: None,
-        attachments: Allowance::of_objects(wide(pst.ndb().index().blocks().len())),
+        attachments: Allowance::of_objects(content, pst.ndb().limits()),
+        most: Allowance::of_bytes(content, pst.ndb().limits()).left(),
         shared: Shared::default(),
     };
     let before = trouble.findings.len();
@@ -441,10 +465,22 @@ impl<'s> Copier<'s, '_> {
         }
     }
 
+    /// Counts a message that is not copied.
+    fn pass_over(&mut self, nid: Nid, folder: Nid) -> Result<()> {
+        let counts = self.counts_of(nid);
+        counts.expected = counts.expected.saturating_add(1);
+        self.lose_message(nid, folder);
+        Ok(())
+    }
+
+    /// The count that a message is in.
+    fn counts_of(&mut self, nid: Nid) -> &mut ItemCount {
+        if nid.nid_type() == NidType::ASSOC_MESSAGE { &mut self.report.associated } else { &mut self.report.messages }
+    }
+
     /// Counts a message of which nothing is in the copy; it has been counted as expected.
     fn lose_message(&mut self, nid: Nid, folder: Nid) {
-        let is_associated = nid.nid_type() == NidType::ASSOC_MESSAGE;
-        let counts = if is_associated { &mut self.report.associated } else { &mut self.report.messages };
+        let counts = self.counts_of(nid);
         counts.lost = counts.lost.saturating_add(1);
         if self.report.lost.len() < LISTED_MAX {
             self.report.lost.push((nid, folder));
@@ -612,7 +648,7 @@ impl<'s> Copier<'s, '_> {
                     }
                     continue;
                 }
-                let copied = self.copy_message(nid, folder, &rows);
+                let copied = if self.is_spent() { self.pass_over(nid, folder) } else { self.copy_message(nid, folder, &rows) };
                 if self.goes_on(copied)?.is_none() {
                     self.lose_message(nid, folder);
                 }
@@ -766,10 +802,15 @@ impl<'s> Copier<'s, '_> {
         self.report.texts_lossy = self.report.texts_lossy.saturating_add(wide(lossy.len()));
     }
 
-    /// Objects that name the same blocks have copies of their own of all but large data: a file in which very many do is not copied.
-    fn see_size(&mut self) -> Result<()> {
-        let most = self.pst.ndb().len().saturating_mul(64).saturating_add(1 << 30);
-        if self.out.ndb().bytes() > most { Err(Error::limit("bytes of a copy", most)) } else { Ok(()) }
+    /// Whether nothing more is copied: objects that name the same blocks have copies of their own of some, and a file in which very many do
+    /// would come to far more than is in it. What is left out is counted, and said once.
+    fn is_spent(&mut self) -> bool {
+        let is_spent = self.out.ndb().bytes() > self.most;
+        if is_spent && !self.report.problems.iter().any(|f| std::ptr::eq(f.rule, &rules::LIMIT)) {
+            let why = "not all is copied, because objects of this file name the same blocks too often";
+            self.report.problems.push(Finding::new(&rules::LIMIT, Location::NONE).actual(why).loss(Loss::Item));
+        }
+        is_spent
     }
 
     /// Writes data as it is, what several objects share but once. Tells what is wrong with it.

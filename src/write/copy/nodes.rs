@@ -21,18 +21,22 @@ impl Copier<'_, '_> {
         let ndb = self.pst.ndb();
         for entry in ndb.index().nodes() {
             let nid = entry.nid;
-            let folder = |t| self.out.folders.contains_key(&nid.with_type(t));
             let t = nid.nid_type();
+            let is_listed = self.out.folders.contains_key(&nid.with_type(NidType::NORMAL_FOLDER));
             let made =
                 matches!(nid, Nid::MESSAGE_STORE | Nid::NAME_TO_ID_MAP | Nid::ID_MAP | Nid::MESSAGE_INDEX | Nid::MESSAGE_INDEX_QUEUE)
                     || nid.is_folder()
                     || nid.is_message()
-                    || (matches!(t, NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE)
-                        && folder(NidType::NORMAL_FOLDER));
+                    || (matches!(t, NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE) && is_listed);
             if made || !self.wants(nid) {
                 continue;
             }
             step(monitor, 1)?;
+            if self.is_spent() {
+                self.report.drop_node(nid, "objects of this file name the same blocks too often");
+                continue;
+            }
+            let folder = |t| self.out.folders.contains_key(&nid.with_type(t));
             let template = TEMPLATES.iter().any(|(n, _)| *n == nid);
             let stray = match t {
                 NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE => !template,
