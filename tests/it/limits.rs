@@ -16,10 +16,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 type Source = Arc<dyn ReadAt>;
+type Change = fn(&mut Limits);
 
 /// Every limit by its name, set to 1.
 fn each() -> Vec<(&'static str, Limits)> {
-    let set: [(&str, fn(&mut Limits)); 8] = [
+    let set: [(&str, Change); 8] = [
         ("tree_depth", |l| l.tree_depth = 1),
         ("subnode_depth", |l| l.subnode_depth = 1),
         ("embedded_depth", |l| l.embedded_depth = 1),
