@@ -64,6 +64,8 @@ struct Check<'a> {
     causes: Causes,
     /// Attachments and other parts of objects that are still entered.
     allowance: Allowance,
+    /// Blocks that are still counted for the sizes of messages.
+    sizes: Allowance,
     out: Collector<'a>,
     phases: Vec<PhaseCount>,
     items: Items,
@@ -156,6 +158,7 @@ fn examine_knowing(
         census: Census::default(),
         causes: Causes::default(),
         allowance: Allowance::new(0),
+        sizes: Allowance::new(0),
         out,
         phases: Vec::new(),
         items: Items::default(),
@@ -232,6 +235,7 @@ impl Check<'_> {
         let count = self.ndb.index().nodes().iter().filter(|n| n.nid.is_folder() || n.nid.is_message()).count();
         self.begin(Phase::Messaging, wide(count));
         self.allowance = Allowance::of_objects(self.ndb.content(), self.ndb.limits());
+        self.sizes = Allowance::of_objects(self.ndb.content(), self.ndb.limits());
         pass_store::run(self)?;
         pass_folders::run(self)?;
         pass_messages::run(self)?;

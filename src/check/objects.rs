@@ -27,6 +27,8 @@ pub(super) struct Objects<'a> {
     pub causes: &'a Causes,
     /// Attachments and other parts of objects that are still entered.
     pub allowance: &'a Allowance,
+    /// Blocks that are still counted for the sizes of messages. It is apart from the other allowance: a size that is not counted hides nothing.
+    pub sizes: Option<&'a Allowance>,
     /// Values are decoded, too.
     pub deep: bool,
     /// The names of named properties, where a pass needs them.
@@ -68,7 +70,7 @@ impl State {
 impl<'a> Objects<'a> {
     pub(super) fn new(ndb: &'a Ndb, options: &'a CheckOptions, causes: &'a Causes, allowance: &'a Allowance) -> Self {
         let deep = options.level >= Level::Deep;
-        Self { ndb, options, causes, allowance, deep, names: None, offline: ndb.header().kind() == Some(FileKind::Ost) }
+        Self { ndb, options, causes, allowance, sizes: None, deep, names: None, offline: ndb.header().kind() == Some(FileKind::Ost) }
     }
 
     /// A tag as this file has it: texts are of 8 bits in ANSI files.

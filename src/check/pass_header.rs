@@ -124,6 +124,7 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
     let mut out = check.collector();
     let eof = header.root.file_eof.0;
     let mut truncated = None;
+    let another = another_store(&check.ndb);
     if eof != len {
         // A file that ends where its last map says has a wrong number in its header; otherwise the place is where the shorter one ends.
         let wrong = ends_right(&check.ndb);
@@ -133,11 +134,13 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
             out.add(f.loss(Loss::Partial))
         } else {
             // What lies behind the end that the header names is in use by nothing.
-            out.add(if wrong { f } else { f.severity(Severity::Warning) });
+            // With another store there, the end that the header names is right.
+            let severity = if another.is_some() { Severity::Notice } else { Severity::Warning };
+            out.add(if wrong { f } else { f.severity(severity) });
             None
         };
     }
-    if let Some(place) = another_store(&check.ndb) {
+    if let Some(place) = another {
         let size = len.saturating_sub(place);
         out.add(Finding::new(&rules::ANOTHER_STORE, Location::at(place)).actual(format!("{size} bytes that begin with a header")));
     }

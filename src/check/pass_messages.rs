@@ -46,7 +46,8 @@ pub(super) struct Pending<'a> {
 pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     let (options, monitor) = (check.options, check.monitor);
     let names = names(&check.ndb)?;
-    let objects = Objects { names: names.as_ref(), ..Objects::new(&check.ndb, options, &check.causes, &check.allowance) };
+    let new = Objects::new(&check.ndb, options, &check.causes, &check.allowance);
+    let objects = Objects { names: names.as_ref(), sizes: Some(&check.sizes), ..new };
     // by folder and kind, so that a piece has one table
     let mut order: Vec<NbtEntry> = check.ndb.index().nodes().iter().filter(|n| n.nid.is_message()).copied().collect();
     order.sort_by_key(|n| (n.parent, n.nid.nid_type(), n.nid));
@@ -375,7 +376,8 @@ fn size(objects: &Objects<'_>, pc: &PropertyContext<'_>, out: &mut Collector<'_>
     }
     let (Some(stored), Some(node)) = (pc.int(tags::MESSAGE_SIZE.id()), pc.node()) else { return Ok(()) };
     let stored = u64::from(stored.cast_unsigned());
-    let Some(counted) = bytes_of(node, objects.allowance)? else { return Ok(()) };
+    let Some(allowance) = objects.sizes else { return Ok(()) };
+    let Some(counted) = bytes_of(node, allowance)? else { return Ok(()) };
     if stored != counted {
         let is_older = stored < counted && counted.saturating_sub(stored) <= UNCOUNTED;
         let severity = if is_older { Severity::Notice } else { severity_of_size(stored, counted) };

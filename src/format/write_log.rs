@@ -151,6 +151,6 @@ mod tests {
         let told: Vec<_> = read.records.iter().map(|r| (r.at, r.sequence, r.offset, r.bytes, r.is_good)).collect();
         assert_eq!(told, [(0, 0, 0, 13, true), (second as u64, 1, 0x4400, 4, true), (third as u64, 2, 0x8400, 512, false)]);
         assert!(begins_log(&log) && !begins_log(&log[1..]) && !begins_log(&[0; 64]));
-        assert_eq!(read.records[0].time.to_string().get(..10), Some("2016-06-23"));
+        assert_eq!(read.records[0].time.to_string().get(..10), Some("2016-06-24"));
     }
 }

@@ -2,9 +2,9 @@
 
 use super::account::{Account, Count, LostMessage};
 use super::apply::Target;
-use super::partial::unchanged;
+use super::partial::{self, unchanged};
 use super::plan::{Plan, Policy};
-use super::scratch::{Scratch, copy_bytes};
+use super::scratch::{Scratch, begin_copy, copy_bytes, finish_copy};
 use crate::check::{Report, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Ignore, Location, Strict};
@@ -161,30 +161,61 @@ pub(super) fn rebuild(
     let mut account = write_whole(source, target.as_ref(), plan, monitor)?;
     let check_written = || check(policy.reading(Arc::clone(target))?, &policy.checking(), monitor);
     let mut after = check_written()?;
+    if plan.before.is_healthy() && !policy.notices && !is_better(&after, &plan.before) {
+        // warnings that stay are no reason for another file
+        copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
+        return Ok(untouched(plan));
+    }
     let mut passes = 1;
     while (!after.is_healthy() || after.count(Severity::Warning) > 0) && passes < policy.passes {
         let again = scratch.snapshot(target.as_ref(), monitor)?;
-        let recovered = open_to_copy(&again, &after.plan(policy), monitor)?;
-        let pst = Pst::from_ndb(recovered.ndb);
-        let report =
-            copy(&pst, target.as_ref(), &CopyOptions { mend: policy.notices, promised: false, ..CopyOptions::same(&pst) }, monitor)?;
-        target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
+        let Some(of_pass) = once_more(&again, target, &after.plan(policy), scratch, monitor)? else { break };
         let next = check_written()?;
         passes = passes.saturating_add(1);
-        let worth = |r: &Report| (r.count(Severity::Error), r.count(Severity::Warning));
-        let better = worth(&next) < worth(&after) || next.verdict < after.verdict;
-        if !better {
+        if !is_better(&next, &after) {
             copy_bytes(again.as_ref(), target.as_ref(), monitor)?;
-            target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
             break;
         }
-        let mut of_pass = Account::default();
-        settle(&mut of_pass, &report);
         account = account.then(of_pass);
         after = next;
     }
     account.settle_apart(&plan.before, &after);
     Ok(Outcome { before: plan.before.as_ref().clone(), plan: plan.clone(), after, account, passes, changed: true })
+}
+
+/// Whether a report has fewer errors, fewer warnings, or a better verdict than an earlier one.
+fn is_better(now: &Report, before: &Report) -> bool {
+    let worth = |r: &Report| (r.count(Severity::Error), r.count(Severity::Warning));
+    worth(now) < worth(before) || now.verdict < before.verdict
+}
+
+/// One more pass over a written file. The objects that its check names are written anew; a file that still has errors is written anew as a
+/// whole where that is not enough. `None` where nothing is to be done.
+fn once_more(
+    written: &Arc<dyn ReadAt>,
+    target: &Arc<dyn Storage>,
+    plan: &Plan,
+    scratch: &Scratch,
+    monitor: &dyn Monitor,
+) -> Result<Option<Account>> {
+    if partial::may_serve(plan)
+        && let Some(planned) = partial::plan(written, plan, scratch, monitor)?
+    {
+        begin_copy(written.as_ref(), target.as_ref(), monitor)?;
+        finish_copy(written.as_ref(), Some(planned.view.as_ref()), target.as_ref(), monitor)?;
+        return Ok(Some(planned.outcome(plan).account));
+    }
+    if plan.before.is_healthy() {
+        return Ok(None);
+    }
+    let recovered = open_to_copy(written, plan, monitor)?;
+    let pst = Pst::from_ndb(recovered.ndb);
+    let options = CopyOptions { mend: plan.policy.notices, promised: false, ..CopyOptions::same(&pst) };
+    let report = copy(&pst, target.as_ref(), &options, monitor)?;
+    target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
+    let mut of_pass = Account::default();
+    settle(&mut of_pass, &report);
+    Ok(Some(of_pass))
 }
 
 /// The outcome where nothing is done.

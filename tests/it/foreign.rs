@@ -374,7 +374,13 @@ fn a_second_store_behind_the_first_is_told_of_and_left_alone() {
         assert_eq!(found, [first.len() as u64], "{}", variety.name());
         // alone it is nothing to repair, and nothing is taken away
         let (out, outcome) = repaired(&two);
-        assert_eq!((out.len(), outcome.exit_status()), (two.len(), 0), "{}", variety.name());
+        assert_eq!(
+            (out.len(), outcome.exit_status()),
+            (two.len(), 0),
+            "{} {:#?}",
+            variety.name(),
+            (&outcome.before.findings, &outcome.plan.actions)
+        );
         // where the first is written anew, the account says that the second is not there
         for damage in [4, first.len() / 2] {
             let mut broken = two.clone();

@@ -97,7 +97,9 @@ fn every_intact_message_comes_back(part: usize) {
             } else {
                 let (again, second) = repaired(&bytes).unwrap();
                 if second.changed || again != bytes {
-                    failures.push(format!("{} {}: a second repair changed the file", f.file, d.kind));
+                    let rest = second.before.findings.iter().filter(|f| f.severity > pstkit::rules::Severity::Notice);
+                    let rest: Vec<String> = rest.take(3).map(ToString::to_string).collect();
+                    failures.push(format!("{} {}: a second repair changed the file, which had {rest:#?}", f.file, d.kind));
                 }
                 // the check of the result went on from the one before; this one did not
                 let told = |r: &pstkit::check::Report| format!("{:?}", (&r.findings, &r.counts, r.items, r.verdict));

@@ -145,7 +145,7 @@ fn what_many_objects_share_costs_no_more_than_the_file_justifies() {
             let target: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
             let outcome = repair(&plain, &target, &Policy::default(), &()).unwrap();
             read("a repair");
-            assert!(outcome.after.is_healthy(), "{i}: {}", outcome.after.summary());
+            assert!(outcome.after.is_healthy(), "{i}: {} {:?}", outcome.after.summary(), outcome.after.findings);
             assert!(target.len() < 400 * len, "{i}: the result has {} bytes", target.len());
         }
     }
