@@ -70,7 +70,7 @@ fn no_command_prints_what_cannot_be_seen() {
     let mut bytes = store();
     let (dir, path) = file("a\u{202E}b\u{200B}c\u{7F}d\u{2066}.pst", &bytes);
     let pst = pstkit::Pst::from_bytes(bytes.clone()).unwrap();
-    let message = pst.ndb().index().nodes().iter().filter(|n| n.nid.is_message()).next_back().copied().unwrap();
+    let message = pst.ndb().index().nodes().iter().rfind(|n| n.nid.is_message()).copied().unwrap();
     let damaged = pst.ndb().find_block(message.data).unwrap().ib.0 as usize;
     bytes[damaged + 12] ^= 0x55;
     let bad = dir.path().join("bad\u{2066}\u{E0041}.pst");

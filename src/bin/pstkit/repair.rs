@@ -127,7 +127,6 @@ fn policy(args: &RepairArgs, global: &Global) -> Policy {
         threads,
         map,
         limits: global.limits(),
-        ..Policy::default()
     }
 }
 

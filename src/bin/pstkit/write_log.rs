@@ -56,7 +56,7 @@ pub(crate) fn text(ctx: &mut Context, path: &Path, log: &WriteLog) -> Result<(),
             records: records.collect(),
             more_records: log.is_cut,
         };
-        return Ok(ctx.json(&all)?);
+        return ctx.json(&all);
     }
     writeln!(ctx.out, "{}: Outlook's log of writes, not a data file", render::name(path))?;
     match &belongs {
