@@ -54,9 +54,13 @@ fuzz_target!(|data: &[u8]| {
         let mut mbox = LineWriter::mboxrd(Vec::new());
         exporter.eml(&message, &mut mbox, &eml::Options::new()).unwrap();
         assert!(!mbox.finish().unwrap().windows(6).any(|w| w == b"\nFrom "));
-        for write in [Exporter::ics, |e: &Exporter<'_>, m: &_, o: &mut dyn std::io::Write| e.vcf(m, o, Version::V4)] {
+        for is_card in [false, true] {
             let mut lines = Vec::new();
-            write(&exporter, &message, &mut lines).unwrap();
+            if is_card {
+                exporter.vcf(&message, &mut lines, Version::V4).unwrap();
+            } else {
+                exporter.ics(&message, &mut lines).unwrap();
+            }
             let lines = String::from_utf8(lines).unwrap();
             assert!(lines.split("\r\n").all(|l| l.len() <= 75 && !l.contains(['\n', '\r'])));
             assert!(lines.ends_with("END:VCALENDAR\r\n") || lines.ends_with("END:VCARD\r\n"));

@@ -74,9 +74,21 @@ pub(crate) fn copy_in_system(_: &File, _: &File, _: u64, _: u64) -> u64 {
     0
 }
 
+/// Tries to lock for a fifth of a second: a process that another thread is starting has a copy of each open file until it runs, and with
+/// it the lock of a file that was closed just now.
+fn patiently(lock: impl Fn() -> std::result::Result<(), TryLockError>) -> std::result::Result<(), TryLockError> {
+    for _ in 0..10 {
+        match lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(20)),
+            done => return done,
+        }
+    }
+    lock()
+}
+
 /// Takes the shared lock that readers hold. A platform without locks is no error.
 pub(crate) fn lock_shared(file: &File) -> Result<()> {
-    match file.try_lock_shared() {
+    match patiently(|| file.try_lock_shared()) {
         Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Locked)),
         _ => Ok(()),
     }
@@ -118,7 +130,7 @@ pub fn writer_of(_: &File) -> Option<u32> {
 /// # Errors
 /// [`ErrorKind::Locked`] where another process holds the file.
 pub fn lock_exclusive(file: &File) -> Result<()> {
-    match file.try_lock() {
+    match patiently(|| file.try_lock()) {
         Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Locked)),
         _ => lock_process(file),
     }
@@ -470,10 +482,15 @@ impl AtomicFile {
         let storage = self.shared()?;
         storage.sync().map_err(ErrorKind::Io)?;
         self.storage = None;
+        let handle = storage.file().and_then(|f| f.try_clone().ok());
         let appeared = Error::new(ErrorKind::Usage(format!("{} has appeared meanwhile", self.path.display())));
         match self.name(storage) {
             Err(e) if !self.replace && e.kind() == io::ErrorKind::AlreadyExists => return Err(appeared),
             named => named.map_err(ErrorKind::Io)?,
+        }
+        // a thread that still has a handle must not keep others from the complete file
+        if let Some(file) = handle {
+            let _ = file.unlock();
         }
         #[cfg(test)]
         tests::trace("name");

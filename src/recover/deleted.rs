@@ -3,7 +3,7 @@
 //!
 //! Deleting takes an entry out of the tree; the blocks stay until their space is given out again. So an older leaf still leads to them,
 //! and where no leaf is left, a property context that nothing refers to still says that it is a message. Of each message the newest state
-//! that can be read is given ([`states`](super::states)); where that is there in part, the newest whole older state is given beside it.
+//! that can be read is given (`states`); where that is there in part, the newest whole older state is given beside it.
 //! Sub-nodes whose properties are gone are given as messages in part: recipients and attachments are left of them.
 
 use super::join::{Doubt, Joins, join};

@@ -1,7 +1,7 @@
 //! The table of evidence: everything that recovery decides by, once.
 //!
 //! A kind of evidence has a stable code (`E<question><number>`, never reused), the question that it helps to answer, its strength, the
-//! words that explain it, and what can make it lie. Every decision ([`choose`](super::choose)) names the kinds that it rests on, and
+//! words that explain it, and what can make it lie. Every decision (`choose`) names the kinds that it rests on, and
 //! `pstkit explain E301` prints a row. The thresholds of recovery stand at the end of this file and nowhere else.
 //!
 //! | codes | question |
