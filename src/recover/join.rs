@@ -181,9 +181,10 @@ fn says_attachments(o: &Object) -> Option<bool> {
     number(&o.values, tags::MESSAGE_FLAGS.id()).map(|f| f & 0x10 != 0)
 }
 
-/// Whether a message has with a tree the size that it states.
+/// Whether a message has with a tree the size that it states. A tree without bytes fits every message that has its size alone, which proves
+/// nothing.
 fn fits_size(o: &Object, t: &Subnodes) -> bool {
-    is_message(o) && number(&o.values, tags::MESSAGE_SIZE.id()) == Some(o.bytes.saturating_add(t.bytes))
+    is_message(o) && t.bytes > 0 && number(&o.values, tags::MESSAGE_SIZE.id()) == Some(o.bytes.saturating_add(t.bytes))
 }
 
 /// Finds for each object the sub-node tree that belongs to it. What is in use chooses first.

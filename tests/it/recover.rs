@@ -59,7 +59,8 @@ fn every_intact_message_is_in_the_salvaged_index() {
                 back.ndb.index().blocks().len(),
                 healthy.ndb.index().blocks().len()
             );
-            assert!(missing.is_empty(), "{} {}: {missing:?}", f.file, d.kind);
+            let there: Vec<_> = missing.iter().map(|nid| (healthy.ndb.index().node(*nid), back.ndb.index().node(*nid))).collect();
+            assert!(missing.is_empty(), "{} {}: {missing:?} {there:?}", f.file, d.kind);
         }
     }
 }
