@@ -118,6 +118,8 @@ pub mod recover;
 #[cfg(feature = "recover")]
 pub mod repair;
 pub mod rules;
+#[cfg(feature = "serde")]
+mod serialize;
 #[cfg(any(test, feature = "testkit"))]
 #[doc(hidden)]
 pub mod testkit;

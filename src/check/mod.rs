@@ -20,6 +20,8 @@ mod pass_store;
 mod pass_sweep;
 mod pass_trees;
 pub mod report;
+#[cfg(feature = "schema")]
+mod schema;
 #[cfg(feature = "serde")]
 mod serialize;
 

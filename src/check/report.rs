@@ -22,6 +22,7 @@ pub const SCHEMA: &str = "pstkit-report/2";
 /// How deep a check goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Level {
     /// Header, maps and trees; no block contents.
     Quick,
@@ -120,6 +121,7 @@ impl CheckOptions {
 /// What a check comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Verdict {
     /// Nothing was found.
     Clean,
@@ -158,6 +160,7 @@ impl fmt::Display for Verdict {
 /// The file that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Source {
     /// Its name, if the caller gave one.
     pub path: Option<String>,
@@ -183,6 +186,7 @@ impl Source {
 /// What kind of file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Format {
     /// The layout.
     pub variant: Variant,
@@ -199,6 +203,7 @@ pub struct Format {
 /// What a phase looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PhaseCount {
     /// The phase.
     pub phase: Phase,
@@ -224,6 +229,7 @@ pub struct RuleCount {
 /// Items of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ItemCount {
     /// How many the file speaks of, in its trees or in its tables.
     pub expected: u64,
@@ -276,6 +282,7 @@ impl Items {
 /// The account of items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Items {
     /// Folders, search folders included.
     pub folders: ItemCount,

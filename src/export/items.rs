@@ -7,9 +7,10 @@
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss};
 use crate::format::bytes::wide;
+use crate::format::context::EntryId;
 use crate::format::ids::{Bid, Nid};
 use crate::format::tags;
-use crate::format::types::FileTime;
+use crate::format::types::{FileTime, Guid};
 use crate::limits::Allowance;
 use crate::ltp::ValueReader;
 use crate::messaging::{Attachment, Message, MessageFlags, Properties, Pst, Recipient, RecipientType, State, plain_subject};
@@ -19,11 +20,13 @@ pub use crate::messaging::Origin;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::BufRead;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 /// A name and an address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Person {
     /// Display name.
     pub name: Option<String>,
@@ -37,6 +40,7 @@ pub struct Person {
 /// Length and digest of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Measured {
     /// Bytes.
     pub length: u64,
@@ -53,6 +57,7 @@ impl Measured {
 /// The bodies that a message has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Bodies {
     /// Text, as UTF-8.
     pub text: Option<Measured>,
@@ -65,6 +70,7 @@ pub struct Bodies {
 /// An attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AttachmentItem {
     /// File name.
     pub name: Option<String>,
@@ -76,9 +82,9 @@ pub struct AttachmentItem {
     pub sha256: Option<String>,
     /// How much of it could be read; of its data: which bytes are damaged is in `damaged`.
     pub state: State,
-    /// Which bytes of the data are damaged or missing: begin and end of each stretch.
+    /// The bytes of the data that are damaged or missing.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
-    pub damaged: Vec<(u64, u64)>,
+    pub damaged: Vec<Range<u64>>,
     /// The embedded message.
     pub embedded: Option<Box<Item>>,
 }
@@ -86,6 +92,7 @@ pub struct AttachmentItem {
 /// A message as a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Item {
     /// Node id; for an embedded message, the local one.
     pub nid: u32,
@@ -107,6 +114,16 @@ pub struct Item {
     pub sent: Option<String>,
     /// When it was received, in RFC 3339.
     pub received: Option<String>,
+    /// When it was made in this file, in RFC 3339 (PidTagCreationTime).
+    pub created: Option<String>,
+    /// When it was changed last, in RFC 3339 (PidTagLastModificationTime).
+    pub modified: Option<String>,
+    /// Its Message-ID (PidTagInternetMessageId).
+    pub message_id: Option<String>,
+    /// Its place in its conversation, in hexadecimal (PidTagConversationIndex).
+    pub conversation_index: Option<String>,
+    /// Its entry id in this store, in hexadecimal ([MS-PST] 2.4.3.2); none of an embedded message.
+    pub entry_id: Option<String>,
     /// Message flags.
     pub flags: u32,
     /// Size as stated.
@@ -178,6 +195,8 @@ pub struct Reading {
     attachments: Allowance,
     /// Bytes of bodies and attachments that are still read.
     bytes: Allowance,
+    /// The identity of the store, which entry ids name.
+    store: Option<Guid>,
     /// Large data without damage, by the root of its tree.
     known: Mutex<HashMap<Bid, (u64, String)>>,
 }
@@ -188,7 +207,15 @@ impl Reading {
         let ndb = pst.ndb();
         let (content, limits) = (ndb.content(), ndb.limits());
         let (attachments, bytes) = (Allowance::of_objects(content, limits), Allowance::of_bytes(content, limits));
-        Self { attachments, bytes, known: Mutex::default() }
+        let key = pst.store().and_then(|s| s.properties().binary(tags::RECORD_KEY)).ok().flatten();
+        let store = key.and_then(|k| k.try_into().ok()).map(Guid);
+        Self { attachments, bytes, store, known: Mutex::default() }
+    }
+
+    /// The entry id of a message that is a node of the file, in hexadecimal.
+    fn entry_id(&self, message: &Message<'_>) -> Option<String> {
+        let uid = self.store.filter(|_| message.depth() == 0)?;
+        Some(hex(&EntryId { flags: 0, uid, nid: message.nid() }.encode()))
     }
 
     /// Reads what else an object has, so that its state is known; as long as it is still read.
@@ -322,6 +349,11 @@ impl<'a, 'r> Frame<'a, 'r> {
             to: recipients.into_iter().map(|r| Person { name: r.name, email: r.email, kind: Some(r.recipient_type) }).collect(),
             sent: sent.map(|t| t.to_string()),
             received: received.map(|t| t.to_string()),
+            created: p.time(tags::CREATION_TIME)?.map(|t| t.to_string()),
+            modified: p.time(tags::LAST_MODIFICATION_TIME)?.map(|t| t.to_string()),
+            message_id: p.string(tags::INTERNET_MESSAGE_ID)?,
+            conversation_index: p.binary(tags::CONVERSATION_INDEX)?.map(|b| hex(&b)),
+            entry_id: reading.entry_id(message),
             flags: message.flags()?.bits(),
             size: message.size()?,
             attachments: Vec::new(),
@@ -362,7 +394,7 @@ impl<'a, 'r> Frame<'a, 'r> {
                 self.note(data.problems());
                 record.size = Some(length);
                 record.sha256 = Some(sha256);
-                record.damaged = data.damaged().iter().map(|r| (r.start, r.end)).collect();
+                record.damaged = data.damaged().to_vec();
             }
         }
         let embedded = match a.embedded() {

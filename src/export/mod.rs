@@ -25,7 +25,7 @@ mod mime;
 mod names;
 
 #[doc(hidden)]
-pub use crate::work::in_order;
+pub use crate::work::{in_order, in_order_while};
 #[cfg(feature = "export")]
 pub mod vcf;
 

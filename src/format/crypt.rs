@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 /// How external blocks are encoded (bCryptMethod, [MS-PST] 2.2.2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum CryptMethod {
     /// Not encoded.
     None,

@@ -35,6 +35,7 @@ const CRC_FULL_LEN: usize = 516;
 /// What kind of file the client magic names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "UPPERCASE"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum FileKind {
     /// `SM`: personal folders.
     Pst,

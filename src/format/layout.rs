@@ -19,6 +19,7 @@ use std::fmt;
 /// Which of the three layouts a file has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Variant {
     /// 32-bit ids, Outlook 97–2002.
     Ansi,

@@ -13,6 +13,7 @@ use crate::ndb::Node;
 /// Which kind of folder it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum FolderKind {
     /// Holds messages.
     Normal,

@@ -9,6 +9,7 @@ use crate::format::tags;
 use crate::ndb::Node;
 use crate::rules::Severity;
 use std::io;
+use std::ops::Range;
 
 /// Parts of a message that are listed.
 const LISTED: usize = 100;
@@ -16,17 +17,19 @@ const LISTED: usize = 100;
 /// A part of a message that is damaged or missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DamagedPart {
     /// What it is, for people: `text`, `attachment "a.jpg"`, `recipients`, …
     pub what: String,
     /// The property's tag, where it is a property.
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::serialize::tag"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub tag: Option<u32>,
     /// Bytes in all, where that is known.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub size: Option<u64>,
-    /// Begin and end of each stretch of bytes that are damaged or missing.
-    pub damaged: Vec<(u64, u64)>,
+    /// The bytes that are damaged or missing.
+    pub damaged: Vec<Range<u64>>,
     /// The code of the rule that is broken.
     pub code: &'static str,
     /// Why, in words.
@@ -36,7 +39,7 @@ pub struct DamagedPart {
 impl DamagedPart {
     /// How many bytes are damaged or missing.
     pub fn damaged_bytes(&self) -> u64 {
-        self.damaged.iter().fold(0, |sum, (a, b)| sum.saturating_add(b.saturating_sub(*a)))
+        self.damaged.iter().fold(0, |sum, r| sum.saturating_add(r.end.saturating_sub(r.start)))
     }
 }
 
@@ -149,7 +152,6 @@ fn of_properties(p: &Properties<'_>, prefix: &str, out: &mut Vec<DamagedPart>) -
         let new: Vec<Finding> = p.problems().into_iter().filter(|f| !before.contains(f)).collect();
         let Some(f) = worst(&new) else { continue };
         let (size, damaged) = size.map_or((None, Vec::new()), |(len, damaged, _)| (Some(len), damaged));
-        let damaged = damaged.into_iter().map(|r| (r.start, r.end)).collect();
         out.push(DamagedPart { size, damaged, ..part(format!("{prefix}{}", property_name(tag)), Some(tag), f) });
         told.extend(new);
         if out.len() >= LISTED {

@@ -5,6 +5,7 @@ use std::fmt;
 /// How a recipient is addressed (PidTagRecipientType).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum RecipientType {
     /// The sender (0).
     Originator,

@@ -48,6 +48,7 @@ pub(super) struct Chosen<S, A> {
 /// One decision, for tests and for people who ask why.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Decision {
     /// What was asked.

@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// A message or folder that was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Found {
     /// Its node id: the one that it had, or a new one where no entry of it is left.
     pub nid: u32,
@@ -34,13 +35,19 @@ pub struct Found {
     /// The path of that folder, where it is still there.
     pub path: Option<String>,
     /// Id of the page of the older node B-tree that lists it.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serialize::hex_or_null"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub page: Option<u64>,
     /// Id of the block that its properties are in.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serialize::hex"))]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub block: u64,
     /// Where that block stands, in bytes from the beginning of the file.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub block_offset: Option<u64>,
     /// Id of the block that its sub-nodes are in; 0 where there are none.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serialize::hex"))]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub subnodes: u64,
     /// Where that block stands, in bytes from the beginning of the file.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]

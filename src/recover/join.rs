@@ -26,6 +26,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// Why the parts of an object are not surely its own, or not all there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Doubt {
     /// What is the matter, for people.

@@ -188,6 +188,7 @@ impl Seen {
 /// those where they stand, and this file names none of them there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Foreign {
     /// Offset of the first byte.

@@ -26,6 +26,7 @@ const MOST: usize = 1024;
 /// A store in an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StoreAt {
     /// Where it begins: the offset of its header, in bytes.

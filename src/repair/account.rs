@@ -9,6 +9,7 @@ use std::collections::HashSet;
 /// Objects of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Count {
     /// How many the file speaks of.
     pub expected: u64,
@@ -31,6 +32,7 @@ impl From<ItemCount> for Count {
 /// A message that is gone, as its folder's table has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LostMessage {
     /// Its node id.
     pub nid: u32,
@@ -40,9 +42,21 @@ pub struct LostMessage {
     pub subject: String,
 }
 
+/// A node that a result does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LeftOut {
+    /// Its id.
+    pub nid: u32,
+    /// Why it is not there.
+    pub why: String,
+}
+
 /// What became of everything in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Account {
     /// Folders.
     pub folders: Count,
@@ -70,8 +84,8 @@ pub struct Account {
     pub found: Vec<Found>,
     /// Values that are not whole.
     pub values_lost: u64,
-    /// Nodes that were left out, and why.
-    pub dropped: Vec<(u32, String)>,
+    /// Nodes that were left out.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Account {
@@ -124,7 +138,7 @@ impl Account {
         }
         self.lost.extend(later.lost);
         self.partial.extend(later.partial);
-        self.dropped.extend(later.dropped);
+        self.left_out.extend(later.left_out);
         self.values_lost = self.values_lost.saturating_add(later.values_lost);
         self
     }

@@ -17,7 +17,7 @@ mod rescue;
 mod scratch;
 mod undo;
 
-pub use account::{Account, Count, LostMessage};
+pub use account::{Account, Count, LeftOut, LostMessage};
 pub use apply::{Prediction, Target};
 pub use inplace::{commit, repair_in_place};
 pub use ost::{LocalItem, LocalOnly, LocalReason, local_only};

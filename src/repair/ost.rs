@@ -27,6 +27,7 @@ const SYNC_FOLDERS: usize = 4;
 /// Why an item may exist only in this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum LocalReason {
     /// It is in the outbox, or marked as submitted: it waits to be sent.
     Outbox,
@@ -56,6 +57,7 @@ impl LocalReason {
 /// An item that may exist only in this file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LocalItem {
     /// Its node id.
     pub nid: u32,
@@ -70,6 +72,7 @@ pub struct LocalItem {
 /// What deleting a file would lose.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LocalOnly {
     /// Messages, in the order of folders.
     pub items: Vec<LocalItem>,

@@ -43,6 +43,7 @@ const PLACES_MAX: usize = 1000;
 /// What a repair may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Policy {
     /// Also actions that give something up which could not be read whole.
     pub lossy: bool,
@@ -85,6 +86,7 @@ impl Default for Policy {
 /// A place that an action answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Place {
     /// Where it is.
     pub at: Location,
@@ -111,6 +113,7 @@ fn text<S: serde::Serializer>(text: &Option<Arc<str>>, s: S) -> Result<S::Ok, S:
 /// One thing that a repair does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Action {
     /// The word by which it is selected: the verb, and `/lossy` where something is given up.
     pub id: String,
@@ -141,6 +144,7 @@ pub struct Action {
 /// What a repair would do, in order: structure before contents, and of each what gives nothing up before what does.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Plan {
     /// The actions.
     pub actions: Vec<Action>,

@@ -1,6 +1,6 @@
 //! Repair into a new file.
 
-use super::account::{Account, Count, LostMessage};
+use super::account::{Account, Count, LeftOut, LostMessage};
 use super::apply::Target;
 use super::partial::{self, unchanged};
 use super::plan::{Plan, Policy};
@@ -113,7 +113,7 @@ impl Copying {
             f.doubt = self.doubts.get(&Nid(f.nid)).cloned();
             f.state = if f.doubt.is_some() { State::Partial } else { State::Ok };
         }
-        let dropped = self.account.dropped.iter().filter(|(nid, _)| is_readable(&self.pst, Nid(*nid))).count();
+        let dropped = self.account.left_out.iter().filter(|n| is_readable(&self.pst, Nid(n.nid))).count();
         let deletes = dropped.saturating_add(self.unnamed);
         if deletes > 0 && !plan.policy.allow_loss {
             let what = format!("the repair would leave out {deletes} nodes that can be read; that has to be allowed");
@@ -278,7 +278,8 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
     if let Some(s) = &recovered.salvage {
         for f in &s.links.folders {
             if !can_be_made(f.nid) {
-                account.dropped.push((f.nid.0, "a row of a folder under an id that no folder can have".to_owned()));
+                let why = "a row of a folder under an id that no folder can have".to_owned();
+                account.left_out.push(LeftOut { nid: f.nid.0, why });
             } else if known.insert(f.nid) {
                 nodes.push(stub(f.nid, f.parent.unwrap_or(Nid::NONE)));
                 if !f.name.is_empty() {
@@ -327,7 +328,7 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
                 continue;
             }
             out_of_place = out_of_place.saturating_add(usize::from(!consent && whole.is_some_and(|pc| is_mail(&pc))));
-            account.dropped.push((n.nid.0, "nothing says what it is: no node can have its id".to_owned()));
+            account.left_out.push(LeftOut { nid: n.nid.0, why: "nothing says what it is: no node can have its id".to_owned() });
         }
     }
     let index = ndb.index().with_nodes(nodes);
@@ -410,5 +411,5 @@ pub(super) fn settle(account: &mut Account, report: &CopyReport) {
     let gone = |(nid, folder): &(Nid, Nid)| LostMessage { nid: nid.0, folder: folder.0, subject: String::new() };
     account.lost.extend(report.lost.iter().map(gone));
     account.values_lost = account.values_lost.saturating_add(report.values_lost);
-    account.dropped.extend(report.dropped.iter().map(|(nid, why)| (nid.0, (*why).to_owned())));
+    account.left_out.extend(report.dropped.iter().map(|(nid, why)| LeftOut { nid: nid.0, why: (*why).to_owned() }));
 }

@@ -11,6 +11,7 @@ mod reading;
 mod repair;
 mod report;
 mod same;
+mod schema;
 mod stores;
 mod support;
 mod usage;

@@ -34,8 +34,8 @@ fn every_message_is_one_record_with_all_that_other_tools_read() {
     assert_eq!(items.len(), 1);
     let item = items[0].as_object().unwrap();
     let keys: BTreeSet<&str> = item.keys().map(String::as_str).collect();
-    let wanted =
-        "nid parent folder kind class subject from to sent received flags size attachments bodies state origin problems content_sha256";
+    let wanted = "schema nid parent folder kind class subject from to sent received created modified message_id conversation_index entry_id flags size \
+         attachments bodies state origin problems content_sha256";
     assert_eq!(keys, wanted.split(' ').collect());
     assert_eq!((item["kind"].as_str(), item["state"].as_str(), item["origin"].as_str()), (Some("message"), Some("ok"), Some("normal")));
     let inner = &item["attachments"][0]["embedded"];

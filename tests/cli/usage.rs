@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 /// Every command.
 const COMMANDS: &[&str] = &[
+    "schema",
     "info",
     "ls",
     "items",

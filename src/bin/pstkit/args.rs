@@ -88,6 +88,11 @@ impl Global {
         if self.no_budget { limits.without_budgets() } else { limits }
     }
 
+    /// How many threads work at once.
+    pub(crate) fn threads(&self) -> usize {
+        if self.threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { self.threads }
+    }
+
     /// Whether the output is for programs.
     pub(crate) fn machine(&self) -> bool {
         self.json || self.jsonl
@@ -111,6 +116,7 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    Schema(SchemaArgs),
 }
 
 /// Print the completions of a shell
@@ -134,6 +140,17 @@ pub(crate) struct ManArgs {
     /// Write a page for each command into this folder
     #[arg(short, long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// Print the JSON Schema of a document that other commands write
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pstkit schema                     the documents, and which command writes each
+  pstkit schema report > report.schema.json")]
+pub(crate) struct SchemaArgs {
+    /// The document; none to list them
+    pub(crate) name: Option<String>,
 }
 
 /// Say what a file is: variant, kind, encoding, sizes, roots, counters, and what will limit a repair

@@ -5,7 +5,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use std::path::PathBuf;
 
 /// The form that items are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum To {
     /// Each item in the form that is natural to it: mail as EML, contacts as vCard, appointments and tasks as iCalendar, notes as text

@@ -20,18 +20,31 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A report with the status that the program gives for it.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct WithExit<'r> {
     #[serde(flatten)]
     pub(crate) report: &'r Report,
+    /// Exit status, as the bits that `pstkit --help` lists.
     pub(crate) exit: u8,
 }
 
-/// A line of `--jsonl`.
-#[derive(Serialize)]
-struct Event<'r, T: Serialize> {
+/// Why a file could not be checked.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Failed {
+    /// What stood in the way.
+    message: String,
+    /// Exit status, as the bits that `pstkit --help` lists.
+    exit: u8,
+}
+
+/// A line of `--jsonl`: `finding`, `failed`, or for each file a `summary`.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Event<'r, T: Serialize> {
+    /// What the line tells.
     event: &'static str,
+    /// The file.
     file: String,
+    /// The thing itself.
     #[serde(flatten)]
     what: &'r T,
 }
@@ -72,7 +85,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
                 let said = e.message().unwrap_or_default();
                 let file = path.display().to_string();
                 if ctx.global.jsonl {
-                    let what = serde_json::json!({ "message": said, "exit": e.status().bits() });
+                    let what = Failed { message: said.to_owned(), exit: e.status().bits() };
                     ctx.json(&Event { event: "failed", file, what: &what })?;
                 } else {
                     failures.push(serde_json::json!({ "file": file, "message": said, "exit": e.status().bits() }));

@@ -7,7 +7,7 @@ use pstkit::Pst;
 use pstkit::error::ErrorKind;
 use pstkit::io::AtomicFile;
 use pstkit::messaging::code_page::CodePage;
-use pstkit::repair::local_only;
+use pstkit::repair::{LeftOut, local_only};
 use pstkit::write::{CopyOptions, CopyReport, copy};
 use serde::Serialize;
 use std::io::Write;
@@ -16,23 +16,38 @@ use std::path::Path;
 /// Problems that are printed without `-v`.
 const SAID: usize = 10;
 
-/// Everything that a run tells: `pstkit-copy/1`.
-#[derive(Serialize)]
-struct Told {
+/// Everything that a run tells: `pstkit-copy/2`.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Told {
+    /// Shape of the document, and its version.
     schema: &'static str,
+    /// The file.
     file: String,
+    /// The file that was written.
     out: String,
+    /// Bytes of the source.
     size_before: u64,
+    /// Bytes in all.
     size: u64,
+    /// Folders.
     folders: pstkit::check::ItemCount,
+    /// Messages.
     messages: pstkit::check::ItemCount,
+    /// Associated messages: settings and views.
     associated: pstkit::check::ItemCount,
+    /// Its attachments.
     attachments: pstkit::check::ItemCount,
+    /// Values that could not be read, or not wholly.
     values_lost: u64,
+    /// Texts that lost characters which the target cannot hold.
     texts_lossy: u64,
+    /// Objects that are under Lost and Found, because their folder is gone.
     rehomed: u64,
-    left_out: Vec<String>,
+    /// What the limit of the page leaves out.
+    left_out: Vec<LeftOut>,
+    /// What is wrong, in sentences.
     problems: Vec<String>,
+    /// Exit status, as the bits that `pstkit --help` lists.
     exit: u8,
 }
 
@@ -56,7 +71,7 @@ fn write(ctx: &mut Context, file: &Path, pst: &Pst, out: &Path, force: bool, opt
     let before = pst.ndb().len();
     if ctx.global.machine() {
         ctx.json(&Told {
-            schema: "pstkit-copy/1",
+            schema: "pstkit-copy/2",
             file: file.display().to_string(),
             out: out.display().to_string(),
             size_before: before,
@@ -68,7 +83,7 @@ fn write(ctx: &mut Context, file: &Path, pst: &Pst, out: &Path, force: bool, opt
             values_lost: report.values_lost,
             texts_lossy: report.texts_lossy,
             rehomed: report.rehomed,
-            left_out: report.dropped.iter().map(|(nid, why)| format!("node {nid}: {why}")).collect(),
+            left_out: report.dropped.iter().map(|(nid, why)| LeftOut { nid: nid.0, why: (*why).to_owned() }).collect(),
             problems: report.problems.iter().map(ToString::to_string).collect(),
             exit,
         })?;

@@ -10,6 +10,7 @@ use pstkit::format::layout::Variant;
 use pstkit::io::{AtomicFile, ReadAt as _};
 use pstkit::messaging::code_page::CodePage;
 use pstkit::write::{PstWriter, StoreOptions};
+use serde::Serialize;
 use std::io::Write;
 
 impl From<Variety> for Variant {
@@ -55,6 +56,17 @@ fn options(args: &CreateArgs) -> Result<StoreOptions, Failure> {
     Ok(options)
 }
 
+/// An empty file that was made: `pstkit-created/1`.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Created {
+    /// Shape of the document, and its version.
+    schema: &'static str,
+    /// The file.
+    file: String,
+    /// Its bytes.
+    size: u64,
+}
+
 pub(crate) fn run(ctx: &mut Context, args: &CreateArgs) -> Outcome {
     let fail = |e| Failure::of(&args.out, e);
     let options = options(args)?;
@@ -64,7 +76,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CreateArgs) -> Outcome {
     let size = storage.len();
     file.commit().map_err(fail)?;
     if ctx.global.machine() {
-        ctx.json(&serde_json::json!({ "schema": "pstkit-created/1", "file": args.out.display().to_string(), "size": size }))?;
+        ctx.json(&Created { schema: "pstkit-created/1", file: args.out.display().to_string(), size })?;
     } else if !ctx.global.quiet {
         writeln!(ctx.out, "{}: created, {}", render::name(&args.out), render::size(size))?;
     }

@@ -6,6 +6,7 @@ use crate::render;
 use crate::status::{Failure, Outcome, Status};
 use pstkit::recover::kinds::{EVIDENCE, Evidence};
 use pstkit::rules::{FixVerb, RULES, Rule};
+use serde::Serialize;
 use std::io::Write;
 
 fn text(ctx: &mut Context, rule: &Rule) -> Result<(), Failure> {
@@ -79,6 +80,17 @@ impl Row {
     }
 }
 
+/// Rules and kinds of evidence: `pstkit-rules/1`.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Document<'a> {
+    /// Shape of the document, and its version.
+    schema: &'static str,
+    /// Rules of the format.
+    rules: Vec<&'a Rule>,
+    /// Kinds of evidence that recovery decides by.
+    evidence: Vec<&'a Evidence>,
+}
+
 pub(crate) fn run(ctx: &mut Context, args: &ExplainArgs) -> Outcome {
     let mut chosen: Vec<Row> = Vec::new();
     if args.all {
@@ -101,7 +113,7 @@ pub(crate) fn run(ctx: &mut Context, args: &ExplainArgs) -> Outcome {
     } else if ctx.global.json {
         let rules: Vec<&Rule> = chosen.iter().filter_map(|r| if let Row::Rule(r) = r { Some(*r) } else { None }).collect();
         let evidence: Vec<&Evidence> = chosen.iter().filter_map(|r| if let Row::Evidence(e) = r { Some(*e) } else { None }).collect();
-        ctx.json(&serde_json::json!({ "schema": "pstkit-rules/1", "rules": rules, "evidence": evidence }))?;
+        ctx.json(&Document { schema: "pstkit-rules/1", rules, evidence })?;
     } else if args.all {
         let rows: Vec<Vec<String>> = chosen.iter().map(Row::columns).collect();
         render::table(&mut ctx.out, 0, &[], &rows)?;

@@ -33,29 +33,44 @@ struct Job {
 }
 
 /// How many items there are, and what became of them.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
 struct Count {
+    /// How many the file speaks of.
     expected: u64,
+    /// How many were written.
     written: u64,
+    /// How many an earlier run had written.
     present: u64,
+    /// How many stay as they are, because a file of that name is no export.
     kept: u64,
+    /// How many are there in part.
     partial: u64,
     /// Those of which content is missing.
     lossy: u64,
+    /// What the limit of the page leaves out.
     left_out: u64,
 }
 
 /// Everything that a run tells: `pstkit-export/1`.
-#[derive(Serialize)]
-struct Told<'a> {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Told<'a> {
+    /// Shape of the document, and its version.
     schema: &'static str,
+    /// The file.
     file: String,
+    /// The file that was written.
     out: String,
+    /// The form.
     to: &'static str,
+    /// Messages that are lost or there in part.
     items: &'a Count,
+    /// Its attachments.
     attachments: &'a Tally,
+    /// Attachments whose data are not in the file, by name.
     elsewhere: &'a [String],
+    /// How many bytes.
     bytes: u64,
+    /// Exit status, as the bits that `pstkit --help` lists.
     exit: u8,
 }
 
@@ -506,7 +521,7 @@ pub(crate) fn run(ctx: &mut Context, args: &ExportArgs) -> Outcome {
         manifest,
         broken: None,
     };
-    carry_out(&work, jobs, form, ctx.global.threads, &mut account).map_err(|e| match e.kind() {
+    carry_out(&work, jobs, form, ctx.global.threads(), &mut account).map_err(|e| match e.kind() {
         ErrorKind::Cancelled => Failure::of(&args.file, e),
         _ => Failure::of(root, e),
     })?;
@@ -555,7 +570,6 @@ const fn form_name(to: To) -> &'static str {
 
 /// Does the work, on as many threads as there are to be.
 fn carry_out(work: &Work<'_>, jobs: Vec<Job>, form: &str, threads: usize, account: &mut Account<'_>) -> Result<()> {
-    let threads = if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads };
     let take = &mut |done| account.take(done);
     match form {
         "mbox" => in_order(threads, &groups(jobs), &|group: &Vec<Job>| work.mbox(group), take),

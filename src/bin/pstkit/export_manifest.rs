@@ -10,25 +10,37 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// One item of the list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Record {
+    /// Shape of the document, and its version.
     pub(crate) schema: &'static str,
+    /// Its node id.
     pub(crate) nid: u32,
+    /// Path of its folder.
     pub(crate) folder: String,
+    /// Where it was found.
     pub(crate) origin: Origin,
+    /// Its message class.
     pub(crate) class: Option<String>,
     /// Path within the target; none where nothing was written.
     pub(crate) file: Option<String>,
+    /// What became of it.
     pub(crate) action: Option<Action>,
+    /// Its Message-ID.
     pub(crate) message_id: Option<String>,
     /// Digest of the item as it is in the file.
     pub(crate) sha256: Option<String>,
+    /// How many bytes.
     pub(crate) bytes: u64,
+    /// How much of it is whole.
     pub(crate) state: State,
     /// Whether content is missing.
     pub(crate) lossy: bool,
+    /// Its attachments.
     pub(crate) attachments: Tally,
+    /// Attachments whose data are not in the file, by name.
     pub(crate) elsewhere: Vec<String>,
+    /// What is wrong, in sentences.
     pub(crate) problems: Vec<String>,
 }
 

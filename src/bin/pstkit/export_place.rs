@@ -128,7 +128,7 @@ pub(crate) fn file_name(time: Option<FileTime>, subject: &str, nid: Nid, extensi
 }
 
 /// What became of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Action {
     /// Written.

@@ -12,11 +12,14 @@ use std::io::Write;
 const FINDS: usize = 40;
 
 /// A find, with its name.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Find {
+    /// What no tree listed, or whose folder is gone.
     #[serde(flatten)]
     found: Found,
+    /// Its kind.
     kind: &'static str,
+    /// Its subject or name.
     subject: Option<String>,
     /// The folder that it is in now.
     now_in: Option<String>,

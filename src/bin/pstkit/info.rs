@@ -22,69 +22,110 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// One of the two trees.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct TreeInfo {
+    /// Id of the root page, in hexadecimal.
     root_bid: String,
+    /// Offset of the root page.
     root_offset: u64,
+    /// Whether the root page can be read.
     readable: bool,
+    /// Levels of the tree.
     levels: u64,
+    /// Pages that can be read.
     pages: u64,
+    /// Pages that cannot.
     pages_lost: u64,
+    /// Entries of the leaves that can be read.
     entries: u64,
 }
 
 /// What the NBT counts, by type of node.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Counts {
+    /// Folders.
     folders: u64,
+    /// Search folders.
     search_folders: u64,
+    /// Messages.
     messages: u64,
+    /// Associated messages: settings and views.
     associated: u64,
+    /// Nodes.
     nodes: u64,
+    /// Blocks.
     blocks: u64,
 }
 
-/// Everything that is said of a file.
-#[derive(Serialize)]
-struct Info {
+/// What a file is: `pstkit-info/1`.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Info {
+    /// Shape of the document, and its version.
     schema: &'static str,
+    /// The file.
     file: String,
+    /// Bytes in all.
     size: u64,
+    /// Whether the header can be read.
     header_readable: bool,
+    /// Its kind.
     kind: Option<FileKind>,
+    /// wMagicClient, as two letters.
     client_magic: String,
+    /// wVerClient.
     client_version: u16,
+    /// The layout.
     variant: pstkit::format::layout::Variant,
+    /// wVer.
     version: u16,
+    /// Bytes of a page.
     page_size: u64,
+    /// Whether the file is one that Outlook 2007 or later makes.
     outlook_2007_or_later: bool,
+    /// How blocks are encoded, in words.
     encoding: String,
+    /// ibFileEof.
     size_in_header: u64,
+    /// fAMapValid.
     amap_valid: u8,
+    /// ibAMapLast.
     amap_last: u64,
+    /// cbAMapFree.
     free_bytes_in_header: u64,
+    /// bidNextB, in hexadecimal.
     next_block_id: String,
+    /// bidNextP, in hexadecimal.
     next_page_id: String,
+    /// dwUnique.
     unique: u32,
+    /// Blocks that nothing refers to.
     unreferenced_blocks: u32,
+    /// The node B-tree.
     nbt: TreeInfo,
+    /// The block B-tree.
     bbt: TreeInfo,
+    /// The account.
     counts: Counts,
     /// What a search of the whole file finds, where the trees are not whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     searched: Option<Counts>,
+    /// What the store object says.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<StoreInfo>,
     /// What will limit a repair, in sentences.
     limits: Vec<String>,
+    /// What is wrong, in sentences.
     problems: Vec<String>,
 }
 
 /// What the store object says.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct StoreInfo {
+    /// Its name.
     name: Option<String>,
+    /// Whether it asks for a password.
     password: bool,
+    /// Named properties that it defines.
     named_properties: u64,
 }
 

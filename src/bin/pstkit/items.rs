@@ -5,6 +5,7 @@ use crate::args::{ItemsArgs, OriginArg};
 use crate::status::{Failure, Outcome, Status};
 use crate::{open, plain, render};
 use pstkit::error::ErrorKind;
+use pstkit::export::in_order_while;
 use pstkit::export::items::{Item, Origin, Reading};
 use pstkit::messaging::State;
 use pstkit::monitor::{Monitor as _, Phase};
@@ -13,6 +14,7 @@ use pstkit::{Nid, NidType};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Which messages to list: their ids, paths and origins, in the order of node ids.
 pub(crate) fn choose<'p>(
@@ -54,54 +56,54 @@ pub(crate) fn choose<'p>(
     Ok(chosen)
 }
 
-/// An item, and how it was found where no current tree lists it.
-#[derive(Serialize)]
-struct Record<'a> {
+/// A message, and how it was found where no current tree lists it: `pstkit-item/2`.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Record<'a> {
+    /// Shape of the record, and its version.
+    schema: &'static str,
     #[serde(flatten)]
     item: &'a Item,
+    /// What no tree listed, or whose folder is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<&'a Found>,
 }
 
-/// Writes items in the form that was asked for.
+/// The form that was asked for.
+#[derive(Clone, Copy)]
 enum Form {
     Lines,
-    Document { first: bool },
+    Document,
     Text,
 }
 
 impl Form {
-    fn begin(ctx: &mut Context) -> io::Result<Self> {
-        if ctx.global.jsonl {
-            Ok(Self::Lines)
-        } else if ctx.global.json {
-            ctx.out.write_all(b"{\"schema\":\"pstkit-items/1\",\"items\":[")?;
-            Ok(Self::Document { first: true })
-        } else {
-            Ok(Self::Text)
+    fn of(ctx: &Context) -> Self {
+        match (ctx.global.jsonl, ctx.global.json) {
+            (true, _) => Self::Lines,
+            (_, true) => Self::Document,
+            _ => Self::Text,
         }
     }
 
-    fn item(&mut self, ctx: &mut Context, item: &Record<'_>) -> io::Result<()> {
+    fn item(self, out: &mut Vec<u8>, item: &Record<'_>) -> io::Result<()> {
         match self {
-            Self::Lines => {
-                plain::json_line(&mut ctx.out, item)?;
-                ctx.out.write_all(b"\n")
-            }
-            Self::Document { first } => {
-                ctx.out.write_all(if *first { b"\n" } else { b",\n" })?;
-                *first = false;
-                plain::json_line(&mut ctx.out, item)
-            }
-            Self::Text => text(&mut ctx.out, item.item),
+            Self::Lines | Self::Document => plain::json_line(out, item),
+            Self::Text => text(out, item.item),
         }
     }
 
-    fn end(&self, ctx: &mut Context) -> io::Result<()> {
-        if matches!(self, Self::Document { .. }) {
-            ctx.out.write_all(b"\n]}\n")?;
+    /// What stands before an item.
+    fn before(self, is_first: bool) -> &'static [u8] {
+        match self {
+            Self::Document if is_first => b"\n",
+            Self::Document => b",\n",
+            Self::Lines | Self::Text => b"",
         }
-        ctx.out.flush()
+    }
+
+    /// What stands behind an item.
+    fn behind(self) -> &'static [u8] {
+        if matches!(self, Self::Lines) { b"\n" } else { b"" }
     }
 }
 
@@ -122,49 +124,109 @@ fn text(out: &mut impl Write, item: &Item) -> io::Result<()> {
 /// Problems that are said without `-v`.
 const SAID: u64 = 20;
 
-pub(crate) fn run(ctx: &mut Context, args: &ItemsArgs) -> Outcome {
-    let deleted = args.versions || args.origin.iter().any(|o| matches!(o, OriginArg::Deleted | OriginArg::Carved));
-    let readable = open::readable_with(&args.file, ctx, deleted, args.versions)?;
-    let mut status = open::say_damage(ctx, &args.file, &readable);
-    let paths = readable.pst.folder_paths();
-    let chosen = choose(ctx, args, &readable, &paths)?;
-    let mut form = Form::begin(ctx)?;
-    let mut bad = 0u64;
-    let mut say = |ctx: &Context, text: std::fmt::Arguments<'_>| {
-        bad = bad.saturating_add(1);
-        if bad <= SAID || ctx.global.verbose {
-            ctx.warn(format_args!("{}: {text}", args.file.display()));
-        } else if bad == SAID.saturating_add(1) {
-            ctx.warn(format_args!("{}: and more; -v tells all", args.file.display()));
-        }
-    };
-    let reading = Reading::of(&readable.pst);
-    for (nid, path, origin) in chosen {
-        if ctx.progress.cancelled() {
-            return Err(Failure::of(&args.file, ErrorKind::Cancelled.into()));
-        }
-        match readable.pst.message(nid).and_then(|m| Item::read_with(&reading, &m, path, origin)) {
+/// Messages that a thread reads at once.
+const PIECE: usize = 16;
+
+/// A message that was read.
+struct Done {
+    nid: Nid,
+    /// It in the form that was asked for; empty where it could not be read.
+    bytes: Vec<u8>,
+    /// What is wrong with it.
+    said: Option<String>,
+}
+
+/// Reads items and puts them into their form.
+struct Work<'a> {
+    readable: &'a open::Readable,
+    reading: Reading,
+    form: Form,
+}
+
+impl Work<'_> {
+    fn one(&self, nid: Nid, path: &str, origin: Origin) -> io::Result<Done> {
+        let mut done = Done { nid, bytes: Vec::new(), said: None };
+        let found = self.readable.found.get(&nid);
+        match self.readable.pst.message(nid).and_then(|m| Item::read_with(&self.reading, &m, path, origin)) {
             Ok(mut item) => {
-                let found = readable.found.get(&nid);
                 if let Some(doubt) = found.and_then(|f| f.doubt.as_ref()) {
                     item.doubt(&doubt.why);
                 }
                 if item.state != State::Ok {
-                    status |= Status::LEFT;
                     let first = item.problems.first().map_or("", String::as_str);
                     let subject = render::cut(item.subject.as_deref().unwrap_or(""), 60);
-                    say(ctx, format_args!("{} {nid} \"{subject}\" {}: {first}", kind(nid), item.state));
+                    done.said = Some(format!(" \"{subject}\" {}: {first}", item.state));
                 }
-                form.item(ctx, &Record { item: &item, found })?;
+                self.form.item(&mut done.bytes, &Record { schema: "pstkit-item/2", item: &item, found })?;
             }
-            Err(e) => {
-                status |= Status::LEFT;
-                say(ctx, format_args!("{} {nid}: {e}", kind(nid)));
+            Err(e) => done.said = Some(format!(": {e}")),
+        }
+        Ok(done)
+    }
+}
+
+/// Takes items in their order, and says what is wrong with them.
+struct Taker<'a> {
+    ctx: &'a mut Context,
+    file: &'a Path,
+    form: Form,
+    status: Status,
+    is_first: bool,
+    bad: u64,
+    failed: io::Result<()>,
+}
+
+impl Taker<'_> {
+    fn take(&mut self, done: &Done) {
+        if let Some(text) = &done.said {
+            self.status |= Status::LEFT;
+            self.bad = self.bad.saturating_add(1);
+            if self.bad <= SAID || self.ctx.global.verbose {
+                self.ctx.warn(format_args!("{}: {} {}{text}", self.file.display(), kind(done.nid), done.nid));
+            } else if self.bad == SAID.saturating_add(1) {
+                self.ctx.warn(format_args!("{}: and more; -v tells all", self.file.display()));
             }
         }
-        ctx.progress.advance(1);
+        if !done.bytes.is_empty() && self.failed.is_ok() {
+            let parts = [self.form.before(self.is_first), &done.bytes, self.form.behind()];
+            self.failed = parts.iter().try_for_each(|p| self.ctx.out.write_all(p));
+            self.is_first = false;
+        }
+        self.ctx.progress.advance(1);
     }
-    form.end(ctx)?;
+}
+
+pub(crate) fn run(ctx: &mut Context, args: &ItemsArgs) -> Outcome {
+    let deleted = args.versions || args.origin.iter().any(|o| matches!(o, OriginArg::Deleted | OriginArg::Carved));
+    let readable = open::readable_with(&args.file, ctx, deleted, args.versions)?;
+    let status = open::say_damage(ctx, &args.file, &readable);
+    let paths = readable.pst.folder_paths();
+    let chosen = choose(ctx, args, &readable, &paths)?;
+    let form = Form::of(ctx);
+    if matches!(form, Form::Document) {
+        ctx.out.write_all(b"{\"schema\":\"pstkit-items/2\",\"items\":[")?;
+    }
+    let threads = ctx.global.threads();
+    let work = Work { readable: &readable, reading: Reading::of(&readable.pst), form };
+    let pieces: Vec<_> = chosen.chunks(PIECE).collect();
+    let read = |piece: &&[(Nid, &str, Origin)]| -> pstkit::Result<Vec<Done>> {
+        piece.iter().map(|(nid, path, origin)| work.one(*nid, path, *origin).map_err(|e| ErrorKind::Io(e).into())).collect()
+    };
+    let mut taker = Taker { ctx, file: &args.file, form, status, is_first: true, bad: 0, failed: Ok(()) };
+    let ended = in_order_while(threads, &pieces, &read, &mut |all: Vec<Done>| {
+        all.iter().for_each(|done| taker.take(done));
+        taker.failed.is_ok() && !taker.ctx.progress.cancelled()
+    });
+    let Taker { status, failed, .. } = taker;
+    failed?;
+    if ctx.progress.cancelled() {
+        return Err(Failure::of(&args.file, ErrorKind::Cancelled.into()));
+    }
+    ended.map_err(|e| Failure::of(&args.file, e))?;
+    if matches!(form, Form::Document) {
+        ctx.out.write_all(b"\n]}\n")?;
+    }
+    ctx.out.flush()?;
     Ok(status)
 }
 

@@ -11,28 +11,48 @@ use std::collections::HashMap;
 use std::io::Write;
 
 /// A folder as `--json` tells it.
-#[derive(Serialize)]
-struct FolderRecord {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct FolderRecord {
+    /// Its node id.
     nid: u32,
+    /// Node id of the folder above.
     parent: u32,
     /// Names from below the root, joined by `/`.
     path: String,
+    /// Its name.
     name: String,
+    /// Its kind.
     kind: FolderKind,
+    /// Its container class: what it is for.
     class: Option<String>,
     /// Messages that live in it; of a search folder, that it lists.
     messages: usize,
     /// Unread messages, as the folder states it.
     unread: Option<i32>,
+    /// Associated messages: settings and views.
     associated: usize,
+    /// Folders in it.
     subfolders: usize,
     /// Messages, as the folder states it.
     stated_messages: Option<i32>,
+    /// How much of it is whole.
     state: State,
+    /// What is wrong, in sentences.
     problems: Vec<String>,
     /// Steps below the root.
     #[serde(skip)]
     depth: usize,
+}
+
+/// All folders: `pstkit-folders/1`.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Document<'a> {
+    /// Shape of the document, and its version.
+    schema: &'static str,
+    /// The file.
+    file: String,
+    /// Folders, each behind the one that it is in.
+    folders: &'a [FolderRecord],
 }
 
 fn record(folder: &Folder<'_>, path: String, depth: usize) -> FolderRecord {
@@ -89,7 +109,7 @@ pub(crate) fn run(ctx: &mut Context, args: &LsArgs) -> Outcome {
         }
     } else if ctx.global.json {
         let file = args.file.display().to_string();
-        ctx.json(&serde_json::json!({ "schema": "pstkit-folders/1", "file": file, "folders": folders }))?;
+        ctx.json(&Document { schema: "pstkit-folders/1", file, folders: &folders })?;
     } else {
         let mut rows = vec![["folder", "messages", "unread", "associated", "class", ""].map(str::to_owned).to_vec()];
         for f in &folders {

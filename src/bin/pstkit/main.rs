@@ -28,6 +28,7 @@ mod recover;
 mod render;
 mod repair;
 mod repair_text;
+mod schema;
 mod shell;
 mod show;
 mod show_block;
@@ -105,6 +106,7 @@ fn run(cli: Cli) -> (Outcome, Context) {
         Command::Explain(a) => explain::run(&mut ctx, &a),
         Command::Completions(a) => shell::completions(&mut ctx, &a),
         Command::Man(a) => shell::man(&mut ctx, &a),
+        Command::Schema(a) => schema::run(&mut ctx, &a),
     };
     let outcome = outcome.and_then(|status| open::all_intact().map(|()| status));
     let flushed = ctx.out.flush().map_err(Failure::from);

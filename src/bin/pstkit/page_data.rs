@@ -20,94 +20,140 @@ const LARGEST: usize = 25;
 const TOLD: usize = 4;
 
 /// Bytes of one kind.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Share {
+    /// Its kind.
     kind: &'static str,
+    /// How many bytes.
     bytes: u64,
 }
 
 /// A square of the map.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, schemars::JsonSchema)]
 pub(crate) struct Cell {
+    /// Its kind.
     kind: &'static str,
+    /// Folder and subject of what it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
+    /// Findings in it, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     findings: Vec<String>,
 }
 
 /// A folder of the treemap.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
 pub(crate) struct FolderShare {
+    /// Names of the folders from below the root, joined by `/`.
     path: String,
+    /// How many bytes.
     bytes: u64,
+    /// Messages that are whole.
     whole: u64,
+    /// How many are there in part.
     partial: u64,
+    /// How many are gone.
     lost: u64,
 }
 
 /// A row of the account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Counted {
+    /// Its name.
     name: &'static str,
+    /// How many the file speaks of.
     expected: u64,
+    /// How many are whole.
     ok: u64,
+    /// How many are there in part.
     partial: u64,
+    /// How many are gone.
     lost: u64,
 }
 
 /// A file as it is, before or after a repair.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Side {
+    /// Its heading.
     title: String,
+    /// The verdict in words.
     summary: String,
+    /// The verdict.
     verdict: String,
+    /// Bytes in all.
     size: u64,
+    /// Bytes of each kind.
     strip: Vec<Share>,
+    /// Bytes that a square of the map stands for.
     cell_bytes: u64,
+    /// Squares of the map, in the order of the file.
     cells: Vec<Cell>,
+    /// The account.
     counts: Vec<Counted>,
+    /// Folders.
     folders: Vec<FolderShare>,
 }
 
 /// A message in a table.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Listed {
+    /// Its node id.
     nid: u32,
+    /// How much of it is whole.
     state: &'static str,
+    /// When it was received or sent, in RFC 3339.
     date: Option<String>,
+    /// Who sent it.
     from: Option<String>,
+    /// Its subject or name.
     subject: String,
+    /// Path of its folder.
     folder: String,
+    /// Parts that are damaged or missing, in words.
     parts: Vec<String>,
+    /// Bytes that are damaged or missing.
     bytes_missing: u64,
 }
 
 /// A large message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Large {
+    /// Its node id.
     nid: u32,
+    /// How many bytes.
     bytes: u64,
+    /// When it was received or sent, in RFC 3339.
     date: Option<String>,
+    /// Who sent it.
     from: Option<String>,
+    /// Its subject or name.
     subject: String,
+    /// Path of its folder.
     folder: String,
 }
 
 /// Everything that is shown: `pstkit-page/1`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct PageData {
+    /// Shape of the document, and its version.
     schema: &'static str,
+    /// Its heading.
     pub(crate) title: String,
     /// What is wrong and what it costs, in two sentences.
     pub(crate) verdict: String,
     /// The next command.
     pub(crate) next: String,
+    /// As it was.
     before: Side,
+    /// A check of the result.
     after: Option<Side>,
+    /// Messages that are lost or there in part.
     items: Vec<Listed>,
+    /// The largest messages.
     largest: Vec<Large>,
+    /// What `pstkit compact` would save, in words.
     compact: String,
+    /// What the limit of the page leaves out.
     left_out: Vec<String>,
 }
 

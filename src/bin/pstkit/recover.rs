@@ -12,27 +12,40 @@ use serde::Serialize;
 use std::io::Write;
 use std::sync::Arc;
 
-/// Everything that a run tells: `pstkit-recovery/1`.
-#[derive(Serialize)]
-struct Told<'a> {
+/// Everything that a run tells: `pstkit-recovery/2`.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Told<'a> {
+    /// Shape of the document, and its version.
     schema: &'static str,
+    /// The file.
     file: String,
+    /// The file that was written.
     out: String,
+    /// What became of everything in the file.
     account: &'a Account,
+    /// What no tree listed, or whose folder is gone.
     found: &'a [finds::Find],
+    /// Older states of messages that were left out; `--versions` takes them.
     older_states: u64,
+    /// Pieces of other data files in this one.
     foreign: &'a [Foreign],
+    /// Finds that were left out, because their contents are those of another.
     equal_copies: u64,
+    /// A check of the result.
     after: &'a pstkit::check::Report,
+    /// Digests of the bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<Hashes>,
+    /// Exit status, as the bits that `pstkit --help` lists.
     exit: u8,
 }
 
 /// SHA-256 of the bytes of the file and of the result.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Hashes {
+    /// As it was.
     before: String,
+    /// A check of the result.
     after: String,
 }
 
@@ -66,7 +79,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     let exit = if rescued.after.is_healthy() { 0 } else { 4 } | lost;
     if ctx.global.machine() {
         let told = Told {
-            schema: "pstkit-recovery/1",
+            schema: "pstkit-recovery/2",
             file: args.file.display().to_string(),
             out: args.out.display().to_string(),
             account: &rescued.account,

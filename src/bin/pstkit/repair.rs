@@ -29,23 +29,30 @@ const NAMED: usize = 1000;
 const CHUNK: usize = 1 << 20;
 
 /// SHA-256 of the source.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
 pub(crate) struct Hashes {
+    /// As it was.
     pub(crate) before: String,
+    /// A check of the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<String>,
 }
 
 /// A message that is gone or there in part, by name.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Named {
+    /// Its node id.
     pub(crate) nid: u32,
+    /// Path of its folder.
     pub(crate) folder: String,
+    /// Its subject or name.
     pub(crate) subject: String,
+    /// What it costs.
     pub(crate) loss: Loss,
     /// When it was received or sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) date: Option<String>,
+    /// Who sent it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<String>,
     /// Which parts of it are damaged, as the source has it.
@@ -81,30 +88,42 @@ pub(crate) fn headline(pst: &Pst, nid: Nid) -> Option<(Option<String>, Option<St
     Some((time.map(|t| t.to_string()), name.or(email), message.subject().ok().flatten().unwrap_or_default()))
 }
 
-/// Everything that a run tells: `pstkit-repair/1`.
-#[derive(Debug, Serialize)]
+/// Everything that a run tells: `pstkit-repair/2`.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Told<'a> {
+    /// Shape of the document, and its version.
     pub(crate) schema: &'static str,
+    /// The file.
     pub(crate) file: String,
     /// `plan`, `new-file` or `in-place`.
     pub(crate) mode: &'static str,
+    /// The file that was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) out: Option<String>,
+    /// The file that takes the repair back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) undo_file: Option<String>,
+    /// What was allowed.
     pub(crate) policy: Policy,
+    /// Digests of the bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<Hashes>,
     /// What deleting the file would lose; of an OST alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) local_only: Option<LocalOnly>,
+    /// As it was.
     pub(crate) before: &'a Report,
+    /// What a repair does.
     pub(crate) plan: &'a Plan,
+    /// Whether anything was written.
     pub(crate) changed: bool,
+    /// Rounds that the repair took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) passes: Option<u32>,
+    /// A check of the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<&'a Report>,
+    /// What became of everything in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) account: Option<&'a Account>,
     /// What is gone or there in part, by name.
@@ -112,7 +131,9 @@ pub(crate) struct Told<'a> {
     /// What no tree listed, or is under Lost and Found, by name, with where it comes from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) found: Vec<Find>,
+    /// What to do next, in words.
     pub(crate) next: String,
+    /// Exit status, as the bits that `pstkit --help` lists.
     pub(crate) exit: u8,
 }
 
@@ -358,7 +379,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     let mut account = outcome.account.clone();
     let found = std::mem::take(&mut account.found);
     let told = Told {
-        schema: "pstkit-repair/1",
+        schema: "pstkit-repair/2",
         file: args.file.display().to_string(),
         mode,
         out: args.out.as_ref().map(|p| p.display().to_string()),
@@ -416,7 +437,7 @@ fn show_plan(
     let after = predicted.as_ref().map_or(&[][..], |p| &p.outcome.after.findings);
     let found = account.as_ref().zip(result.as_ref()).map(|(a, pst)| finds::named(pst, &a.found)).unwrap_or_default();
     let told = Told {
-        schema: "pstkit-repair/1",
+        schema: "pstkit-repair/2",
         file: args.file.display().to_string(),
         mode: "plan",
         out: None,

@@ -6,7 +6,7 @@ use crate::status::Failure;
 use crate::{Context, check, finds, render};
 use pstkit::check::Report;
 use pstkit::finding::Loss;
-use pstkit::repair::{Account, LocalOnly, Outcome, Plan};
+use pstkit::repair::{Account, LeftOut, LocalOnly, Outcome, Plan};
 use pstkit::rules::Severity;
 use std::io::Write;
 use std::path::Path;
@@ -224,7 +224,7 @@ pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
     if a.values_lost > 0 {
         writeln!(ctx.out, "  {} missing or incomplete", render::count(a.values_lost, "property value is", "property values are"))?;
     }
-    for (nid, why) in a.dropped.iter().take(NAMES) {
+    for LeftOut { nid, why } in a.left_out.iter().take(NAMES) {
         writeln!(ctx.out, "  left out: node {nid:#x}: {why}")?;
     }
     Ok(())

@@ -9,6 +9,7 @@ use crate::view::View;
 use pstkit::finding::Finding;
 use pstkit::format::ids::{Bid, Ib, Nid};
 use pstkit::ndb::Node;
+use serde::Serialize;
 use std::io::Write;
 
 /// What is asked for.
@@ -147,6 +148,17 @@ fn missing(target: &Target) -> String {
     }
 }
 
+/// A structure of the file: `pstkit-show/1`.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Document<'a> {
+    /// Shape of the document, and its version.
+    schema: &'static str,
+    /// The file.
+    file: String,
+    /// The structure.
+    view: &'a View,
+}
+
 pub(crate) fn run(ctx: &mut Context, args: &ShowArgs) -> Outcome {
     let target = parse(&args.what)?;
     let opened = open::open(&args.file, &ctx.global)?;
@@ -158,7 +170,7 @@ pub(crate) fn run(ctx: &mut Context, args: &ShowArgs) -> Outcome {
     if args.raw {
         ctx.out.write_all(&shown.raw)?;
     } else if ctx.global.machine() {
-        ctx.json(&serde_json::json!({ "schema": "pstkit-show/1", "file": args.file.display().to_string(), "view": shown.view }))?;
+        ctx.json(&Document { schema: "pstkit-show/1", file: args.file.display().to_string(), view: &shown.view })?;
     } else {
         shown.view.text(&mut ctx.out)?;
     }

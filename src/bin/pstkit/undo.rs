@@ -4,8 +4,22 @@ use crate::args::UndoArgs;
 use crate::status::{Failure, Outcome, Status};
 use crate::{Context, render};
 use pstkit::error::ErrorKind;
+use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// A repair that was taken back: `pstkit-undone/1`.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Undone {
+    /// Shape of the document, and its version.
+    schema: &'static str,
+    /// The file.
+    file: String,
+    /// Whether it is as before, byte for byte.
+    whole: bool,
+    /// Exit status, as the bits that `pstkit --help` lists.
+    exit: u8,
+}
 
 pub(crate) fn run(ctx: &mut Context, args: &UndoArgs) -> Outcome {
     let undo = &args.undo_file;
@@ -24,7 +38,7 @@ pub(crate) fn run(ctx: &mut Context, args: &UndoArgs) -> Outcome {
     let exit = if whole { Status::DONE } else { Status::LEFT };
     if ctx.global.machine() {
         let file = target.display().to_string();
-        ctx.json(&serde_json::json!({ "schema": "pstkit-undone/1", "file": file, "whole": whole, "exit": exit.bits() }))?;
+        ctx.json(&Undone { schema: "pstkit-undone/1", file, whole, exit: exit.bits() })?;
     } else if !whole {
         writeln!(
             ctx.out,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::io::{self, Write};
 
 /// A field of a structure.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Field {
     /// Byte offset in the structure, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -13,7 +13,9 @@ pub(crate) struct Field {
     /// Size in bytes, where it has an offset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<u64>,
+    /// Its name.
     pub(crate) name: String,
+    /// Its value, in words.
     pub(crate) value: String,
     /// What it means.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -21,23 +23,30 @@ pub(crate) struct Field {
 }
 
 /// Entries in columns.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
 pub(crate) struct Table {
+    /// Its heading.
     pub(crate) title: String,
+    /// Headings.
     pub(crate) columns: Vec<String>,
+    /// Lines.
     pub(crate) rows: Vec<Vec<String>>,
     /// Rows in all, shown or not.
     pub(crate) total: u64,
 }
 
 /// Bytes, and the offset they bear.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Bytes {
+    /// Its heading.
     pub(crate) title: String,
+    /// The offset that the first byte bears.
     pub(crate) start: u64,
     /// Bytes in all, shown or not.
     pub(crate) total: u64,
+    /// The bytes in hexadecimal.
     #[serde(serialize_with = "as_hex")]
+    #[schemars(with = "String")]
     pub(crate) hex: Vec<u8>,
 }
 
@@ -46,17 +55,23 @@ fn as_hex<S: serde::Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
 }
 
 /// A structure.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
 pub(crate) struct View {
+    /// Its heading.
     pub(crate) title: String,
+    /// Fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) fields: Vec<Field>,
+    /// Tables.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tables: Vec<Table>,
+    /// How many bytes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) bytes: Vec<Bytes>,
+    /// Parts that are damaged or missing, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<View>,
+    /// What is wrong, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) problems: Vec<String>,
 }

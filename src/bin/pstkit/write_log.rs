@@ -8,24 +8,37 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-#[derive(Serialize)]
+/// A write that Outlook had begun.
+#[derive(Serialize, schemars::JsonSchema)]
 struct Record {
+    /// Offset in the log.
     at: u64,
+    /// Its number.
     sequence: u32,
+    /// When it was written, in RFC 3339.
     time: String,
+    /// Offset in the data file.
     offset: u64,
+    /// How many bytes.
     bytes: u32,
+    /// Whether the checksum of its bytes is right.
     checksum_good: bool,
 }
 
-#[derive(Serialize)]
-struct Log {
+/// The log of writes that lies beside a data file: `pstkit-write-log/1`.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Log {
+    /// Shape of the document, and its version.
     schema: &'static str,
+    /// The file.
     file: String,
     /// The data file that the log belongs to, by its name.
     data_file: Option<String>,
+    /// Whether that file is there.
     data_file_exists: bool,
+    /// The writes.
     records: Vec<Record>,
+    /// Whether there are more.
     more_records: bool,
 }
 
