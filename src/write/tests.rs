@@ -266,7 +266,7 @@ impl Verified {
         }
         let x = XBlock::decode(self.header.layout, data, Location::NONE, &mut Strict).unwrap().unwrap();
         let leaves: Vec<Vec<u8>> = x.children.iter().flat_map(|c| self.leaves(*c)).collect();
-        assert_eq!(leaves.iter().map(|l| l.len() as u64).sum::<u64>(), x.total.into());
+        assert_eq!(leaves.iter().map(|l| l.len() as u64).sum::<u64>(), u64::from(x.total));
         for l in &leaves[..leaves.len() - 1] {
             assert_eq!(l.len(), self.header.layout.block_data_max());
         }

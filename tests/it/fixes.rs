@@ -80,8 +80,8 @@ fn every_rule_with_a_fix_verb_is_mended() {
                 writeln!(wrong, "{} {target}: {} left, first {}", r.code, left.len(), left[0]).unwrap();
                 continue;
             }
-            if !outcome.account.dropped.is_empty() {
-                println!("{} {target}: dropped {:?}", r.code, outcome.account.dropped);
+            if !outcome.account.left_out.is_empty() {
+                println!("{} {target}: left out {:?}", r.code, outcome.account.left_out);
             }
             match to_new_file(&bytes, &policy()) {
                 Ok((again, second)) if !second.changed && again == bytes => {}
