@@ -348,6 +348,16 @@ fn is_named_otherwise(table: &TableContext<'_>, row: &Row<'_, '_>, pc: &Property
     Ok(!a.is_empty() && !b.is_empty() && !are_equal(&a, &b))
 }
 
+/// Whether fewer tables share the block of the template for search results than its reference count says: a table was there.
+fn one_table_less(objects: &Objects<'_>) -> bool {
+    let index = objects.ndb.index();
+    let Some(data) = index.node(Nid::SEARCH_CONTENTS_TABLE_TEMPLATE).map(|n| n.data) else { return false };
+    let Some(block) = objects.ndb.find_block(data) else { return false };
+    let shared = index.nodes().iter().filter(|n| n.data == data).count();
+    // a block that one node refers to has a count of two
+    usize::from(block.refs) > shared.saturating_add(1)
+}
+
 /// A search folder's companions.
 fn search_folder(objects: &Objects<'_>, nid: Nid, out: &mut Collector<'_>) -> Result<()> {
     // The search root of Outlook 2007 has results alone.
@@ -358,7 +368,7 @@ fn search_folder(objects: &Objects<'_>, nid: Nid, out: &mut Collector<'_>) -> Re
     let missing: Vec<Nid> = companions.iter().map(|t| nid.with_type(*t)).filter(|n| objects.ndb.index().node(*n).is_none()).collect();
     for m in &missing {
         // Results alone are made again by the next search; versions before 2010 may lack those of the search for junk mail.
-        let old = nid == Nid::SPAM_SEARCH_FOLDER && objects.ndb.index().node(Nid::SEARCH_QUEUE_3).is_none();
+        let old = nid == Nid::SPAM_SEARCH_FOLDER && objects.ndb.index().node(Nid::SEARCH_QUEUE_3).is_none() && !one_table_less(objects);
         let severity = if m.nid_type() == NidType::SEARCH_CONTENTS_TABLE && old { Severity::Notice } else { Severity::Warning };
         let f = Finding::new(&rules::SEARCH_TABLE, Location::node(nid)).actual(format!("no node {m}")).loss(Loss::Metadata);
         out.add_under(f.severity(severity), objects.causes.of_node(*m));

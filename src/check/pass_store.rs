@@ -232,7 +232,6 @@ fn other_tables(objects: &Objects<'_>, out: &mut Collector<'_>) -> Result<()> {
     let nid = Nid::OUTGOING_QUEUE_TABLE;
     out.watch(Location::node(nid));
     match objects.ndb.node(nid) {
-        None if objects.offline => {}
         None => absent(objects, nid, &rules::OUTGOING_QUEUE, severity_of_absence(objects, nid), out),
         Some(node) => {
             objects.look_for_bad_blocks(&node, out)?;

@@ -21,6 +21,7 @@ mod front;
 mod hostile;
 mod invariants;
 mod limits;
+mod lost_objects;
 mod ltp;
 mod ndb;
 mod places;

@@ -100,7 +100,8 @@ def verdict(pstkit: str, path: Path) -> tuple[str, set[str]]:
     """The verdict, and rule with object of each finding that matters."""
     report = json.loads(run(pstkit, "check", "--json", str(path)).stdout)
     told = [f for f in report["findings"] if f["severity"] != "info"]
-    return report["verdict"], {f"{f['code']} {f['severity']} {f['at'].get('nid', '')} {f['at'].get('sub', '')}" for f in told}
+    # ids of embedded messages are the writer's to choose: the property tells the finding, not the sub-node
+    return report["verdict"], {f"{f['code']} {f['severity']} {f['at'].get('nid', '')} {f['at'].get('tag', '')}" for f in told}
 
 
 def judge(pstkit: str, data: bytes, suffix: str, before: dict[str, list[str]], notices: set[str]) -> list[str]:
