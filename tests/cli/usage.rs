@@ -106,6 +106,22 @@ fn explain_prints_a_rule_by_code_and_by_name_and_lists_all() {
     assert!(size.out.contains("size-exact") && size.out.contains("strong"), "{}", size.out);
 }
 
+/// One percentage for the whole run, whatever its phases: it never goes back, and the end alone is 100.
+#[test]
+fn the_percentage_of_a_run_never_goes_back() {
+    let (_dir, path) = crate::support::made(pstkit::testkit::VARIETIES[0]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[..600].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+    let (p, out) = (path.to_str().unwrap(), path.with_extension("out"));
+    for args in [vec!["check", p], vec!["repair", p], vec!["repair", "-y", p, "-o", out.to_str().unwrap()], vec!["items", p]] {
+        let run = pstkit(args.iter().copied().chain(["--progress=json"]));
+        let events: Vec<serde_json::Value> = run.err.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
+        let percents: Vec<u64> = events.iter().map(|e| e["percent"].as_u64().unwrap()).collect();
+        assert!(percents.len() > 3 && percents.is_sorted() && percents.iter().all(|p| *p < 100), "{args:?}: {percents:?}");
+    }
+}
+
 #[test]
 fn progress_as_json_goes_to_standard_error() {
     let Some(path) = empty_store() else { return };

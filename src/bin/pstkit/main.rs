@@ -83,6 +83,7 @@ impl Context {
 
 fn run(cli: Cli) -> (Outcome, Context) {
     let progress = Progress::new(&cli.global);
+    progress.expect(&cli.command);
     let out = BufWriter::with_capacity(64 << 10, progress.beside(io::stdout().lock()));
     let mut ctx = Context { global: cli.global, out, progress };
     // Copies read every byte but once: reading by position costs them nothing, and is no risk where the file is cut meanwhile.
