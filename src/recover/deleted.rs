@@ -7,6 +7,7 @@
 //! Sub-nodes whose properties are gone are given as messages in part: recipients and attachments are left of them.
 
 use super::join::{Doubt, Joins, join};
+use super::kinds;
 use super::orphans::{Object, Orphans, Shape, Subnodes, find, object};
 use super::salvage::Salvage;
 use super::states::{Histories, History, Likeness, Reader, Version};
@@ -86,6 +87,12 @@ pub struct Deleted {
     pub older_states: u64,
     /// Finds with the contents of another find, or of a message that is there, which are left out.
     pub equal_copies: u64,
+}
+
+/// Whether more than ids of their own joins the parts of a state.
+fn joined_firmly(v: &Version) -> bool {
+    v.because.is_empty()
+        || [kinds::SIZE_EXACT.code, kinds::OLDER_ENTRY.code, kinds::WRITTEN_AS_ONE.code].iter().any(|c| v.because.contains(c))
 }
 
 /// Gives out ids that no node has had.
@@ -329,6 +336,10 @@ impl Finds {
             if !is_wanted {
                 older = older.saturating_add(1);
                 continue;
+            }
+            // ids that the parts share show that they are of one message, and not that both are of its last state
+            if v.doubt.is_none() && v.entry.nid.is_none() && !joined_firmly(&v) {
+                v.doubt = Some(Doubt::new("no tree lists this state of the message: its sub-nodes may be another state's"));
             }
             if !reader.judge(&mut v)? {
                 continue;

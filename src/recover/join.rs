@@ -112,6 +112,8 @@ struct Habits {
     alone: Option<i64>,
     /// Whether sub-nodes get their ids before the properties, where that is the rule.
     tree_first: Option<bool>,
+    /// Whether ids of large values are given out once in the whole file, as Outlook does it.
+    ids_once: bool,
 }
 
 impl Habits {
@@ -153,7 +155,7 @@ impl Habits {
         let total = alone.values().fold(0usize, |sum, n| sum.saturating_add(*n));
         let most = alone.into_iter().max_by_key(|(d, n)| (*n, std::cmp::Reverse(d.unsigned_abs())));
         let alone = most.filter(|(_, n)| n.saturating_mul(4) >= total.saturating_mul(3)).map(|(d, _)| d);
-        Ok(Self { alone, tree_first })
+        Ok(Self { alone, tree_first, ids_once: ids_once(trees) })
     }
 
     /// Whether a message that asks for no sub-nodes has none, by the size that it states.
@@ -163,6 +165,13 @@ impl Habits {
         // one that states less than its properties have was never counted anew
         beyond <= 0 || self.alone == Some(beyond)
     }
+}
+
+/// Whether large values have ids that come once in a file. States of one message share them: a few repeats say nothing.
+fn ids_once(trees: &[Subnodes]) -> bool {
+    let all = || trees.iter().flat_map(|t| &t.ids).filter(|id| id.nid_type() == NidType::LTP);
+    let (count, distinct) = (all().count(), all().collect::<HashSet<_>>().len());
+    count >= kinds::FEW && distinct.saturating_mul(4) >= count.saturating_mul(3)
 }
 
 fn signed(n: u64) -> i64 {
@@ -194,6 +203,7 @@ fn fits_size(o: &Object, t: &Subnodes) -> bool {
 /// Cancellation.
 pub(super) fn join(s: &Salvage, objects: &[&Object], trees: &[Subnodes], monitor: &dyn Monitor) -> Result<Joins> {
     let mut out = Joins { habits: Habits::of(s, objects, trees, monitor)?, ..Joins::default() };
+    let ids_once = out.habits.ids_once;
     let mut people = People::default();
     let newest = Newest::of(objects);
     let by_id = trees.iter().enumerate().fold(HashMap::new(), |mut map: HashMap<Nid, Vec<usize>>, (i, t)| {
@@ -201,6 +211,7 @@ pub(super) fn join(s: &Salvage, objects: &[&Object], trees: &[Subnodes], monitor
         map
     });
     let mut taken: HashSet<Bid> = HashSet::new();
+    let own = if ids_once { ids_of_one_tree(s, objects, &by_id, monitor)? } else { HashSet::new() };
     for freed in [false, true] {
         let mut claims = Vec::new();
         for o in objects.iter().filter(|o| s.freed.contains(&o.data) == freed) {
@@ -210,7 +221,13 @@ pub(super) fn join(s: &Salvage, objects: &[&Object], trees: &[Subnodes], monitor
             let candidates = rarest.map_or_else(|| near(o.data, trees), |all| near_of(o.data, all, trees));
             let open = candidates.into_iter().filter_map(|i| trees.get(i)).filter(|t| !taken.contains(&t.root));
             for t in open.filter(|t| freed || !s.freed.contains(&t.root)) {
-                claims.extend(claim(s, o, t, &out.habits, &newest, &mut people));
+                let mut claim = claim(s, o, t, &out.habits, &newest, &mut people);
+                // an id alone may be that of an older file whose blocks are still there
+                let is_named = |c: &&mut Claim<Bid, Bid>| c.because.iter().any(|e| e.code == kinds::RECIPIENTS_NAMED.code);
+                if let Some(c) = claim.as_mut().filter(|_| o.needs.iter().any(|id| own.contains(id))).filter(is_named) {
+                    c.because.push(&kinds::ID_OF_ITS_OWN);
+                }
+                claims.extend(claim);
             }
         }
         let chosen = choose(Question::Subnodes, claims, &s.decisions);
@@ -224,6 +241,24 @@ pub(super) fn join(s: &Salvage, objects: &[&Object], trees: &[Subnodes], monitor
         }
     }
     Ok(out)
+}
+
+/// Of the ids that properties refer to, those that one tree alone has: no other that nothing names, and none of a message that is listed.
+fn ids_of_one_tree(s: &Salvage, objects: &[&Object], by_id: &HashMap<Nid, Vec<usize>>, monitor: &dyn Monitor) -> Result<HashSet<Nid>> {
+    let needed = objects.iter().flat_map(|o| &o.needs).copied();
+    let is_one = |id: &Nid| id.nid_type() == NidType::LTP && by_id.get(id).is_some_and(|t| t.len() == 1);
+    let mut own: HashSet<Nid> = needed.filter(is_one).collect();
+    let listed = s.ndb.index().nodes().iter().copied().chain(s.older.iter().map(|o| o.entry));
+    for n in listed.filter(|n| is_mail(n.nid) && !n.sub.is_none()) {
+        if own.is_empty() {
+            break;
+        }
+        step(monitor, 0)?;
+        if let Ok(tree) = SubnodeTree::load(&s.ndb, n.sub, Location::node(n.nid), &mut Ignore) {
+            tree.iter().for_each(|e| _ = own.remove(&e.nid));
+        }
+    }
+    Ok(own)
 }
 
 /// Trees whose ids were given out near a block: where nothing is needed, one of them may belong to it.

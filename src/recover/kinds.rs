@@ -168,6 +168,7 @@ evidence! {
     SIZE_OTHER "E310" "size-other" Subnodes Veto "with this tree the message has another size than it states" "2.4.5.1" "programs that state no true size";
     VALUES_ALL "E311" "values-all" Subnodes Medium "every large value in the tree is one that the properties refer to" "2.3.3.2" "messages with values of the same ids";
     WRITTEN_AS_ONE "E312" "written-as-one" Subnodes Strong "all ids given out between the two went to blocks of the two, in the order in which this file writes them" "2.2.2.2" "two programs that write at once";
+    ID_OF_ITS_OWN "E313" "id-of-its-own" Subnodes Strong "the tree names the people of the message, and a sub-node that the properties refer to has an id that no other tree has, in a file that gives out each id once" "2.4.1.1" "a program that counts the ids of each message anew";
     // Currency
     FREED "E401" "freed" Currency Veto "the allocation map marks the space of the object as free" "2.2.2.7.2" "maps that are not valid, which are not asked";
     NEWER_STATE "E402" "newer-state" Currency Strong "a state of the same object was written later" "2.6.1.2" "-";
