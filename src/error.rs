@@ -4,6 +4,7 @@ use crate::finding::{Finding, Location};
 use crate::rules::Rule;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 /// `Result` with the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -44,6 +45,18 @@ pub enum ErrorKind {
     /// Header or trees are so damaged that the file has to be searched as a whole; says how.
     #[error("{0}")]
     NeedsSalvage(&'static str),
+    /// The repair would leave out this number of nodes that can be read, and the [policy](crate::repair::Policy) does not allow that.
+    #[error("the repair would leave out {nodes} nodes that can be read; that has to be allowed")]
+    NeedsConsent {
+        /// The number of nodes.
+        nodes: usize,
+    },
+    /// The plan was made for another file, or the file has changed since.
+    #[error("the file is not the one that the plan was made for, or has changed since")]
+    PlanStale,
+    /// A file of this name exists, and replacing it was not asked for.
+    #[error("{} exists: give another name, or remove it first", .0.display())]
+    TargetExists(PathBuf),
     /// The caller asked for something that makes no sense.
     #[error("{0}")]
     Usage(String),

@@ -6,7 +6,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::block::BlockTrailer;
 use crate::format::bytes::{index, wide};
-use crate::format::header::{HEADER_MAX, MAGIC, describe_foreign};
+use crate::format::header::{HEADER_MAX, ForeignFile, MAGIC};
 use crate::io::{FileSource, ReadAt};
 use crate::messaging::{OpenOptions, Pst};
 use crate::monitor::Monitor;
@@ -153,18 +153,14 @@ fn first_bytes(source: &dyn ReadAt) -> Result<Vec<u8>> {
 /// Whether the first bytes are plainly those of something else: such files are not searched.
 fn is_foreign(source: &dyn ReadAt, name: &str) -> Result<bool> {
     let first = first_bytes(source)?;
-    let what = describe_foreign(&first, source.len(), name);
-    Ok(!first.starts_with(&MAGIC) && !what.contains("unknown kind") && !what.contains("all zero"))
+    Ok(!first.starts_with(&MAGIC) && !ForeignFile::of(&first, source.len(), name).may_hold_mail)
 }
 
 fn not_pst(first: &[u8], len: u64, name: &str) -> Error {
-    let what = describe_foreign(first, len, name);
-    let what = match what.split_once(": if it was a data file") {
-        Some((what, _)) => format!("{what}, and a search of the whole file found nothing of one: look for a backup"),
-        None if first.starts_with(&MAGIC) => {
-            "its first bytes are those of a data file, but no page and no block lies behind them".to_owned()
-        }
-        None => what,
+    let what = if first.starts_with(&MAGIC) {
+        "its first bytes are those of a data file, but no page and no block lies behind them".to_owned()
+    } else {
+        ForeignFile::of(first, len, name).after_search()
     };
     ErrorKind::NotPst(what).into()
 }

@@ -529,55 +529,83 @@ pub fn amap_valid_at(layout: &Layout) -> usize {
     Offsets::of(layout).root.saturating_add(4).saturating_add(layout.id_width.saturating_mul(8))
 }
 
-/// Names what a file is that is not an Outlook data file, from its first bytes and its name, with what to do about it.
-pub fn describe_foreign(first: &[u8], len: u64, file_name: &str) -> String {
-    let name = file_name.to_ascii_lowercase();
-    let what = if len == 0 {
-        "the file is empty (0 bytes): look for a backup, or for a copy whose download was not cut off"
-    } else if super::write_log::begins_log(first) {
-        "Outlook's log of writes to a data file, not the data file itself: `pstkit info` lists what is in it; give the .pst or .ost beside it"
-    } else if first.starts_with(b"version https://git-lfs.github.com/spec/") {
-        "a Git LFS pointer: a short text in place of the file; `git lfs pull` fetches the file itself"
-    } else if first.len() >= 512 && first.iter().all(|b| *b == 0xFF) {
-        "nothing of an Outlook file: its first bytes are all 0xFF, as an erased medium has them; look for a backup"
-    } else if name.ends_with(".pst.tmp") || (name.starts_with('~') && name.ends_with(".tmp")) {
-        "a lock or temporary file of Outlook, not the data file: give the .pst or .ost beside it"
-    } else if first.starts_with(b"PK\x03\x04") {
-        "a ZIP archive: unpack it and give the data file inside"
-    } else if first.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
-        "an OLE compound file, such as a single message (.msg): open it with a .msg reader"
-    } else if first.starts_with(b"\x1F\x8B") {
-        "a gzip archive: unpack it first"
-    } else if first.starts_with(b"7z\xBC\xAF\x27\x1C") {
-        "a 7-Zip archive: unpack it first"
-    } else if first.starts_with(b"Rar!") {
-        "a RAR archive: unpack it first"
-    } else if first.starts_with(b"%PDF") {
-        "a PDF document"
-    } else if first.starts_with(b"SQLite format 3\0") {
-        "an SQLite database, such as the mail of Outlook for Mac: it has another format"
-    } else if first.starts_with(&[0x0D, 0xF0, 0xAD, 0xBA]) || name.ends_with(".nk2") {
-        "a nickname cache of Outlook (.nk2): it holds names for automatic completion and no mail"
-    } else if name.ends_with(".oab") || (first.len() >= 4 && matches!(le32(first, 0), 0x20 | 0x07 | 0x0A | 0x0B) && name.ends_with("oab")) {
-        "an offline address book of Outlook (.oab): it holds addresses and no mail"
-    } else if name == "spscoll.dat" || first.starts_with(b"spscoll") {
-        "an index of Outlook (spscoll.dat): it holds no mail"
-    } else if first.starts_with(&[0xFE, 0xFF]) || first.starts_with(&[0xFF, 0xFE]) || first.starts_with(&[0xEF, 0xBB, 0xBF]) {
-        "a text file"
-    } else if first.starts_with(b"From ") {
-        "an mbox file: it is text and needs no data file reader"
-    } else if first.len() > 8 && is_text(first) && first.is_ascii() && !first.starts_with(&MAGIC) {
-        "a text file"
-    } else if len < 512 {
-        "too short to hold a header: look for a complete copy"
-    } else if first.iter().all(|b| *b == 0) {
-        "its first bytes are all zero: if it was a data file, `pstkit repair` or `pstkit recover` can search the rest for mail"
-    } else if is_text(first) {
-        "a text file"
-    } else {
-        "an unknown kind of file"
-    };
-    what.to_owned()
+/// A file that does not begin as an Outlook data file does: its kind, as far as the first bytes and the name show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ForeignFile {
+    /// The kind, in words, with the next step for the user.
+    pub text: &'static str,
+    /// Whether the file may be a data file that lost its first bytes, so that a search of the whole may find mail.
+    pub may_hold_mail: bool,
+}
+
+impl ForeignFile {
+    /// Tells a file by its first bytes, its length in bytes and its name.
+    ///
+    /// ```
+    /// use pstkit::format::header::ForeignFile;
+    /// let zip = ForeignFile::of(b"PK\x03\x04", 4_096, "mail.zip");
+    /// assert!(zip.text.contains("ZIP") && !zip.may_hold_mail);
+    /// assert!(ForeignFile::of(&[0; 512], 4_096, "mail.pst").may_hold_mail);
+    /// ```
+    pub fn of(first: &[u8], len: u64, file_name: &str) -> Self {
+        let known = |text| Self { text, may_hold_mail: false };
+        let searched = |text| Self { text, may_hold_mail: true };
+        let name = file_name.to_ascii_lowercase();
+        if len == 0 {
+            known("the file is empty (0 bytes): look for a backup, or for a copy whose download was not cut off")
+        } else if super::write_log::begins_log(first) {
+            known("Outlook's log of writes to a data file, not the data file itself: `pstkit info` lists what is in it; give the .pst or .ost beside it")
+        } else if first.starts_with(b"version https://git-lfs.github.com/spec/") {
+            known("a Git LFS pointer: a short text in place of the file; `git lfs pull` fetches the file itself")
+        } else if first.len() >= 512 && first.iter().all(|b| *b == 0xFF) {
+            searched("nothing of an Outlook file: its first bytes are all 0xFF, as an erased medium has them; look for a backup")
+        } else if name.ends_with(".pst.tmp") || (name.starts_with('~') && name.ends_with(".tmp")) {
+            known("a lock or temporary file of Outlook, not the data file: give the .pst or .ost beside it")
+        } else if first.starts_with(b"PK\x03\x04") {
+            known("a ZIP archive: unpack it and give the data file inside")
+        } else if first.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
+            known("an OLE compound file, such as a single message (.msg): open it with a .msg reader")
+        } else if first.starts_with(b"\x1F\x8B") {
+            known("a gzip archive: unpack it first")
+        } else if first.starts_with(b"7z\xBC\xAF\x27\x1C") {
+            known("a 7-Zip archive: unpack it first")
+        } else if first.starts_with(b"Rar!") {
+            known("a RAR archive: unpack it first")
+        } else if first.starts_with(b"%PDF") {
+            known("a PDF document")
+        } else if first.starts_with(b"SQLite format 3\0") {
+            known("an SQLite database, such as the mail of Outlook for Mac: it has another format")
+        } else if first.starts_with(&[0x0D, 0xF0, 0xAD, 0xBA]) || name.ends_with(".nk2") {
+            known("a nickname cache of Outlook (.nk2): it holds names for automatic completion and no mail")
+        } else if name.ends_with(".oab") || (first.len() >= 4 && matches!(le32(first, 0), 0x20 | 0x07 | 0x0A | 0x0B) && name.ends_with("oab")) {
+            known("an offline address book of Outlook (.oab): it holds addresses and no mail")
+        } else if name == "spscoll.dat" || first.starts_with(b"spscoll") {
+            known("an index of Outlook (spscoll.dat): it holds no mail")
+        } else if first.starts_with(&[0xFE, 0xFF]) || first.starts_with(&[0xFF, 0xFE]) || first.starts_with(&[0xEF, 0xBB, 0xBF]) {
+            known("a text file")
+        } else if first.starts_with(b"From ") {
+            known("an mbox file: it is text and needs no data file reader")
+        } else if first.len() > 8 && is_text(first) && first.is_ascii() && !first.starts_with(&MAGIC) {
+            known("a text file")
+        } else if len < 512 {
+            known("too short to hold a header: look for a complete copy")
+        } else if first.iter().all(|b| *b == 0) {
+            searched("its first bytes are all zero: if it was a data file, `pstkit repair` or `pstkit recover` can search the rest for mail")
+        } else if is_text(first) {
+            known("a text file")
+        } else {
+            searched("an unknown kind of file")
+        }
+    }
+
+    /// The same after the whole file was searched for mail in vain.
+    pub fn after_search(&self) -> String {
+        match self.text.split_once(": if it was a data file") {
+            Some((what, _)) => format!("{what}, and a search of the whole file found nothing of one: look for a backup"),
+            None => self.text.to_owned(),
+        }
+    }
 }
 
 /// Whether bytes are text: printable ASCII, or UTF-8 as far as they go.
@@ -676,7 +704,7 @@ mod tests {
             (b"\x20\0\0\0", "u.oab", "address book"),
             (b"abc", "spscoll.dat", "index"),
         ] {
-            let said = describe_foreign(bytes, bytes.len() as u64, name);
+            let said = ForeignFile::of(bytes, bytes.len() as u64, name).text;
             assert!(said.contains(word), "{name}: {said}");
         }
     }

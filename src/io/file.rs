@@ -391,7 +391,7 @@ impl AtomicFile {
         };
         match std::fs::metadata(path) {
             Ok(m) if m.is_dir() => no(is_folder),
-            Ok(_) if !replace => no("exists: give another name, or remove it first"),
+            Ok(_) if !replace => Err(ErrorKind::TargetExists(path.to_owned()).into()),
             // a device, a pipe: what is written to it would be gone, and so would it be
             Ok(m) if !m.is_file() => no("is no ordinary file, and is not replaced: give another name"),
             Ok(_) if own.is_symlink() => path.canonicalize().map_err(|e| ErrorKind::Io(e).into()),
@@ -483,7 +483,7 @@ impl AtomicFile {
         storage.sync().map_err(ErrorKind::Io)?;
         self.storage = None;
         let handle = storage.file().and_then(|f| f.try_clone().ok());
-        let appeared = Error::new(ErrorKind::Usage(format!("{} has appeared meanwhile", self.path.display())));
+        let appeared = Error::new(ErrorKind::TargetExists(self.path.clone()));
         match self.name(storage) {
             Err(e) if !self.replace && e.kind() == io::ErrorKind::AlreadyExists => return Err(appeared),
             named => named.map_err(ErrorKind::Io)?,
@@ -655,7 +655,7 @@ mod tests {
         let file = AtomicFile::create(&path, false).unwrap();
         std::fs::write(&path, b"mine").unwrap();
         let e = file.commit().unwrap_err();
-        assert!(e.to_string().contains("appeared"), "{e}");
+        assert!(e.to_string().contains("exists"), "{e}");
         assert_eq!(std::fs::read(&path).unwrap(), b"mine");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }

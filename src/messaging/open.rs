@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Strict};
 use crate::format::bytes::index;
 use crate::format::crypt::CryptMethod;
-use crate::format::header::{HEADER_MAX, Header, describe_foreign, wip_error};
+use crate::format::header::{ForeignFile, HEADER_MAX, Header, wip_error};
 use crate::format::layout::Layout;
 use crate::io::{FileSource, ReadAt};
 use crate::limits::Limits;
@@ -142,7 +142,7 @@ impl Pst {
             Err(error) => {
                 return Err(match error.rule() {
                     Some(rule) if std::ptr::eq(rule, &crate::rules::HEADER_MAGIC) || first.len() < 512 => {
-                        ErrorKind::NotPst(describe_foreign(&first, source.len(), name)).into()
+                        ErrorKind::NotPst(ForeignFile::of(&first, source.len(), name).text.to_owned()).into()
                     }
                     _ => error,
                 });

@@ -8,7 +8,7 @@ use super::undo::UndoRecord;
 use super::{inplace, partial};
 use crate::check::Verdict;
 use crate::check::report::Source;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::io::{AtomicFile, Behind, FileId, ReadAt, Storage};
 use crate::monitor::{Monitor, Quiet};
 use std::path::Path;
@@ -77,10 +77,10 @@ impl Plan {
     /// Carries the plan out and checks the result; see the [module's head](super::plan) on what an action that is left out means.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] where the plan is another file's or the file has changed since, where the target exists, or where
-    /// something readable would be left out without consent; [`ErrorKind::NotPst`] where nothing in the source is part of such a file,
-    /// [`ErrorKind::Unsupported`] where it is encrypted; [`ErrorKind::Locked`] where another process holds a file that is to be changed;
-    /// errors of the media; cancellation. A new file has no name then, a new storage holds no header, and a file or a storage in place is as it was, unless
+    /// [`ErrorKind::PlanStale`] where the plan is another file's or the file has changed since; [`ErrorKind::TargetExists`];
+    /// [`ErrorKind::NeedsConsent`] where something readable would be left out without consent; [`ErrorKind::NotPst`] where nothing in the
+    /// source is part of such a file, [`ErrorKind::Unsupported`] where it is encrypted; [`ErrorKind::Locked`] where another process holds a
+    /// file that is to be changed; errors of the media; cancellation. A new file has no name then, a new storage holds no header, and a file or a storage in place is as it was, unless
     /// the error says that it could not be put back: then the undo record does that.
     pub fn apply(&self, target: Target<'_>, monitor: &dyn Monitor) -> Result<Outcome> {
         match target {
@@ -184,6 +184,6 @@ impl Plan {
         if (now.size, now.stamp) == (then.size, then.stamp) {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Usage("the file is not the one that the plan was made for, or has changed since".to_owned())))
+        Err(ErrorKind::PlanStale.into())
     }
 }

@@ -116,7 +116,7 @@ fn bring(target: &dyn Storage, planned: &Overlay, ranges: &[(u64, usize)], recor
 /// Checks a file and repairs it in place. The undo file is written first; [`undo`](super::undo()) restores the file byte for byte from it.
 ///
 /// # Errors
-/// [`ErrorKind::Locked`] where another process holds the file; [`ErrorKind::Usage`] where the undo file exists; otherwise as
+/// [`ErrorKind::Locked`] where another process holds the file; [`ErrorKind::TargetExists`] where the undo file exists; otherwise as
 /// [`repair`](super::repair). The file is then as it was, unless the error says that it could not be put back: then the undo file is there.
 pub fn repair_in_place(path: &Path, undo: &Path, policy: &Policy, monitor: &dyn Monitor) -> Result<Outcome> {
     take_back_interrupted(path, undo)?;

@@ -116,8 +116,7 @@ impl Copying {
         let dropped = self.account.left_out.iter().filter(|n| is_readable(&self.pst, Nid(n.nid))).count();
         let deletes = dropped.saturating_add(self.unnamed);
         if deletes > 0 && !plan.policy.allow_loss {
-            let what = format!("the repair would leave out {deletes} nodes that can be read; that has to be allowed");
-            return Err(ErrorKind::Usage(what).into());
+            return Err(ErrorKind::NeedsConsent { nodes: deletes }.into());
         }
         Ok(self.account)
     }

@@ -6,7 +6,7 @@ use crate::stores::{input, mail};
 use crate::{Context, render};
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Ignore};
-use pstkit::format::header::{HEADER_MAX, Header, MAGIC, describe_foreign};
+use pstkit::format::header::{ForeignFile, HEADER_MAX, Header, MAGIC};
 use pstkit::format::layout::Layout;
 use pstkit::format::write_log::{WriteLog, begins_log};
 use pstkit::io::{FileId, ReadAt, writer_of};
@@ -180,35 +180,29 @@ pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool, versions:
 /// Whether a file without a readable header may be a data file that lost it: files that are plainly something else are not searched.
 fn may_be_broken(first: &[u8], len: u64, path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    first.starts_with(&MAGIC) || is_unknown(first, len, &name)
-}
-
-/// Whether the first bytes of a file are those of nothing that is known.
-fn is_unknown(first: &[u8], len: u64, name: &str) -> bool {
-    let what = describe_foreign(first, len, name);
-    what.contains("unknown kind") || what.contains("all zero") || what.starts_with("nothing of an Outlook file")
+    first.starts_with(&MAGIC) || ForeignFile::of(first, len, &name).may_hold_mail
 }
 
 fn not_a_data_file(path: &Path, global: &Global) -> Failure {
     Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {}", path.display(), describe(path, global)))
 }
 
-/// The same after the whole of it has been searched for mail, in vain.
-pub(crate) fn describe_searched(path: &Path, global: &Global) -> String {
-    let what = describe(path, global);
-    match what.split_once(": if it was a data file") {
-        Some((what, _)) => format!("{what}, and a search of the whole file found nothing of one: look for a backup"),
-        None => what,
-    }
+/// The kind of a file that is no data file, with the next step.
+pub(crate) fn describe(path: &Path, global: &Global) -> String {
+    describe_by(path, global, |file| file.text.to_owned())
 }
 
-/// What a file is that is no data file, with what to do.
-pub(crate) fn describe(path: &Path, global: &Global) -> String {
+/// The same after the whole file was searched for mail in vain.
+pub(crate) fn describe_searched(path: &Path, global: &Global) -> String {
+    describe_by(path, global, ForeignFile::after_search)
+}
+
+fn describe_by(path: &Path, global: &Global, words: fn(&ForeignFile) -> String) -> String {
     let first = source(path, global).ok().and_then(|s| Some((read_up_to(&*s, 0, HEADER_MAX).ok()?, s.len())));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let Some((first, len)) = first else { return "it cannot be read".to_owned() };
     if !first.starts_with(&MAGIC) {
-        return describe_foreign(&first, len, &name);
+        return words(&ForeignFile::of(&first, len, &name));
     }
     let version = first.get(10..12).and_then(|b| <[u8; 2]>::try_from(b).ok()).map(u16::from_le_bytes);
     match version.map(|v| (v, Layout::of_version(v))) {

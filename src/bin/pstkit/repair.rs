@@ -423,7 +423,7 @@ fn show_plan(
     // the repair is carried out, and its result is thrown away
     let predicted = match plan.predict(&source, &ctx.progress) {
         Ok(predicted) => Some(predicted),
-        Err(e) if matches!(e.kind(), ErrorKind::Usage(why) if why.contains("has to be allowed")) => {
+        Err(e) if matches!(e.kind(), ErrorKind::NeedsConsent { .. }) => {
             ctx.note(format_args!("{e}: --allow-loss"));
             None
         }
@@ -532,7 +532,7 @@ fn in_the_way(args: &RepairArgs, undo: &Path, e: Error) -> Failure {
     let other = undo.with_extension("undo-2");
     let file = render::quoted(&args.file);
     match e.kind() {
-        ErrorKind::Usage(_) => Failure::usage(format!(
+        ErrorKind::TargetExists(_) => Failure::usage(format!(
             "{} exists from an earlier repair: take that back (`pstkit undo`), give another name with --undo-file, or remove it",
             undo.display()
         )),
@@ -580,8 +580,8 @@ fn refused(ctx: &Context, args: &RepairArgs, e: Error) -> Failure {
             Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", args.file.display()))
         }
         ErrorKind::Unfit { .. } => in_the_way(args, &undo_file(args), e),
-        ErrorKind::Usage(why) if why.contains("has to be allowed") => {
-            Failure::Said(Status::LEFT, format!("{}: nothing was written: {why} (--allow-loss)", args.file.display()))
+        ErrorKind::NeedsConsent { .. } => {
+            Failure::Said(Status::LEFT, format!("{}: nothing was written: {e} (--allow-loss)", args.file.display()))
         }
         // the medium that is written to
         ErrorKind::Io(io) if io.kind() == io::ErrorKind::StorageFull && args.in_place => {

@@ -85,7 +85,7 @@ impl Failure {
             Self::Output(_) => Status::FAILED,
             Self::Library(_, e) => match e.kind() {
                 ErrorKind::Cancelled => Status::CANCELLED,
-                ErrorKind::Usage(_) => Status::USAGE,
+                ErrorKind::Usage(_) | ErrorKind::TargetExists(_) => Status::USAGE,
                 _ => Status::FAILED,
             },
             Self::Said(status, _) => *status,

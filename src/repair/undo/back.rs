@@ -197,7 +197,7 @@ fn is_own(pair: &Pair) -> bool {
 
 /// Why a repair in place cannot write its undo file: one is there already. `None` where there is none.
 ///
-/// The error is [`ErrorKind::Usage`] where that undoes a repair that came to its end, and [`ErrorKind::Unfit`] where it does not fit the file.
+/// The error is [`ErrorKind::TargetExists`] where that undoes a repair that came to its end, and [`ErrorKind::Unfit`] where it does not fit the file.
 pub fn in_the_way(path: &Path, undo: &Path) -> Option<Error> {
     undo.symlink_metadata().ok()?;
     // it is only read, whoever holds it
@@ -213,7 +213,7 @@ pub(in crate::repair) fn in_the_way_of(target: &Arc<FileStorage>, undo: &Path) -
     let name = undo.display();
     Some(match Pair::over(undo, Arc::clone(target)) {
         Ok(pair) if pair.state == State::After => {
-            ErrorKind::Usage(format!("{name} exists from an earlier repair: take that back (undo), give another name, or remove it")).into()
+            ErrorKind::TargetExists(undo.to_owned()).into()
         }
         Ok(pair) if pair.state == State::Used => unfit(format!(
             "{name} exists from an earlier repair and does not fit the file: it is another file's, or the file has been used since"
