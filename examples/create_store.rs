@@ -2,7 +2,7 @@
 
 use pstkit::Pst;
 use pstkit::io::{AtomicFile, Storage};
-use pstkit::write::{Attachment, IPM_SUBTREE, Message, PstWriter, StoreOptions};
+use pstkit::write::{IPM_SUBTREE, NewAttachment, NewMessage, PstWriter, StoreOptions};
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;
@@ -13,8 +13,8 @@ pub(crate) fn run(file: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>
     let storage = new.shared()?;
     let mut pst = PstWriter::create(storage.as_ref(), StoreOptions::default())?;
     let inbox = pst.add_folder(IPM_SUBTREE, "Inbox")?;
-    let mail = Message::note("Minutes", "As agreed.\r\n").from("Ann Example", "ann@example.com").to("Bob Example", "bob@example.com");
-    pst.add_message(inbox, mail.attach(Attachment::file("minutes.txt", b"1. Welcome\n".to_vec()).mime("text/plain")))?;
+    let mail = NewMessage::note("Minutes", "As agreed.\r\n").from("Ann Example", "ann@example.com").to("Bob Example", "bob@example.com");
+    pst.add_message(inbox, mail.attach(NewAttachment::file("minutes.txt", b"1. Welcome\n".to_vec()).mime("text/plain")))?;
     pst.finish()?;
     storage.sync()?;
     drop(storage);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 /// Where in the file something is: as much of it as is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Location {
     /// Byte offset in the file.
     pub ib: Option<Ib>,
@@ -108,6 +109,7 @@ impl fmt::Display for Location {
 
 /// A stored or an expected value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Value {
     /// Nothing to show.
     #[default]
@@ -147,6 +149,7 @@ impl From<String> for Value {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum Loss {
     /// Nothing.
     #[default]
@@ -163,6 +166,7 @@ pub enum Loss {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum Fix {
     /// Nothing to mend, or nothing that could mend it.
     None,
@@ -176,6 +180,7 @@ pub enum Fix {
 
 /// A violated rule at a place.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The rule.
     pub rule: &'static Rule,

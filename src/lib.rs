@@ -101,6 +101,20 @@
     )
 )]
 
+/// Setters of an options struct, one for each public field: the struct can get further fields without a break.
+macro_rules! setters {
+    ($($field:ident: $type:ty),+ $(,)?) => {
+        $(
+            #[doc = concat!("Sets the field `", stringify!($field), "`.")]
+            #[must_use]
+            pub fn $field(mut self, $field: $type) -> Self {
+                self.$field = $field;
+                self
+            }
+        )+
+    };
+}
+
 pub mod check;
 pub mod error;
 pub mod export;

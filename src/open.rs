@@ -6,7 +6,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::block::BlockTrailer;
 use crate::format::bytes::{index, wide};
-use crate::format::header::{HEADER_MAX, ForeignFile, MAGIC};
+use crate::format::header::{ForeignFile, HEADER_MAX, MAGIC};
 use crate::io::{FileSource, ReadAt};
 use crate::messaging::{OpenOptions, Pst};
 use crate::monitor::Monitor;

@@ -11,7 +11,7 @@ use crate::format::types::{FileTime, Guid};
 use crate::format::{bytes, tags};
 use crate::io::{MemoryStorage, Storage};
 use crate::ltp::PropertyName;
-use crate::write::{Attachment, Data, IPM_SUBTREE, Message, Named, NdbOptions, NewFolder, PstWriter, StoreOptions, Written};
+use crate::write::{Data, IPM_SUBTREE, Named, NdbOptions, NewAttachment, NewFolder, NewMessage, PstWriter, StoreOptions, Written};
 
 /// A layout with an encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -195,15 +195,15 @@ pub fn small_to(storage: &dyn Storage, variety: Variety, seed: u64) -> Result<Wr
     }
     for class in ["IPM.Post", "IPM.DistList", "REPORT.IPM.Note.NDR", "IPM.Schedule.Meeting.Request", "IPM.TaskRequest", "IPM.Custom.Form"] {
         let subject = format!("{class} {}", rng.below(1000));
-        pst.add_message(projects, Message::new(class).subject(&subject).text(&rng.text(100)))?;
+        pst.add_message(projects, NewMessage::new(class).subject(&subject).text(&rng.text(100)))?;
     }
-    pst.add_message(sent, Message::note("Sent", "Sent body").from("Me", "me@example.com").to("You", "you@example.com").sent(time(77)))?;
-    let draft = Message::new("IPM.Note").subject("Draft").text("Not yet sent").set(|p| {
+    pst.add_message(sent, NewMessage::note("Sent", "Sent body").from("Me", "me@example.com").to("You", "you@example.com").sent(time(77)))?;
+    let draft = NewMessage::new("IPM.Note").subject("Draft").text("Not yet sent").set(|p| {
         p.set_i32(tags::MESSAGE_FLAGS, 0x9);
     });
     pst.add_message(drafts, draft)?;
     for i in 0..3u64 {
-        let view = Message::new("IPM.Microsoft.FolderDesign.NamedView").set(|p| {
+        let view = NewMessage::new("IPM.Microsoft.FolderDesign.NamedView").set(|p| {
             p.set_str(tags::VIEW_DESCRIPTOR_NAME, &format!("View {i}")).set_i32(tags::VIEW_DESCRIPTOR_VERSION, 8);
             p.set_str(tags::DISPLAY_NAME, &format!("View {i}"));
         });
@@ -211,7 +211,7 @@ pub fn small_to(storage: &dyn Storage, variety: Variety, seed: u64) -> Result<Wr
     }
     pst.add_associated(
         year,
-        Message::new("IPM.Configuration.Test").set(|p| {
+        NewMessage::new("IPM.Configuration.Test").set(|p| {
             p.set_i32(tags::ROAMING_DATATYPES, 4).set(tags::ROAMING_DICTIONARY, &b"<xml/>"[..]);
         }),
     )?;
@@ -219,11 +219,11 @@ pub fn small_to(storage: &dyn Storage, variety: Variety, seed: u64) -> Result<Wr
 }
 
 /// An ordinary mail.
-fn plain(rng: &mut Rng, i: u64) -> Message {
+fn plain(rng: &mut Rng, i: u64) -> NewMessage {
     let subject = if i.is_multiple_of(5) { format!("RE: Topic {}", i / 5) } else { format!("Topic {}", i / 5) };
     let body = bytes::index(200u64.saturating_add(rng.below(1500)));
     let (sender, n) = (rng.below(9), rng.below(100));
-    let mut message = Message::note(&subject, &rng.text(body))
+    let mut message = NewMessage::note(&subject, &rng.text(body))
         .from(&format!("Sender {sender}"), &format!("sender{sender}@example.com"))
         .to(&format!("Rcpt {n}"), &format!("rcpt{n}@example.org"))
         .sent(time(i.saturating_mul(17)))
@@ -239,61 +239,61 @@ fn plain(rng: &mut Rng, i: u64) -> Message {
 }
 
 /// Mails with each kind of body, and texts that are not ASCII.
-fn bodies(rng: &mut Rng) -> Vec<Message> {
+fn bodies(rng: &mut Rng) -> Vec<NewMessage> {
     let text = rng.text(3000);
     vec![
-        Message::note("Text", &text).sent(time(1)),
-        Message::note("HTML", "plain part").html(&format!("<html><body><p>{text}</p></body></html>")).sent(time(2)),
-        Message::note("RTF", "rtf part").rtf(format!("{{\\rtf1\\ansi {text}}}").as_bytes()).sent(time(3)),
-        Message::new("IPM.Note").subject("No body").read(true),
-        Message::note("Grüße aus Köln – café", "Ärger, Öl, Übung: ß").from("Jürgen Müller", "j.mueller@example.de").sent(time(4)),
-        Message::note("", "A message without a subject").sent(time(5)),
-        Message::note("Large text", &rng.text(40_000)).sent(time(6)),
-        Message::note("Blind", "with a blind copy")
+        NewMessage::note("Text", &text).sent(time(1)),
+        NewMessage::note("HTML", "plain part").html(&format!("<html><body><p>{text}</p></body></html>")).sent(time(2)),
+        NewMessage::note("RTF", "rtf part").rtf(format!("{{\\rtf1\\ansi {text}}}").as_bytes()).sent(time(3)),
+        NewMessage::new("IPM.Note").subject("No body").read(true),
+        NewMessage::note("Grüße aus Köln – café", "Ärger, Öl, Übung: ß").from("Jürgen Müller", "j.mueller@example.de").sent(time(4)),
+        NewMessage::note("", "A message without a subject").sent(time(5)),
+        NewMessage::note("Large text", &rng.text(40_000)).sent(time(6)),
+        NewMessage::note("Blind", "with a blind copy")
             .to("To", "to@example.com")
-            .recipient(crate::write::RecipientKind::Bcc, "Hidden", "hidden@example.com")
+            .recipient(crate::messaging::RecipientType::Bcc, "Hidden", "hidden@example.com")
             .sent(time(7)),
     ]
 }
 
 /// Attachments of every method.
-fn attachments(rng: &mut Rng, large: usize) -> Message {
-    Message::note("Attachments", "of every method")
+fn attachments(rng: &mut Rng, large: usize) -> NewMessage {
+    NewMessage::note("Attachments", "of every method")
         .sent(time(8))
-        .attach(Attachment::file("small.txt", "inline").mime("text/plain"))
-        .attach(Attachment::file("medium.bin", rng.bytes(3000)))
-        .attach(Attachment::file("large.bin", rng.bytes(large)))
-        .attach(Attachment::reader("read.bin", std::io::Cursor::new(rng.bytes(20_000))))
-        .attach(Attachment::file("empty.dat", Vec::new()))
-        .attach(Attachment::file("picture.png", rng.bytes(700)).content_id("picture@1").mime("image/png"))
-        .attach(Attachment::reference("elsewhere.doc", r"\\server\share\elsewhere.doc"))
-        .attach(Attachment::ole("Chart", rng.bytes(9000)))
+        .attach(NewAttachment::file("small.txt", "inline").mime("text/plain"))
+        .attach(NewAttachment::file("medium.bin", rng.bytes(3000)))
+        .attach(NewAttachment::file("large.bin", rng.bytes(large)))
+        .attach(NewAttachment::reader("read.bin", std::io::Cursor::new(rng.bytes(20_000))))
+        .attach(NewAttachment::file("empty.dat", Vec::new()))
+        .attach(NewAttachment::file("picture.png", rng.bytes(700)).content_id("picture@1").mime("image/png"))
+        .attach(NewAttachment::reference("elsewhere.doc", r"\\server\share\elsewhere.doc"))
+        .attach(NewAttachment::ole("Chart", rng.bytes(9000)))
 }
 
 /// A message within a message, some levels deep, with an attachment at the bottom.
-fn embedded(rng: &mut Rng, depth: u64) -> Message {
-    let bottom = Message::note("Innermost", &rng.text(500)).attach(Attachment::file("deep.txt", rng.bytes(12_000))).sent(time(9));
+fn embedded(rng: &mut Rng, depth: u64) -> NewMessage {
+    let bottom = NewMessage::note("Innermost", &rng.text(500)).attach(NewAttachment::file("deep.txt", rng.bytes(12_000))).sent(time(9));
     (0..depth).fold(bottom, |inner, level| {
-        Message::note(&format!("Around level {level}"), &rng.text(300))
+        NewMessage::note(&format!("Around level {level}"), &rng.text(300))
             .from("Forwarder", "fwd@example.com")
             .to("Reader", "reader@example.com")
-            .attach(Attachment::message("embedded", inner))
+            .attach(NewAttachment::message("embedded", inner))
             .sent(time(level))
     })
 }
 
-fn many_recipients(rng: &mut Rng, n: u64) -> Message {
-    (0..n).fold(Message::note("To everybody", "a long list").sent(time(10)), |message, i| {
+fn many_recipients(rng: &mut Rng, n: u64) -> NewMessage {
+    (0..n).fold(NewMessage::note("To everybody", "a long list").sent(time(10)), |message, i| {
         let k = rng.below(1000);
         message.to(&format!("Recipient number {i} of many"), &format!("r{i}.{k}@example.com"))
     })
 }
 
 /// Named properties, and several values of each width.
-fn values(rng: &mut Rng) -> Message {
+fn values(rng: &mut Rng) -> NewMessage {
     let set = Guid::new(0x1234_5678, 0x9ABC, 0xDEF0, [1, 2, 3, 4, 5, 6, 7, 8]);
     let name = |n: &str| PropertyName::name(set, n);
-    let mut message = Message::note("Values", "of every type")
+    let mut message = NewMessage::note("Values", "of every type")
         .sent(time(11))
         .named(Named::text(name("Colour"), "blue"))
         .named(Named::text(PropertyName::number(Guid::PSETID_COMMON, 0x8554), "16.0"))
@@ -335,10 +335,10 @@ fn values(rng: &mut Rng) -> Message {
 
 /// So many large values that their sub-nodes need two levels; they share one block. Their numbers are no property ids: one reader
 /// takes any number for one.
-fn many_subnodes(pst: &mut PstWriter<'_>, rng: &mut Rng, n: u32) -> Result<Message> {
+fn many_subnodes(pst: &mut PstWriter<'_>, rng: &mut Rng, n: u32) -> Result<NewMessage> {
     let tree = pst.ndb().write_data(&rng.bytes(64))?;
     let set = Guid::com(0x00AB_CDEF);
-    let message = Message::note("Many large values", "in many sub-nodes").sent(time(12));
+    let message = NewMessage::note("Many large values", "in many sub-nodes").sent(time(12));
     Ok((0..n).fold(message, |message, i| {
         message.named(Named {
             name: PropertyName::number(set, i.saturating_add(0xA000)),
@@ -349,36 +349,36 @@ fn many_subnodes(pst: &mut PstWriter<'_>, rng: &mut Rng, n: u32) -> Result<Messa
 }
 
 /// An appointment, a contact, a task, a note and a journal entry.
-fn items(rng: &mut Rng) -> Vec<Message> {
+fn items(rng: &mut Rng) -> Vec<NewMessage> {
     let id = |set, id, t, bytes: Vec<u8>| Named::new(PropertyName::number(set, id), t, bytes);
     let at = |minutes| time(minutes).0.to_le_bytes().to_vec();
     vec![
-        Message::new("IPM.Appointment")
+        NewMessage::new("IPM.Appointment")
             .subject("Review")
             .text(&rng.text(200))
             .named(id(Guid::PSETID_APPOINTMENT, 0x820D, PropType::TIME, at(600)))
             .named(id(Guid::PSETID_APPOINTMENT, 0x820E, PropType::TIME, at(660)))
             .named(id(Guid::PSETID_APPOINTMENT, 0x8205, PropType::INTEGER32, vec![2, 0, 0, 0]))
             .named(Named::text(PropertyName::number(Guid::PSETID_APPOINTMENT, 0x8208), "Room 5")),
-        Message::new("IPM.Contact")
+        NewMessage::new("IPM.Contact")
             .subject("Ann Example")
             .set(|p| {
                 p.set_str(tags::DISPLAY_NAME, "Ann Example");
             })
             .named(Named::text(PropertyName::number(Guid::PSETID_ADDRESS, 0x8083), "ann@example.com")),
-        Message::new("IPM.Task").subject("Write the report").named(id(Guid::PSETID_TASK, 0x8105, PropType::TIME, at(5000))).named(id(
+        NewMessage::new("IPM.Task").subject("Write the report").named(id(Guid::PSETID_TASK, 0x8105, PropType::TIME, at(5000))).named(id(
             Guid::PSETID_TASK,
             0x811C,
             PropType::BOOLEAN,
             vec![0],
         )),
-        Message::new("IPM.StickyNote").subject("Milk").text("Milk, bread").named(id(
+        NewMessage::new("IPM.StickyNote").subject("Milk").text("Milk, bread").named(id(
             Guid::PSETID_NOTE,
             0x8B00,
             PropType::INTEGER32,
             vec![3, 0, 0, 0],
         )),
-        Message::new("IPM.Activity").subject("Call").named(Named::text(PropertyName::number(Guid::PSETID_LOG, 0x8700), "Phone call")),
+        NewMessage::new("IPM.Activity").subject("Call").named(Named::text(PropertyName::number(Guid::PSETID_LOG, 0x8700), "Phone call")),
     ]
 }
 
@@ -475,14 +475,14 @@ pub fn alike(storage: &dyn Storage, shape: &Alike) -> Result<Written> {
         let folder = pst.add_folder(parent, &name)?;
         for i in 0..shape.messages {
             let n = f.saturating_mul(shape.messages).saturating_add(i);
-            let message = Message::note(&format!("Message {n}"), "text").from("Ann", "ann@example.com").to("Bob", "bob@example.com");
+            let message = NewMessage::note(&format!("Message {n}"), "text").from("Ann", "ann@example.com").to("Bob", "bob@example.com");
             pst.add_message(folder, message.sent(time(n)).received(time(n.saturating_add(1))))?;
         }
         for i in 0..shape.associated {
             let name = format!("Setting {f} {i}");
             pst.add_associated(
                 folder,
-                Message::new("IPM.Configuration.Test").subject(&name).set(|p| {
+                NewMessage::new("IPM.Configuration.Test").subject(&name).set(|p| {
                     p.set_str(tags::DISPLAY_NAME, &name);
                 }),
             )?;
@@ -516,7 +516,7 @@ pub fn mail(storage: &dyn Storage, shape: &MailShape) -> Result<Written> {
             let length = shape.body.saturating_div(2).saturating_add(bytes::index(rng.below(bytes::wide(shape.body.max(1)))));
             let body = pool.get(start..start.saturating_add(length).min(pool.len())).unwrap_or(&pool);
             let (s, r) = (rng.below(500), rng.below(5000));
-            let mut message = Message::note(&format!("Subject {f} {} {}", i / 3, rng.below(100)), body)
+            let mut message = NewMessage::note(&format!("Subject {f} {} {}", i / 3, rng.below(100)), body)
                 .from(&format!("Sender {s}"), &format!("sender{s}@example.com"))
                 .to(&format!("Recipient {r}"), &format!("recipient{r}@example.org"))
                 .sent(time(i.saturating_mul(7)))
@@ -525,7 +525,7 @@ pub fn mail(storage: &dyn Storage, shape: &MailShape) -> Result<Written> {
             if shape.attachment_every > 0 && i.is_multiple_of(shape.attachment_every) {
                 let start = bytes::index(rng.below(bytes::wide(shape.attachment.max(1))));
                 let data = noise.get(start..start.saturating_add(shape.attachment)).unwrap_or_default();
-                message = message.attach(Attachment::file("data.bin", data));
+                message = message.attach(NewAttachment::file("data.bin", data));
             }
             pst.add_message(folder, message)?;
         }

@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
     planted_bug(&image, &report);
     let again = check(bytes.clone(), &deep.threads(2), &()).unwrap();
     assert_eq!((&report.findings, report.verdict), (&again.findings, again.verdict));
-    if let Ok(found) = recover::open(bytes.clone(), &recover::Options { thorough: true, ..Default::default() }, &()) {
+    if let Ok(found) = recover::open(bytes.clone(), &recover::Options::default().thorough(true), &()) {
         pstkit_fuzz::walk_items(&Pst::from_ndb(found.ndb));
     }
     if let Ok(pst) = Pst::from_source(bytes.clone(), &OpenOptions::new()) {

@@ -12,7 +12,7 @@ use pstkit::ltp::PropertyName;
 use pstkit::messaging::recurrence::Recurrence;
 use pstkit::messaging::timezone::TimeZone;
 use pstkit::testkit::VARIETIES;
-use pstkit::write::{Attachment, IPM_SUBTREE, Message, Named, PstWriter};
+use pstkit::write::{NewAttachment, IPM_SUBTREE, NewMessage, Named, PstWriter};
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data).into_owned();
@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
     let folder = pst.add_folder(IPM_SUBTREE, "x").unwrap();
     let named = |set, lid, kind, bytes: &[u8]| Named::new(PropertyName::number(set, lid), kind, bytes);
     for class in ["IPM.Note", "IPM.Contact", "IPM.Appointment", "IPM.Task", "IPM.DistList"] {
-        let message = Message::new(class)
+        let message = NewMessage::new(class)
             .subject(a)
             .text(b)
             .from(b, a)
@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
             .named(named(Guid::PSETID_APPOINTMENT, 0x8216, PropType::BINARY, data))
             .named(named(Guid::PSETID_APPOINTMENT, 0x8233, PropType::BINARY, data))
             .named(Named::text(PropertyName::number(Guid::PSETID_APPOINTMENT, 0x8208), b))
-            .attach(Attachment::file(a, b).mime(b).content_id(a));
+            .attach(NewAttachment::file(a, b).mime(b).content_id(a));
         pst.add_message(folder, message).unwrap();
     }
     pst.finish().unwrap();

@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
     let ndb = Ndb::new(Arc::new(data.to_vec()), header, Limits::default());
     pstkit_fuzz::walk_nodes(&ndb);
     let _ = scan::scan(&ndb, &());
-    if let Ok(found) = recover::open(Arc::new(data.to_vec()), &recover::Options { thorough: true, ..Default::default() }, &()) {
+    if let Ok(found) = recover::open(Arc::new(data.to_vec()), &recover::Options::default().thorough(true), &()) {
         pstkit_fuzz::walk_items(&Pst::from_ndb(found.ndb));
     }
 });

@@ -12,7 +12,7 @@ use std::sync::Arc;
 fuzz_target!(|data: &[u8]| {
     let bytes = Image::decode(data).bytes();
     let source: Arc<dyn ReadAt> = Arc::new(bytes);
-    let options = recover::Options { thorough: true, ..Default::default() };
+    let options = recover::Options::default().thorough(true);
     let Ok(found) = recover::open(Arc::clone(&source), &options, &()) else { return };
     if let Ok(Some(all)) = recover::deleted(&found, &()) {
         pstkit_fuzz::walk_items(&Pst::from_ndb(all.ndb));

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What a check has counted; a repair plans from it.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Census {
     /// Places in [`Index::blocks`] in the order of the file.
     pub by_place: Vec<u32>,

@@ -48,7 +48,8 @@ use std::sync::Arc;
 
 /// What a check leaves: the report, and what a repair works on.
 #[derive(Debug)]
-pub struct Outcome {
+#[non_exhaustive]
+pub struct Examination {
     /// What was found.
     pub report: Report,
     /// The file, opened as the check read it; `None` where it is no Outlook data file.
@@ -132,7 +133,7 @@ pub(crate) fn check_again(
 ///
 /// # Errors
 /// As [`check`].
-pub fn examine(source: Arc<dyn ReadAt>, options: &CheckOptions, limits: Limits, monitor: &dyn Monitor) -> Result<Outcome> {
+pub fn examine(source: Arc<dyn ReadAt>, options: &CheckOptions, limits: Limits, monitor: &dyn Monitor) -> Result<Examination> {
     examine_knowing(source, options, limits, None, monitor)
 }
 
@@ -142,7 +143,7 @@ fn examine_knowing(
     limits: Limits,
     earlier: Option<Arc<Kept>>,
     monitor: &dyn Monitor,
-) -> Result<Outcome> {
+) -> Result<Examination> {
     monitor.phase(Phase::Header, None);
     let mut out = Collector::new(options, None);
     let header = match pass_header::open(&*source, &mut out)? {
@@ -174,7 +175,7 @@ fn examine_knowing(
 }
 
 impl Check<'_> {
-    fn run(mut self) -> Result<Outcome> {
+    fn run(mut self) -> Result<Examination> {
         self.monitor.phase(Phase::Trees, None);
         let bare = self.ndb.with_index(crate::ndb::Index::default());
         let index = pass_trees::load(&mut self, &bare)?;
@@ -246,7 +247,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Outcome {
+    fn finish(self) -> Examination {
         let format = Format {
             variant: self.ndb.layout().variant,
             version: self.ndb.header().version,
@@ -263,7 +264,7 @@ impl Check<'_> {
         let kept = self.memory.keep(&self.ndb, self.as_read, &findings, &counts);
         let (level, phases) = (self.options.level, self.phases);
         let report = Report { source, format: Some(format), level, phases, findings, counts, items, verdict, kept };
-        Outcome { report, ndb: Some(self.ndb.unverified()), census: self.census }
+        Examination { report, ndb: Some(self.ndb.unverified()), census: self.census }
     }
 }
 
@@ -306,7 +307,7 @@ fn verdict(counts: &[RuleCount], findings: &[Finding], format: &Format) -> Verdi
 }
 
 /// The outcome for something that is no Outlook data file.
-fn foreign(options: &CheckOptions, source: &dyn ReadAt, out: Collector<'_>) -> Outcome {
+fn foreign(options: &CheckOptions, source: &dyn ReadAt, out: Collector<'_>) -> Examination {
     let (findings, counts) = out.finish();
     let report = Report {
         source: Source::of(options.path.clone(), source),
@@ -319,7 +320,7 @@ fn foreign(options: &CheckOptions, source: &dyn ReadAt, out: Collector<'_>) -> O
         verdict: Verdict::NotPst,
         kept: None,
     };
-    Outcome { report, ndb: None, census: Census::default() }
+    Examination { report, ndb: None, census: Census::default() }
 }
 
 /// Whether the messaging layer of such a file is known.

@@ -23,6 +23,7 @@ pub const SCHEMA: &str = "pstkit-report/2";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum Level {
     /// Header, maps and trees; no block contents.
     Quick,
@@ -122,6 +123,7 @@ impl CheckOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum Verdict {
     /// Nothing was found.
     Clean,
@@ -161,6 +163,7 @@ impl fmt::Display for Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Source {
     /// Its name, if the caller gave one.
     pub path: Option<String>,
@@ -187,6 +190,7 @@ impl Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Format {
     /// The layout.
     pub variant: Variant,
@@ -204,6 +208,7 @@ pub struct Format {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PhaseCount {
     /// The phase.
     pub phase: Phase,
@@ -213,6 +218,7 @@ pub struct PhaseCount {
 
 /// How often a rule was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RuleCount {
     /// The rule.
     pub rule: &'static Rule,
@@ -230,6 +236,7 @@ pub struct RuleCount {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ItemCount {
     /// How many the file speaks of, in its trees or in its tables.
     pub expected: u64,
@@ -283,6 +290,7 @@ impl Items {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Items {
     /// Folders, search folders included.
     pub folders: ItemCount,

@@ -37,6 +37,7 @@ pub struct Options {
 
 /// Where the state of a message (read, answered, flagged) is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Status {
     /// Not in the message.
     #[default]

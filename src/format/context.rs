@@ -138,6 +138,7 @@ impl TcolDesc {
 
 /// TCINFO and its columns ([MS-PST] 2.3.4.1), or the head of a GUST table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct TcInfo {
     /// Where the groups of cells end: 8 and 4 bytes, 2 bytes, 1 byte, and the row (rgib).
     pub ends: [u16; 4],
@@ -409,6 +410,7 @@ impl ObjectValue {
 
 /// Entry id of an object of the same store ([MS-PST] 2.4.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[non_exhaustive]
 pub struct EntryId {
     /// Flags; 0.
     pub flags: u32,

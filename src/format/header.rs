@@ -89,6 +89,7 @@ pub const AMAP_VALID: u8 = 2;
 
 /// ROOT: sizes and roots ([MS-PST] 2.2.2.5).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Root {
     /// Reserved word.
     pub reserved: u32,
@@ -114,6 +115,7 @@ pub struct Root {
 
 /// The file header, all fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Header {
     /// The layout that the version names.
     pub layout: &'static Layout,
@@ -555,7 +557,9 @@ impl ForeignFile {
         if len == 0 {
             known("the file is empty (0 bytes): look for a backup, or for a copy whose download was not cut off")
         } else if super::write_log::begins_log(first) {
-            known("Outlook's log of writes to a data file, not the data file itself: `pstkit info` lists what is in it; give the .pst or .ost beside it")
+            known(
+                "Outlook's log of writes to a data file, not the data file itself: `pstkit info` lists what is in it; give the .pst or .ost beside it",
+            )
         } else if first.starts_with(b"version https://git-lfs.github.com/spec/") {
             known("a Git LFS pointer: a short text in place of the file; `git lfs pull` fetches the file itself")
         } else if first.len() >= 512 && first.iter().all(|b| *b == 0xFF) {
@@ -578,7 +582,9 @@ impl ForeignFile {
             known("an SQLite database, such as the mail of Outlook for Mac: it has another format")
         } else if first.starts_with(&[0x0D, 0xF0, 0xAD, 0xBA]) || name.ends_with(".nk2") {
             known("a nickname cache of Outlook (.nk2): it holds names for automatic completion and no mail")
-        } else if name.ends_with(".oab") || (first.len() >= 4 && matches!(le32(first, 0), 0x20 | 0x07 | 0x0A | 0x0B) && name.ends_with("oab")) {
+        } else if name.ends_with(".oab")
+            || (first.len() >= 4 && matches!(le32(first, 0), 0x20 | 0x07 | 0x0A | 0x0B) && name.ends_with("oab"))
+        {
             known("an offline address book of Outlook (.oab): it holds addresses and no mail")
         } else if name == "spscoll.dat" || first.starts_with(b"spscoll") {
             known("an index of Outlook (spscoll.dat): it holds no mail")
@@ -591,7 +597,9 @@ impl ForeignFile {
         } else if len < 512 {
             known("too short to hold a header: look for a complete copy")
         } else if first.iter().all(|b| *b == 0) {
-            searched("its first bytes are all zero: if it was a data file, `pstkit repair` or `pstkit recover` can search the rest for mail")
+            searched(
+                "its first bytes are all zero: if it was a data file, `pstkit repair` or `pstkit recover` can search the rest for mail",
+            )
         } else if is_text(first) {
             known("a text file")
         } else {

@@ -173,6 +173,7 @@ impl HnHeader {
 
 /// Which header a block of a heap has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BlockHead {
     /// HNHDR.
     Heap,

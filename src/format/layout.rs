@@ -20,6 +20,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum Variant {
     /// 32-bit ids, Outlook 97–2002.
     Ansi,
@@ -41,6 +42,7 @@ impl fmt::Display for Variant {
 
 /// The numbers of a variant. All sizes and offsets are in bytes.
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Layout {
     /// The variant that they belong to.
     pub variant: Variant,

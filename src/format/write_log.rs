@@ -27,6 +27,7 @@ const RECORDS: usize = 100_000;
 
 /// A write that was to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LogRecord {
     /// Where the record stands in the log, in bytes.
     pub at: u64,
@@ -44,6 +45,7 @@ pub struct LogRecord {
 
 /// A log of writes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct WriteLog {
     /// Its records, in the order in which they stand.
     pub records: Vec<LogRecord>,

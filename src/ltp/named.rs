@@ -36,6 +36,7 @@ pub enum NameKind {
 
 /// The name of a property: a set and a number or name in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct PropertyName {
     /// The property set.
     pub set: Guid,

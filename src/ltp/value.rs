@@ -380,6 +380,7 @@ pub fn encode_utf16(text: &str) -> Vec<u8> {
 
 /// Where a value's bytes are.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ValueSource<'h, 'n> {
     /// In the record or row itself: the bytes and how many of them count.
     Inline([u8; 8], usize),

@@ -14,6 +14,7 @@ use std::fmt;
 
 /// How an attachment holds its data (PidTagAttachMethod).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum AttachMethod {
     /// No data (0).
     None,

@@ -78,6 +78,7 @@ fn has_prefix(bytes: &[u8], prefix: &[u8]) -> bool {
 
 /// What [`decode_checked`] gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DecodedHtml {
     /// The document, without a byte order mark.
     pub text: String,

@@ -16,6 +16,7 @@ const LISTED: usize = 1000;
 
 /// What no node gives ([MS-PST] 2.4.4).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Missing {
     /// Folders.
     pub folders: u64,

@@ -18,6 +18,7 @@ const LISTED: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DamagedPart {
     /// What it is, for people: `text`, `attachment "a.jpg"`, `recipients`, …
     pub what: String,

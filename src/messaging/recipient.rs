@@ -6,6 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum RecipientType {
     /// The sender (0).
     Originator,
@@ -31,6 +32,16 @@ impl RecipientType {
         }
     }
 
+    /// The value of PidTagRecipientType ([MS-OXOMSG] 2.2.3.1); 1 for [`Other`](Self::Other), whose number is not kept.
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::Originator => 0,
+            Self::To | Self::Other => 1,
+            Self::Cc => 2,
+            Self::Bcc => 3,
+        }
+    }
+
     /// The word used in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,6 +62,7 @@ impl fmt::Display for RecipientType {
 
 /// A recipient.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Recipient {
     /// How it is addressed.
     pub recipient_type: RecipientType,

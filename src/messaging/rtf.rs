@@ -114,6 +114,7 @@ impl RtfProblem {
 
 /// What [`decompress`] could read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Decompressed {
     /// The RTF, or the part of it that could be read.
     pub data: Vec<u8>,

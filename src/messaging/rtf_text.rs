@@ -23,6 +23,7 @@ const MAX_DEPTH: usize = 4096;
 
 /// What a body was before it became RTF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum BodyKind {
     /// The RTF encapsulates HTML.
     Html,
@@ -35,6 +36,7 @@ pub enum BodyKind {
 
 /// What [`de_encapsulate`] takes out of RTF.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Body {
     /// What `text` is.
     pub kind: BodyKind,

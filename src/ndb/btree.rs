@@ -12,6 +12,7 @@ use std::collections::HashSet;
 
 /// A page that a walk reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PageFact {
     /// Its place and the id in its trailer.
     pub bref: Bref,
@@ -23,6 +24,7 @@ pub struct PageFact {
 
 /// A page that a walk could not use, and the keys that were in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LostPage {
     /// Where its parent says it is.
     pub bref: Bref,
@@ -34,6 +36,7 @@ pub struct LostPage {
 
 /// What a walk over a tree found.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct TreeWalk<E> {
     /// The leaves' entries in the order of the tree.
     pub entries: Vec<E>,

@@ -4,6 +4,7 @@ use super::Ndb;
 
 /// How many blocks a file has and how many bytes they come to, each counted once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Content {
     /// Blocks that lie in a place of their own.
     pub blocks: u64,

@@ -15,6 +15,7 @@ use std::ops::Range;
 
 /// A leaf of a data tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Leaf {
     /// The block.
     pub bid: Bid,

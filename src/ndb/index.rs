@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 
 /// What reading the two trees has shown, besides their entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TreeFacts {
     /// Pages of both trees.
     pub pages: Vec<PageFact>,

@@ -26,6 +26,7 @@ const PIECE: usize = 2048;
 
 /// A page with a valid trailer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FoundPage {
     /// Its place.
     pub ib: Ib,
@@ -37,6 +38,7 @@ pub struct FoundPage {
 
 /// What the scan found.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Scan {
     /// B-tree pages, in file order.
     pub pages: Vec<FoundPage>,

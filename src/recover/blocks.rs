@@ -29,6 +29,7 @@ use std::ops::Range;
 
 /// Blocks of a broken file.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Blocks {
     /// One entry for each id.
     pub entries: Vec<BbtEntry>,

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Found {
     /// Its node id: the one that it had, or a new one where no entry of it is left.
     pub nid: u32,
@@ -74,8 +75,16 @@ pub struct Found {
     pub older: u64,
 }
 
+impl Found {
+    /// A node, and how it was found; whole, as far as nothing else is said.
+    pub fn of(nid: Nid, origin: Origin) -> Self {
+        Self { nid: nid.0, origin, ..Self::default() }
+    }
+}
+
 /// A file with what was deleted in it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Deleted {
     /// The file; what was found is in folders of its own.
     pub ndb: Ndb,

@@ -38,6 +38,7 @@ const ROOTS: usize = 4;
 
 /// What a file is, and its source with everything in its place.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Detected {
     /// The file, with a header that can be relied on; where its roots are not where its own header says, its trees are still to be read.
     pub ndb: Ndb,

@@ -64,6 +64,7 @@ impl fmt::Display for Question {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum Strength {
     /// Nearness or order of writing alone: what it joins is `partial`.
     Weak,

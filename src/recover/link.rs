@@ -33,6 +33,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A message that a table lists and that is not in the file any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LostItem {
     /// Its id.
     pub nid: Nid,
@@ -44,6 +45,7 @@ pub struct LostItem {
 
 /// A folder of which only a row is left.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NamedFolder {
     /// Its id.
     pub nid: Nid,
@@ -55,6 +57,7 @@ pub struct NamedFolder {
 
 /// What linking has found.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Links {
     /// How nodes came to be found that no current leaf lists.
     pub origins: HashMap<Nid, Origin>,

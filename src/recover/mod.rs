@@ -55,6 +55,7 @@ const TRIED: usize = 512;
 
 /// How to open a file that may be broken.
 #[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
 pub struct Options {
     /// Limits of reading.
     pub limits: Limits,
@@ -65,8 +66,13 @@ pub struct Options {
     pub decisions: bool,
 }
 
+impl Options {
+    setters! { limits: Limits, thorough: bool, decisions: bool }
+}
+
 /// An opened file, broken or not.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Recovered {
     /// The file.
     pub ndb: Ndb,
@@ -78,6 +84,7 @@ pub struct Recovered {
 
 /// What a salvage tells beside the file itself.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Salvaged {
     /// The salvage; its own `ndb` is the same as [`Recovered::ndb`].
     pub facts: Salvage,

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A node as an older generation of the tree has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OlderNode {
     /// The entry.
     pub entry: NbtEntry,
@@ -33,6 +34,7 @@ pub struct OlderNode {
 
 /// Nodes of a broken file.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Nodes {
     /// Nodes that count as current.
     pub entries: Vec<NbtEntry>,

@@ -50,6 +50,7 @@ type Border<'a> = &'a dyn Fn((u64, i64), (u64, i64)) -> Option<u64>;
 
 /// A stretch of the original file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Piece {
     /// Its place in the original.
     pub at: u64,
@@ -199,6 +200,7 @@ pub struct Foreign {
 
 /// What was moved in a file, and what is not the file's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Located {
     /// The stretches of this file; `None` where everything is in its place.
     pub pieces: Option<Vec<Piece>>,

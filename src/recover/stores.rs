@@ -221,7 +221,7 @@ mod tests {
     #![allow(clippy::indexing_slicing)]
     use super::*;
     use crate::testkit::{Rng, VARIETIES, Variety, tiny};
-    use crate::write::{Attachment, IPM_SUBTREE, Message, PstWriter};
+    use crate::write::{IPM_SUBTREE, NewAttachment, NewMessage, PstWriter};
 
     fn found(image: Vec<u8>) -> Vec<(u64, u64, bool)> {
         let source: Arc<dyn ReadAt> = Arc::new(image);
@@ -284,7 +284,8 @@ mod tests {
         let inner = tiny(variety, 3).unwrap();
         let memory = crate::io::MemoryStorage::default();
         let mut pst = PstWriter::create(&memory, variety.options(4)).unwrap();
-        pst.add_message(IPM_SUBTREE, Message::note("with a store", "text").attach(Attachment::file("inner.pst", inner.clone()))).unwrap();
+        pst.add_message(IPM_SUBTREE, NewMessage::note("with a store", "text").attach(NewAttachment::file("inner.pst", inner.clone())))
+            .unwrap();
         pst.finish().unwrap();
         let outer = memory.into_bytes();
         assert!(magics(&outer).count() > 1, "the header of the attached file stands plainly in the outer file");

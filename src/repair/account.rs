@@ -10,6 +10,7 @@ use std::collections::HashSet;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Count {
     /// How many the file speaks of.
     pub expected: u64,
@@ -33,6 +34,7 @@ impl From<ItemCount> for Count {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LostMessage {
     /// Its node id.
     pub nid: u32,
@@ -46,6 +48,7 @@ pub struct LostMessage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LeftOut {
     /// Its id.
     pub nid: u32,
@@ -53,10 +56,18 @@ pub struct LeftOut {
     pub why: String,
 }
 
+impl LeftOut {
+    /// A node, and the reason why the result does not have it.
+    pub fn new(nid: Nid, why: impl Into<String>) -> Self {
+        Self { nid: nid.0, why: why.into() }
+    }
+}
+
 /// What became of everything in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Account {
     /// Folders.
     pub folders: Count,

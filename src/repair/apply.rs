@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Where the result of a repair goes.
+#[non_exhaustive]
 pub enum Target<'p> {
     /// Into a storage, which is overwritten. The source is only read.
     NewFile {
@@ -49,6 +50,7 @@ pub enum Target<'p> {
 }
 
 /// What a repair would make of a file.
+#[non_exhaustive]
 pub struct Prediction {
     /// The outcome: what is wrong with the result, and the account.
     pub outcome: Outcome,

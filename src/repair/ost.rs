@@ -28,6 +28,7 @@ const SYNC_FOLDERS: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum LocalReason {
     /// It is in the outbox, or marked as submitted: it waits to be sent.
     Outbox,
@@ -58,6 +59,7 @@ impl LocalReason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LocalItem {
     /// Its node id.
     pub nid: u32,
@@ -73,6 +75,7 @@ pub struct LocalItem {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LocalOnly {
     /// Messages, in the order of folders.
     pub items: Vec<LocalItem>,

@@ -44,6 +44,7 @@ const PLACES_MAX: usize = 1000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Policy {
     /// Also actions that give something up which could not be read whole.
     pub lossy: bool,
@@ -65,6 +66,8 @@ pub struct Policy {
 }
 
 impl Policy {
+    setters! { lossy: bool, allow_loss: bool, notices: bool, passes: u32, threads: usize, map: bool, limits: Limits }
+
     /// How a repair checks.
     pub(super) fn checking(&self) -> CheckOptions {
         CheckOptions::default().threads(self.threads).limits(self.limits)
@@ -87,6 +90,7 @@ impl Default for Policy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Place {
     /// Where it is.
     pub at: Location,
@@ -114,6 +118,7 @@ fn text<S: serde::Serializer>(text: &Option<Arc<str>>, s: S) -> Result<S::Ok, S:
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Action {
     /// The word by which it is selected: the verb, and `/lossy` where something is given up.
     pub id: String,
@@ -145,6 +150,7 @@ pub struct Action {
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Plan {
     /// The actions.
     pub actions: Vec<Action>,

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 /// What a repair has done.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Outcome {
     /// What was wrong.
     pub before: Report,
@@ -278,7 +279,7 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
         for f in &s.links.folders {
             if !can_be_made(f.nid) {
                 let why = "a row of a folder under an id that no folder can have".to_owned();
-                account.left_out.push(LeftOut { nid: f.nid.0, why });
+                account.left_out.push(LeftOut::new(f.nid, why));
             } else if known.insert(f.nid) {
                 nodes.push(stub(f.nid, f.parent.unwrap_or(Nid::NONE)));
                 if !f.name.is_empty() {
@@ -327,7 +328,7 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
                 continue;
             }
             out_of_place = out_of_place.saturating_add(usize::from(!consent && whole.is_some_and(|pc| is_mail(&pc))));
-            account.left_out.push(LeftOut { nid: n.nid.0, why: "nothing says what it is: no node can have its id".to_owned() });
+            account.left_out.push(LeftOut::new(n.nid, "nothing says what it is: no node can have its id"));
         }
     }
     let index = ndb.index().with_nodes(nodes);
@@ -410,5 +411,5 @@ pub(super) fn settle(account: &mut Account, report: &CopyReport) {
     let gone = |(nid, folder): &(Nid, Nid)| LostMessage { nid: nid.0, folder: folder.0, subject: String::new() };
     account.lost.extend(report.lost.iter().map(gone));
     account.values_lost = account.values_lost.saturating_add(report.values_lost);
-    account.left_out.extend(report.dropped.iter().map(|(nid, why)| LeftOut { nid: nid.0, why: (*why).to_owned() }));
+    account.left_out.extend(report.dropped.iter().map(|(nid, why)| LeftOut::new(*nid, *why)));
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 /// What a rescue brought.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Rescued {
     /// What became of everything.
     pub account: Account,

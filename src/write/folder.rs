@@ -18,6 +18,7 @@ use crate::messaging::code_page::CodePage;
 
 /// A folder that is to be added, beyond its name.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct NewFolder {
     /// Its id; drawn where it is not given.
     pub nid: Option<Nid>,
@@ -40,6 +41,11 @@ pub struct NewFolder {
 }
 
 impl NewFolder {
+    setters! {
+        nid: Option<Nid>, props: Props, named: Vec<Named>, hierarchy_columns: Vec<PropTag>, contents_columns: Vec<PropTag>,
+        associated_columns: Vec<PropTag>, subnodes: SubNodes, row_only: Vec<(PropTag, Vec<u8>)>, verbatim: bool,
+    }
+
     /// A folder for items of a class, such as `IPF.Contact`.
     pub fn of_class(class: &str) -> Self {
         let mut new = Self::default();

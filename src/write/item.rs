@@ -1,6 +1,6 @@
 //! Writing messages: recipient and attachment tables, sizes, flags, and what follows from them for the row ([MS-PST] 2.4.5, 2.4.6).
 
-use super::message::{Attachment, AttachmentData, Message, Named, Recipient, WrittenMessage};
+use super::message::{AttachmentData, Named, NewAttachment, NewMessage, NewRecipient, WrittenMessage};
 use super::pc::{PcBuilder, SubNodes};
 use super::props::{Data, Props, from_utf16};
 use super::rows::Rows;
@@ -44,18 +44,18 @@ impl PstWriter<'_> {
     ///
     /// # Errors
     /// As [`add_message`](Self::add_message).
-    pub fn write_embedded(&mut self, message: Message) -> Result<WrittenMessage> {
+    pub fn write_embedded(&mut self, message: NewMessage) -> Result<WrittenMessage> {
         Ok(self.write_item(message, Place::Attachment, 0)?.written)
     }
 
-    pub(super) fn write_item(&mut self, message: Message, place: Place, depth: u16) -> Result<Item> {
+    pub(super) fn write_item(&mut self, message: NewMessage, place: Place, depth: u16) -> Result<Item> {
         if depth > DEPTH_MAX {
             return Err(ErrorKind::Usage(format!("messages are embedded more than {DEPTH_MAX} deep")).into());
         }
-        let Message { mut props, named, recipients, attachments, mut subnodes, verbatim, .. } = message;
+        let NewMessage { mut props, named, recipients, attachments, mut subnodes, verbatim, .. } = message;
         self.fit(&mut props, named, verbatim)?;
         let has_attachments = !attachments.is_empty();
-        let shown: &[Recipient] = if verbatim { &[] } else { &recipients };
+        let shown: &[NewRecipient] = if verbatim { &[] } else { &recipients };
         self.complete_message(&mut props, shown, has_attachments, place);
         if recipients.is_empty() && !verbatim {
             // Outlook leaves it out; [MS-PST] 2.4.5.1 and one reader demand it
@@ -102,7 +102,7 @@ impl PstWriter<'_> {
     }
 
     /// Sets what every message has and what follows from its parts.
-    fn complete_message(&mut self, props: &mut Props, recipients: &[Recipient], has_attachments: bool, place: Place) {
+    fn complete_message(&mut self, props: &mut Props, recipients: &[NewRecipient], has_attachments: bool, place: Place) {
         let ansi = self.ndb.layout().is_ansi();
         let text = |tag: PropTag| if ansi { tag.with_type(PropType::STRING8) } else { tag };
         if !props.has(tags::MESSAGE_CLASS.id()) {
@@ -148,11 +148,11 @@ impl PstWriter<'_> {
         props.or(tags::SEARCH_KEY, || key.to_vec());
     }
 
-    fn write_recipients(&mut self, recipients: Vec<Recipient>, verbatim: bool) -> Result<super::pc::Node> {
+    fn write_recipients(&mut self, recipients: Vec<NewRecipient>, verbatim: bool) -> Result<super::pc::Node> {
         let ansi = self.ndb.layout().is_ansi();
         let mut columns = columns_for(ansi, RECIPIENTS);
         let mut fitted = Vec::with_capacity(recipients.len());
-        for Recipient { mut props, row_id } in recipients {
+        for NewRecipient { mut props, row_id } in recipients {
             self.fit(&mut props, Vec::new(), verbatim)?;
             for (tag, _) in props.iter() {
                 if !columns.contains(&tag) && columns.len() < 200 {
@@ -183,12 +183,12 @@ impl PstWriter<'_> {
 
     fn write_attachment(
         &mut self,
-        attachment: Attachment,
+        attachment: NewAttachment,
         message: &mut SubNodes,
         rows: &mut Rows,
         (depth, verbatim): (u16, bool),
     ) -> Result<()> {
-        let Attachment { mut props, named, data, nid, mut subnodes } = attachment;
+        let NewAttachment { mut props, named, data, nid, mut subnodes } = attachment;
         let nid = match nid {
             Some(nid) => nid,
             None => self.ndb.next_nid(NidType::ATTACHMENT)?,

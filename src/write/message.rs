@@ -1,4 +1,4 @@
-//! [`Message`]: an item that is to be written, with recipients and attachments ([MS-PST] 2.4.5, 2.4.6).
+//! [`NewMessage`]: an item that is to be written, with recipients and attachments ([MS-PST] 2.4.5, 2.4.6).
 //!
 //! Everything is a property in the end; the methods here set those that belong together.
 
@@ -9,12 +9,13 @@ use crate::format::ids::{Nid, PropTag, PropType};
 use crate::format::tags;
 use crate::format::types::{FileTime, Guid};
 use crate::ltp::PropertyName;
-use crate::messaging::rtf;
+use crate::messaging::{RecipientType, rtf};
 use std::fmt;
 use std::io::Read;
 
 /// A property by its name, its type and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Named {
     /// The name.
     pub name: PropertyName,
@@ -36,42 +37,21 @@ impl Named {
     }
 }
 
-/// How a recipient takes part ([MS-OXOMSG] 2.2.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RecipientKind {
-    /// Primary.
-    To,
-    /// Copy.
-    Cc,
-    /// Blind copy.
-    Bcc,
-}
-
-impl RecipientKind {
-    /// The value of PidTagRecipientType.
-    pub const fn value(self) -> i32 {
-        match self {
-            Self::To => 1,
-            Self::Cc => 2,
-            Self::Bcc => 3,
-        }
-    }
-}
-
 /// A recipient: a row of the message's recipient table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recipient {
+#[non_exhaustive]
+pub struct NewRecipient {
     /// The row's cells.
     pub props: Props,
     /// The row's id; drawn where it is not given.
     pub row_id: Option<u32>,
 }
 
-impl Recipient {
-    /// A recipient with an SMTP address.
-    pub fn new(kind: RecipientKind, name: &str, address: &str) -> Self {
+impl NewRecipient {
+    /// A recipient with an SMTP address. [`RecipientType::Other`] has no number of its own and is written as `To`.
+    pub fn new(kind: RecipientType, name: &str, address: &str) -> Self {
         let mut props = Props::new();
-        props.set_i32(tags::RECIPIENT_TYPE, kind.value()).set_bool(tags::RESPONSIBILITY, true);
+        props.set_i32(tags::RECIPIENT_TYPE, kind.number()).set_bool(tags::RESPONSIBILITY, true);
         props.set_str(tags::DISPLAY_NAME, name).set_str(tags::ADDRESS_TYPE, "SMTP").set_str(tags::EMAIL_ADDRESS, address);
         props.set(tags::ENTRY_ID, one_off(name, address)).set(tags::SEARCH_KEY, search_key(address));
         props.set_i32(tags::OBJECT_TYPE, 6).set_i32(PropTag::new(0x3900, PropType::INTEGER32), 0);
@@ -102,6 +82,7 @@ fn search_key(address: &str) -> Vec<u8> {
 }
 
 /// What an attachment holds, which decides its method ([MS-PST] 2.4.6.2).
+#[non_exhaustive]
 pub enum AttachmentData {
     /// Nothing of its own: a reference to a file or to the web, as its properties say.
     None,
@@ -112,7 +93,7 @@ pub enum AttachmentData {
     /// By value, written already.
     Written(WrittenData),
     /// An embedded message.
-    Message(Box<Message>),
+    Message(Box<NewMessage>),
     /// An embedded message that is written already.
     WrittenMessage(WrittenMessage),
     /// An OLE object: the bytes of its storage.
@@ -145,7 +126,8 @@ impl fmt::Debug for AttachmentData {
 
 /// An attachment.
 #[derive(Debug)]
-pub struct Attachment {
+#[non_exhaustive]
+pub struct NewAttachment {
     /// Its properties. Those that follow from the data (method, size, the data itself) are set when it is written.
     pub props: Props,
     /// Its named properties.
@@ -158,7 +140,7 @@ pub struct Attachment {
     pub subnodes: SubNodes,
 }
 
-impl Attachment {
+impl NewAttachment {
     /// An attachment that holds this and has no name yet.
     pub fn new(data: AttachmentData) -> Self {
         Self { props: Props::new(), named: Vec::new(), data, nid: None, subnodes: SubNodes::new() }
@@ -183,7 +165,7 @@ impl Attachment {
     }
 
     /// A message within the message.
-    pub fn message(name: &str, message: Message) -> Self {
+    pub fn message(name: &str, message: NewMessage) -> Self {
         let mut a = Self::new(AttachmentData::Message(Box::new(message)));
         a.props.set_str(tags::DISPLAY_NAME, name);
         a
@@ -230,6 +212,7 @@ impl Attachment {
 
 /// A message whose blocks are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WrittenMessage {
     /// Its blocks.
     pub node: Node,
@@ -241,25 +224,26 @@ pub struct WrittenMessage {
 ///
 /// ```
 /// use pstkit::format::types::FileTime;
-/// use pstkit::write::{Attachment, Message};
+/// use pstkit::write::{NewAttachment, NewMessage};
 ///
-/// let message = Message::note("Report", "See attached.")
+/// let message = NewMessage::note("Report", "See attached.")
 ///     .from("Ann", "ann@example.com")
 ///     .to("Bob", "bob@example.com")
 ///     .sent(FileTime(0x01D9_0000_0000_0000))
-///     .attach(Attachment::file("report.txt", "numbers"));
+///     .attach(NewAttachment::file("report.txt", "numbers"));
 /// assert_eq!(message.attachments.len(), 1);
 /// ```
 #[derive(Debug, Default)]
-pub struct Message {
+#[non_exhaustive]
+pub struct NewMessage {
     /// Its properties. Those that follow from the rest (size, flag of attachments, names of recipients) are set when it is written.
     pub props: Props,
     /// Its named properties.
     pub named: Vec<Named>,
     /// Its recipients.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Vec<NewRecipient>,
     /// Its attachments.
-    pub attachments: Vec<Attachment>,
+    pub attachments: Vec<NewAttachment>,
     /// Its id; drawn where it is not given.
     pub nid: Option<Nid>,
     /// Further sub-nodes.
@@ -270,7 +254,7 @@ pub struct Message {
     pub verbatim: bool,
 }
 
-impl Message {
+impl NewMessage {
     /// An item of a class, such as `IPM.Contact`.
     pub fn new(class: &str) -> Self {
         let mut message = Self::default();
@@ -329,21 +313,21 @@ impl Message {
 
     /// Adds a recipient.
     #[must_use]
-    pub fn recipient(mut self, kind: RecipientKind, name: &str, address: &str) -> Self {
-        self.recipients.push(Recipient::new(kind, name, address));
+    pub fn recipient(mut self, kind: RecipientType, name: &str, address: &str) -> Self {
+        self.recipients.push(NewRecipient::new(kind, name, address));
         self
     }
 
     /// Adds a primary recipient.
     #[must_use]
     pub fn to(self, name: &str, address: &str) -> Self {
-        self.recipient(RecipientKind::To, name, address)
+        self.recipient(RecipientType::To, name, address)
     }
 
     /// Adds a recipient of a copy.
     #[must_use]
     pub fn cc(self, name: &str, address: &str) -> Self {
-        self.recipient(RecipientKind::Cc, name, address)
+        self.recipient(RecipientType::Cc, name, address)
     }
 
     /// Sets the text body.
@@ -408,7 +392,7 @@ impl Message {
 
     /// Adds an attachment.
     #[must_use]
-    pub fn attach(mut self, attachment: Attachment) -> Self {
+    pub fn attach(mut self, attachment: NewAttachment) -> Self {
         self.attachments.push(attachment);
         self
     }

@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 /// What a new file is like beneath its messages.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NdbOptions {
     /// Layout of the file.
     pub layout: &'static Layout,
@@ -43,6 +44,8 @@ pub struct NdbOptions {
 }
 
 impl NdbOptions {
+    setters! { layout: &'static Layout, kind: FileKind, crypt: CryptMethod, compress: bool }
+
     /// What Outlook chooses for a new file of this variant: PSTs are permuted; 4K files are OSTs, compressed and not encoded.
     pub fn new(variant: Variant) -> Self {
         let layout = Layout::of(variant);
@@ -92,6 +95,7 @@ struct Open {
 
 /// What a finished file amounts to.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Written {
     /// The header as written.
     pub header: Header,

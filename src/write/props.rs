@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 /// The value of a property as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Data {
     /// The bytes themselves: numbers little-endian at their own size, strings in their encoding without an end mark.
     Bytes(Vec<u8>),

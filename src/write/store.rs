@@ -4,7 +4,7 @@ use super::folder::{Folder, NewFolder};
 use super::heap::HeapBuilder;
 use super::item::{FLAG_READ, Place, conversation_id};
 use super::keys::Keys;
-use super::message::Message;
+use super::message::NewMessage;
 use super::names::seeded;
 use super::ndb::{NdbOptions, NdbWriter, Written};
 use super::pc::{Node, SubNodes, VALUE_IN_HEAP};
@@ -44,6 +44,7 @@ const BUCKET_MAX: usize = 895;
 
 /// What a new store is like.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct StoreOptions {
     /// Layout, kind, encoding, compression.
     pub ndb: NdbOptions,
@@ -69,6 +70,11 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
+    setters! {
+        ndb: NdbOptions, display_name: String, record_key: Option<Guid>, code_page: CodePage, password: Option<String>, seed: Option<u64>,
+        time: Option<FileTime>, item_ids: bool, verbatim: bool, folders: bool,
+    }
+
     /// What Outlook would choose for a variant.
     pub fn new(variant: Variant) -> Self {
         Self {
@@ -99,12 +105,12 @@ impl Default for StoreOptions {
 ///
 /// ```
 /// use pstkit::io::MemoryStorage;
-/// use pstkit::write::{IPM_SUBTREE, Message, PstWriter, StoreOptions};
+/// use pstkit::write::{IPM_SUBTREE, NewMessage, PstWriter, StoreOptions};
 ///
 /// let memory = MemoryStorage::default();
 /// let mut pst = PstWriter::create(&memory, StoreOptions::default())?;
 /// let inbox = pst.add_folder(IPM_SUBTREE, "Inbox")?;
-/// pst.add_message(inbox, Message::note("Hello", "A first message.").from("Ann", "ann@example.com"))?;
+/// pst.add_message(inbox, NewMessage::note("Hello", "A first message.").from("Ann", "ann@example.com"))?;
 /// pst.finish()?;
 /// # Ok::<(), pstkit::error::Error>(())
 /// ```
@@ -267,7 +273,7 @@ impl<'a> PstWriter<'a> {
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such folder, [`ErrorKind::Usage`] where it is closed or a value does not have the size
     /// of its type, [`ErrorKind::TooLarge`] at the variant's limits; errors of the medium and of readers.
-    pub fn add_message(&mut self, folder: Nid, message: Message) -> Result<Nid> {
+    pub fn add_message(&mut self, folder: Nid, message: NewMessage) -> Result<Nid> {
         self.add_item(folder, message, Place::Folder)
     }
 
@@ -275,11 +281,11 @@ impl<'a> PstWriter<'a> {
     ///
     /// # Errors
     /// As [`add_message`](Self::add_message).
-    pub fn add_associated(&mut self, folder: Nid, message: Message) -> Result<Nid> {
+    pub fn add_associated(&mut self, folder: Nid, message: NewMessage) -> Result<Nid> {
         self.add_item(folder, message, Place::Associated)
     }
 
-    fn add_item(&mut self, folder: Nid, mut message: Message, place: Place) -> Result<Nid> {
+    fn add_item(&mut self, folder: Nid, mut message: NewMessage, place: Place) -> Result<Nid> {
         self.takes_messages(folder)?;
         let nid_type = if place == Place::Associated { NidType::ASSOC_MESSAGE } else { NidType::NORMAL_MESSAGE };
         let nid = match message.nid {

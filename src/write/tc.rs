@@ -26,6 +26,7 @@ const ROW_MATRIX: Nid = Nid(0x3F);
 
 /// What kind of table it is, as far as its form depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TableKind {
     /// A contents table: column heaps in 4K files.
     Contents,
@@ -48,6 +49,7 @@ impl TableKind {
 
 /// A cell of a row that is being written.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub enum Cell<'c> {
     /// The bytes of the value.
     Bytes(&'c [u8]),

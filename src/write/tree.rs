@@ -15,6 +15,7 @@ use crate::format::ids::Bid;
 
 /// A data tree that is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WrittenData {
     /// Its root; none where there is no data.
     pub bid: Bid,

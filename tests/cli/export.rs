@@ -6,7 +6,7 @@ use pstkit::format::types::Guid;
 use pstkit::io::MemoryStorage;
 use pstkit::ltp::PropertyName;
 use pstkit::testkit::{VARIETIES, time};
-use pstkit::write::{Attachment, IPM_SUBTREE, Message, Named, PstWriter};
+use pstkit::write::{IPM_SUBTREE, Named, NewAttachment, NewMessage, PstWriter};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -47,9 +47,9 @@ fn hostile_names_lead_nowhere_and_hostile_values_begin_no_field() {
         let folder = pst.add_folder(IPM_SUBTREE, "../../outside").unwrap();
         let twin = pst.add_folder(IPM_SUBTREE, "..\\..\\OUTSIDE").unwrap();
         for folder in [folder, twin] {
-            let message = Message::note("../../../etc/passwd\r\nBcc: victim@example.com", "text")
+            let message = NewMessage::note("../../../etc/passwd\r\nBcc: victim@example.com", "text")
                 .from("Eve\r\nX-Injected: yes", "eve@example.com")
-                .attach(Attachment::file("../../../x\r\nX-Injected: yes", "data").mime("text/plain\r\nX-Injected: yes"))
+                .attach(NewAttachment::file("../../../x\r\nX-Injected: yes", "data").mime("text/plain\r\nX-Injected: yes"))
                 .sent(time(1));
             pst.add_message(folder, message).unwrap();
         }
@@ -77,8 +77,9 @@ fn a_second_run_completes_what_was_cut_off_and_changes_nothing_else() {
     let (dir, path) = store(|pst| {
         let inbox = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
         for i in 0..5 {
-            let message = Message::note(&format!("Subject {i}"), "From here on\r\nthe text").from("Ann", "ann@example.com").sent(time(i));
-            pst.add_message(inbox, message.attach(Attachment::file("a.bin", vec![7; 3000]))).unwrap();
+            let message =
+                NewMessage::note(&format!("Subject {i}"), "From here on\r\nthe text").from("Ann", "ann@example.com").sent(time(i));
+            pst.add_message(inbox, message.attach(NewAttachment::file("a.bin", vec![7; 3000]))).unwrap();
         }
     });
     let out = dir.path().join("out");
@@ -114,20 +115,20 @@ fn each_kind_of_item_gets_its_natural_form_and_nothing_is_left_out() {
         let folder = pst.add_folder(IPM_SUBTREE, "Everything").unwrap();
         let number = |set, lid| PropertyName::number(set, lid);
         let contact =
-            Message::new("IPM.Contact").subject("Ann; Lee").named(Named::text(number(Guid::PSETID_ADDRESS, 0x8083), "ann@example.com"));
+            NewMessage::new("IPM.Contact").subject("Ann; Lee").named(Named::text(number(Guid::PSETID_ADDRESS, 0x8083), "ann@example.com"));
         let when = |lid, minutes| Named::new(number(Guid::PSETID_APPOINTMENT, lid), PropType::TIME, time(minutes).0.to_le_bytes());
-        let appointment = Message::new("IPM.Appointment")
+        let appointment = NewMessage::new("IPM.Appointment")
             .subject("Meeting")
             .named(when(0x820D, 0))
             .named(when(0x820E, 30))
-            .attach(Attachment::file("agenda.txt", "first"));
-        let task = Message::new("IPM.Task").subject("Do it").named(Named::new(
+            .attach(NewAttachment::file("agenda.txt", "first"));
+        let task = NewMessage::new("IPM.Task").subject("Do it").named(Named::new(
             number(Guid::PSETID_TASK, 0x8101),
             PropType::INTEGER32,
             [2, 0, 0, 0],
         ));
-        let note = Message::new("IPM.StickyNote").subject("Note").text("remember\r\nthis");
-        for item in [contact, appointment, task, note, Message::note("Mail", "text")] {
+        let note = NewMessage::new("IPM.StickyNote").subject("Note").text("remember\r\nthis");
+        for item in [contact, appointment, task, note, NewMessage::note("Mail", "text")] {
             pst.add_message(folder, item).unwrap();
         }
     });
@@ -155,9 +156,9 @@ fn a_signed_message_stays_the_entity_that_was_signed() {
                   Content-Type: text/plain\r\n\r\n  odd   spaces \r\n--b\r\nContent-Type: application/pkcs7-signature\r\n\r\nAAAA\r\n--b--\r\n";
     let (dir, path) = store(|pst| {
         let inbox = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
-        let message = Message::new("IPM.Note.SMIME.MultipartSigned")
+        let message = NewMessage::new("IPM.Note.SMIME.MultipartSigned")
             .subject("Signed")
-            .attach(Attachment::file("smime.p7m", entity).mime("multipart/signed"));
+            .attach(NewAttachment::file("smime.p7m", entity).mime("multipart/signed"));
         pst.add_message(inbox, message).unwrap();
     });
     let out = dir.path().join("out");
@@ -172,9 +173,9 @@ fn the_selection_is_by_folder_class_and_day() {
     let (dir, path) = store(|pst| {
         let inbox = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
         let other = pst.add_folder(IPM_SUBTREE, "Other").unwrap();
-        pst.add_message(inbox, Message::note("early", "x").sent(time(0)).received(time(0))).unwrap();
-        pst.add_message(inbox, Message::note("late", "x").sent(time(3000)).received(time(3000))).unwrap();
-        pst.add_message(other, Message::new("IPM.Post").subject("post").sent(time(0))).unwrap();
+        pst.add_message(inbox, NewMessage::note("early", "x").sent(time(0)).received(time(0))).unwrap();
+        pst.add_message(inbox, NewMessage::note("late", "x").sent(time(3000)).received(time(3000))).unwrap();
+        pst.add_message(other, NewMessage::new("IPM.Post").subject("post").sent(time(0))).unwrap();
     });
     let count = |more: &[&str]| {
         let out = tempfile::tempdir_in(dir.path()).unwrap();
@@ -246,7 +247,7 @@ fn a_series_keeps_its_zone_its_gaps_and_its_changes() {
     let named = |lid, kind, bytes: Vec<u8>| Named::new(PropertyName::number(Guid::PSETID_APPOINTMENT, lid), kind, bytes);
     let (dir, path) = store(|pst| {
         let folder = pst.add_folder(IPM_SUBTREE, "Calendar").unwrap();
-        let series = Message::new("IPM.Appointment")
+        let series = NewMessage::new("IPM.Appointment")
             .subject("Series")
             .named(named(0x8216, PropType::BINARY, recurrence()))
             .named(named(0x8233, PropType::BINARY, zone()))

@@ -5,7 +5,8 @@ use pstkit::format::layout::Variant;
 use pstkit::format::types::Guid;
 use pstkit::io::MemoryStorage;
 use pstkit::ltp::PropertyName;
-use pstkit::write::{Attachment, IPM_SUBTREE, Message, Named, PstWriter, Recipient, RecipientKind, StoreOptions};
+use pstkit::messaging::RecipientType;
+use pstkit::write::{IPM_SUBTREE, Named, NewAttachment, NewMessage, NewRecipient, PstWriter, StoreOptions};
 
 /// All characters of the categories Cc, Cf, Zl and Zp, from the Unicode character database, version 15.
 fn hidden() -> Vec<char> {
@@ -43,14 +44,14 @@ fn store() -> Vec<u8> {
     let all: String = hidden().into_iter().collect();
     let text = |what: &str| format!("\u{7F}\u{85}\u{9B}\u{202E}\u{2066}\u{61C}\u{200B}\u{2028}\u{E0041}{what}{all}");
     let storage = MemoryStorage::default();
-    let options = StoreOptions { display_name: text("store"), ..StoreOptions::new(Variant::Unicode) };
+    let options = StoreOptions::new(Variant::Unicode).display_name(text("store"));
     let mut writer = PstWriter::create(&storage, options).unwrap();
     let folder = writer.add_folder(IPM_SUBTREE, &text("folder")).unwrap();
     for i in 0..3 {
-        let mut m = Message::note(&text("subject"), &text("body"));
-        m.recipients.push(Recipient::new(RecipientKind::To, &text("name"), &text("address")));
+        let mut m = NewMessage::note(&text("subject"), &text("body"));
+        m.recipients.push(NewRecipient::new(RecipientType::To, &text("name"), &text("address")));
         m.named.push(Named::text(PropertyName::name(Guid::PS_PUBLIC_STRINGS, &text("property")), &text("value")));
-        m = m.attach(Attachment::file(&text("file"), vec![i; 20]));
+        m = m.attach(NewAttachment::file(&text("file"), vec![i; 20]));
         writer.add_message(folder, m).unwrap();
     }
     writer.finish().unwrap();

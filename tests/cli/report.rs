@@ -2,7 +2,7 @@
 
 use crate::support::{file, made, pstkit};
 use pstkit::io::MemoryStorage;
-use pstkit::write::{Attachment, IPM_SUBTREE, Message, PstWriter, StoreOptions};
+use pstkit::write::{IPM_SUBTREE, NewAttachment, NewMessage, PstWriter, StoreOptions};
 
 const HOSTILE: [&str; 5] = [
     "</script><script>alert(1)</script>",
@@ -19,7 +19,7 @@ fn hostile() -> Vec<u8> {
     for (i, name) in HOSTILE.iter().enumerate() {
         let folder = pst.add_folder(IPM_SUBTREE, name).unwrap();
         let data = vec![b'A'.wrapping_add(i as u8); 30_000];
-        let mail = Message::note(name, "text").from(name, "x@example.com").attach(Attachment::file(name, data));
+        let mail = NewMessage::note(name, "text").from(name, "x@example.com").attach(NewAttachment::file(name, data));
         pst.add_message(folder, mail).unwrap();
     }
     pst.finish().unwrap();

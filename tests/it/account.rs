@@ -20,7 +20,7 @@ fn a_repair_does_what_its_plan_predicts_whatever_the_damage() {
             let what = format!("{} {}", variety.name(), damaged.kind);
             let source: Arc<dyn ReadAt> = Arc::new(damaged.bytes);
             let report = check(Arc::clone(&source), &CheckOptions::default().for_repair(), &()).unwrap();
-            let plan = report.plan(&Policy { allow_loss: true, ..Policy::default() });
+            let plan = report.plan(&Policy::default().allow_loss(true));
             let predicted = plan.predict(&source, &());
             let target = Arc::new(MemoryStorage::default());
             let done = plan.apply(Target::NewFile { source, target: target.clone() }, &());
@@ -55,7 +55,7 @@ fn a_flipped_bit_in_an_attachment_is_the_same_to_check_deep_check_and_both_repai
         for lossy in [false, true] {
             let report = check(Arc::clone(&source), &CheckOptions::default().for_repair(), &()).unwrap();
             let target = Arc::new(MemoryStorage::default());
-            let policy = Policy { lossy, ..Policy::default() };
+            let policy = Policy::default().lossy(lossy);
             let done = report.plan(&policy).apply(Target::NewFile { source: Arc::clone(&source), target }, &()).unwrap();
             let a = done.account.attachments;
             assert_eq!((a.ok, a.partial, a.lost), (items.attachments.ok, 1, 0), "{what}: {lossy} {a:?}");

@@ -10,17 +10,18 @@ use pstkit::format::layout::Variant;
 use pstkit::format::tags;
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::limits::Limits;
+use pstkit::messaging::RecipientType;
 use pstkit::messaging::{OpenOptions, Pst, State};
 use pstkit::repair::{Policy, repair, rescue};
 use pstkit::rules;
 use pstkit::write::{
-    CopyOptions, CopyReport, IPM_SUBTREE, Message, NdbWriter, Props, PstWriter, Recipient, RecipientKind, StoreOptions, SubNodes, copy,
+    CopyOptions, CopyReport, IPM_SUBTREE, NdbWriter, NewMessage, NewRecipient, Props, PstWriter, StoreOptions, SubNodes, copy,
 };
 use std::sync::Arc;
 
 fn store(fill: &mut dyn FnMut(&mut PstWriter<'_>, Nid)) -> Vec<u8> {
     let memory = MemoryStorage::default();
-    let options = StoreOptions { seed: Some(1), ..StoreOptions::new(Variant::Unicode) };
+    let options = StoreOptions::new(Variant::Unicode).seed(Some(1));
     let mut writer = PstWriter::create(&memory, options).unwrap();
     let folder = writer.add_folder(IPM_SUBTREE, "In").unwrap();
     fill(&mut writer, folder);
@@ -46,7 +47,7 @@ fn folder_of(pst: &Pst) -> Nid {
 fn mail(n: u32) -> Vec<u8> {
     store(&mut |w, folder| {
         for i in 0..n {
-            w.add_message(folder, Message::note(&format!("subject {i}"), "text")).unwrap();
+            w.add_message(folder, NewMessage::note(&format!("subject {i}"), "text")).unwrap();
         }
     })
 }
@@ -67,8 +68,8 @@ fn names(n: u32) -> Vec<u8> {
 /// Messages that are the first one's blocks, or have its recipients.
 fn messages(n: u32) -> Vec<u8> {
     let bytes = store(&mut |w, folder| {
-        let mut m = Message::note("subject", "text");
-        m.recipients = (0..500).map(|i| Recipient::new(RecipientKind::To, &format!("name {i}"), "a@example.org")).collect();
+        let mut m = NewMessage::note("subject", "text");
+        m.recipients = (0..500).map(|i| NewRecipient::new(RecipientType::To, &format!("name {i}"), "a@example.org")).collect();
         w.add_message(folder, m).unwrap();
     });
     changed(bytes, &|_| true, &mut |w, pst| {

@@ -19,7 +19,7 @@ fn examine(bytes: &[u8]) -> Report {
 
 /// Everything, also what does no harm.
 fn policy() -> Policy {
-    Policy { allow_loss: true, notices: true, ..Policy::default() }
+    Policy::default().allow_loss(true).notices(true)
 }
 
 fn to_new_file(bytes: &[u8], policy: &Policy) -> pstkit::error::Result<(Vec<u8>, Outcome)> {
@@ -103,7 +103,7 @@ fn every_rule_with_a_fix_verb_is_mended() {
 /// Real files have several things together that do no harm: one run is enough for all of them.
 #[test]
 fn what_does_no_harm_is_set_right_in_one_run() {
-    let policy = Policy { notices: true, ..Policy::default() };
+    let policy = Policy::default().notices(true);
     for f in crate::corpus::files().iter().filter(|f| f.is_whole()) {
         let bytes = std::fs::read(&f.path).unwrap();
         if bytes.len() > 5 << 20 {
@@ -132,7 +132,7 @@ fn three_faults() -> Vec<u8> {
 fn each_action_can_be_left_out_and_only_its_objects_stay_as_they_are() {
     let damaged = three_faults();
     let report = check(Arc::new(damaged.clone()), &CheckOptions::default(), &()).unwrap();
-    let policy = Policy { notices: true, ..Policy::default() };
+    let policy = Policy::default().notices(true);
     let plan = report.plan(&policy);
     let verbs: HashSet<FixVerb> = plan.actions.iter().map(|a| a.verb).collect();
     println!("{:#?}", wrong(&report));

@@ -11,7 +11,7 @@ use pstkit::recover;
 use pstkit::repair::{Policy, repair};
 use pstkit::rules;
 use pstkit::testkit::{self, VARIETIES};
-use pstkit::write::{Attachment, AttachmentData, CopyOptions, IPM_SUBTREE, Message, PstWriter, StoreOptions, copy};
+use pstkit::write::{AttachmentData, CopyOptions, IPM_SUBTREE, NewAttachment, NewMessage, PstWriter, StoreOptions, copy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -77,12 +77,12 @@ fn goes_on(name: &str, source: &Source) {
         let copied = copy(&pst, &target, &CopyOptions::same(&pst), &()).unwrap_or_else(|e| panic!("{}: {e}", what("compact")));
         let after = Pst::from_source(Arc::new(target.to_bytes()), &OpenOptions::new()).unwrap();
         same_or_told(&what("compact"), &whole, &read(&after), told || !copied.is_whole());
-        let options = recover::Options { limits, ..recover::Options::default() };
+        let options = recover::Options::default().limits(limits);
         let recovered = recover::open(Arc::clone(source), &options, &()).unwrap_or_else(|e| panic!("{}: {e}", what("recover")));
         accounts(&what("recover"), &whole, &read(&Pst::from_ndb(recovered.ndb)), told);
         let target: Arc<MemoryStorage> = Arc::default();
         let storage: Arc<dyn Storage> = target.clone();
-        let policy = Policy { allow_loss: true, limits, ..Policy::default() };
+        let policy = Policy::default().allow_loss(true).limits(limits);
         let outcome = repair(source, &storage, &policy, &()).unwrap_or_else(|e| panic!("{}: {e}", what("repair")));
         let after = Pst::from_source(Arc::new(target.to_bytes()), &OpenOptions::new()).unwrap();
         same_or_told(&what("repair"), &whole, &read(&after), outcome.exit_status() & !1 != 0);
@@ -112,7 +112,7 @@ fn every_limit_ends_an_object_and_never_a_run_over_real_files() {
 
 fn store(fill: &mut dyn FnMut(&mut PstWriter<'_>)) -> Vec<u8> {
     let memory = MemoryStorage::default();
-    let options = StoreOptions { seed: Some(1), ..StoreOptions::new(Variant::Unicode) };
+    let options = StoreOptions::new(Variant::Unicode).seed(Some(1));
     let mut writer = PstWriter::create(&memory, options).unwrap();
     fill(&mut writer);
     writer.finish().unwrap();
@@ -125,7 +125,7 @@ fn a_folder_with_a_name_of_any_length_ends_no_check_and_no_repair() {
         let name = "n".repeat(len);
         let bytes = store(&mut |w| {
             let folder = w.add_folder(IPM_SUBTREE, &name).unwrap();
-            w.add_message(folder, Message::note("subject", "text")).unwrap();
+            w.add_message(folder, NewMessage::note("subject", "text")).unwrap();
         });
         let source: Source = Arc::new(bytes);
         let report = check(Arc::clone(&source), &CheckOptions::default(), &()).unwrap();
@@ -141,12 +141,12 @@ fn messages_in_messages_are_read_sixty_four_deep_and_no_deeper_and_that_is_told(
     const DEEP: usize = 70;
     let bytes = store(&mut |w| {
         let folder = w.add_folder(IPM_SUBTREE, "In").unwrap();
-        let mut inner = w.write_embedded(Message::note("inmost", "text")).unwrap();
+        let mut inner = w.write_embedded(NewMessage::note("inmost", "text")).unwrap();
         for _ in 1..DEEP {
-            let outer = Message::note("outer", "text").attach(Attachment::new(AttachmentData::WrittenMessage(inner)));
+            let outer = NewMessage::note("outer", "text").attach(NewAttachment::new(AttachmentData::WrittenMessage(inner)));
             inner = w.write_embedded(outer).unwrap();
         }
-        w.add_message(folder, Message::note("top", "text").attach(Attachment::new(AttachmentData::WrittenMessage(inner)))).unwrap();
+        w.add_message(folder, NewMessage::note("top", "text").attach(NewAttachment::new(AttachmentData::WrittenMessage(inner)))).unwrap();
     });
     let source: Source = Arc::new(bytes);
     let pst = Pst::from_source(Arc::clone(&source), &OpenOptions::new()).unwrap();

@@ -28,7 +28,7 @@ pub fn each_node<'n>(ndb: &'n Ndb, f: &mut dyn FnMut(&Node<'n>)) {
         while let Some(node) = pending.pop() {
             f(&node);
             for e in node.subnodes(&mut Ignore).unwrap().iter() {
-                let at = Location { sub: Some(e.nid), ..node.at };
+                let at = node.at.with_sub(e.nid);
                 pending.push(Node::detached(ndb, e.nid, e.data, e.sub, at));
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::corpus;
 use crate::damage::{Damaged, Healthy};
-use pstkit::finding::{Ignore, Location, Strict};
+use pstkit::finding::{Ignore, Strict};
 use pstkit::format::header::Header;
 use pstkit::format::ids::NidType;
 use pstkit::limits::Limits;
@@ -84,7 +84,7 @@ fn every_nodes_data_and_sub_nodes_read_strictly() {
                 std::io::Read::read_to_end(&mut tree.reader(&ndb).strict(), &mut streamed).unwrap();
                 assert!(streamed == all, "{} {}", f.file, node.at);
                 for e in node.subnodes(&mut Strict).unwrap().iter() {
-                    let at = Location { sub: Some(e.nid), ..node.at };
+                    let at = node.at.with_sub(e.nid);
                     pending.push(pstkit::ndb::Node::detached(&ndb, e.nid, e.data, e.sub, at));
                 }
             }

@@ -11,7 +11,7 @@ use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::messaging::Pst;
 use pstkit::repair::{Policy, repair};
 use pstkit::write::{
-    Cell, IPM_SUBTREE, Message, NdbOptions, NewFolder, Props, PstWriter, SEARCH_ROOT, StoreOptions, SubNodes, TableBuilder, TableKind,
+    Cell, IPM_SUBTREE, NdbOptions, NewFolder, NewMessage, Props, PstWriter, SEARCH_ROOT, StoreOptions, SubNodes, TableBuilder, TableKind,
 };
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ const SEARCH_TABLE: Nid = Nid(0x8150);
 const PARENT_NID: PropTag = PropTag(0x67F1_0003);
 
 fn options() -> StoreOptions {
-    let ndb = NdbOptions { crypt: CryptMethod::None, ..NdbOptions::new(Variant::Unicode) };
-    StoreOptions { ndb, ..StoreOptions::default() }
+    let ndb = NdbOptions::new(Variant::Unicode).crypt(CryptMethod::None);
+    StoreOptions::default().ndb(ndb)
 }
 
-fn note(n: usize) -> Message {
-    Message::note(&format!("message {n}"), "text").to("Ann", "ann@example.com")
+fn note(n: usize) -> NewMessage {
+    NewMessage::note(&format!("message {n}"), "text").to("Ann", "ann@example.com")
 }
 
 /// Folder and subject of every message, sorted.
@@ -42,7 +42,7 @@ fn repaired(bytes: &[u8]) -> Vec<u8> {
     let source: Arc<dyn ReadAt> = Arc::new(bytes.to_vec());
     let memory = Arc::new(MemoryStorage::default());
     let target: Arc<dyn Storage> = Arc::clone(&memory) as Arc<dyn Storage>;
-    let outcome = repair(&source, &target, &Policy { allow_loss: true, ..Policy::default() }, &()).unwrap();
+    let outcome = repair(&source, &target, &Policy::default().allow_loss(true), &()).unwrap();
     assert!(outcome.after.is_healthy());
     memory.to_bytes()
 }
@@ -152,7 +152,7 @@ fn a_message_goes_to_the_folder_that_a_search_has_found_it_in() {
             table.push(pst.ndb(), nid.0, n as u32 + 1, &cells).unwrap();
         }
         let node = table.finish(pst.ndb()).unwrap();
-        pst.add_folder_with(SEARCH_ROOT, "Found", NewFolder { nid: Some(SEARCH), ..NewFolder::default() }).unwrap();
+        pst.add_folder_with(SEARCH_ROOT, "Found", NewFolder::default().nid(Some(SEARCH))).unwrap();
         pst.add_raw_node(SEARCH_TABLE, node, Nid::NONE).unwrap();
     });
     // both folders lack one, and before the first no message was written that could tell

@@ -6,9 +6,10 @@ use pstkit::check::Verdict;
 use pstkit::format::types::Guid;
 use pstkit::io::MemoryStorage;
 use pstkit::ltp::PropertyName;
+use pstkit::messaging::RecipientType;
 use pstkit::messaging::{Message as Read, OpenOptions};
 use pstkit::testkit::VARIETIES;
-use pstkit::write::{Attachment, IPM_SUBTREE, Message, Named, PstWriter, RecipientKind};
+use pstkit::write::{IPM_SUBTREE, Named, NewAttachment, NewMessage, PstWriter};
 use pstkit::{Nid, Pst};
 use std::io::Read as _;
 use std::sync::Arc;
@@ -70,8 +71,8 @@ fn colour() -> PropertyName {
     PropertyName::name(Guid::PS_PUBLIC_STRINGS, "Colour")
 }
 
-fn build(mail: &Mail) -> Message {
-    let mut m = Message::new("IPM.Note").subject(&mail.subject).read(mail.read);
+fn build(mail: &Mail) -> NewMessage {
+    let mut m = NewMessage::new("IPM.Note").subject(&mail.subject).read(mail.read);
     if let Some(text) = &mail.text {
         m = m.text(text);
     }
@@ -79,17 +80,17 @@ fn build(mail: &Mail) -> Message {
         m = m.html(html);
     }
     for (kind, name) in &mail.recipients {
-        let kind = [RecipientKind::To, RecipientKind::Cc, RecipientKind::Bcc][usize::from(kind - 1)];
+        let kind = [RecipientType::To, RecipientType::Cc, RecipientType::Bcc][usize::from(kind - 1)];
         m = m.recipient(kind, name, &format!("{name}@example.com"));
     }
     for (name, bytes) in &mail.files {
-        m = m.attach(Attachment::file(name, bytes.clone()));
+        m = m.attach(NewAttachment::file(name, bytes.clone()));
     }
     if let Some(c) = &mail.colour {
         m = m.named(Named::text(colour(), c));
     }
     match &mail.inner {
-        Some(inner) => m.attach(Attachment::message("inner", build(inner))),
+        Some(inner) => m.attach(NewAttachment::message("inner", build(inner))),
         None => m,
     }
 }

@@ -19,19 +19,19 @@ use pstkit::messaging::Pst;
 use pstkit::repair::{Policy, repair};
 use pstkit::rules::Severity;
 use pstkit::testkit::{VARIETIES, small};
-use pstkit::write::{Attachment, CopyOptions, Data, IPM_SUBTREE, Message, NdbOptions, NewFolder, PstWriter, StoreOptions, copy};
+use pstkit::write::{CopyOptions, Data, IPM_SUBTREE, NdbOptions, NewAttachment, NewFolder, NewMessage, PstWriter, StoreOptions, copy};
 use std::sync::Arc;
 
 fn plain(kind: FileKind) -> StoreOptions {
-    let ndb = NdbOptions { kind, crypt: CryptMethod::None, ..NdbOptions::new(Variant::Unicode) };
-    StoreOptions { ndb, folders: kind == FileKind::Pst, ..StoreOptions::default() }
+    let ndb = NdbOptions::new(Variant::Unicode).kind(kind).crypt(CryptMethod::None);
+    StoreOptions::default().ndb(ndb).folders(kind == FileKind::Pst)
 }
 
 fn repaired(bytes: &[u8]) -> Pst {
     let source: Arc<dyn ReadAt> = Arc::new(bytes.to_vec());
     let memory = Arc::new(MemoryStorage::default());
     let target: Arc<dyn Storage> = Arc::clone(&memory) as Arc<dyn Storage>;
-    repair(&source, &target, &Policy { allow_loss: true, ..Policy::default() }, &()).unwrap();
+    repair(&source, &target, &Policy::default().allow_loss(true), &()).unwrap();
     Pst::from_bytes(memory.to_bytes()).unwrap()
 }
 
@@ -60,7 +60,7 @@ fn with_props(props: &[(PropTag, Vec<u8>)]) -> (Vec<u8>, Nid) {
     let memory = MemoryStorage::default();
     let mut pst = PstWriter::create(&memory, plain(FileKind::Pst)).unwrap();
     let folder = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
-    let mut message = Message::note("subject", "text");
+    let mut message = NewMessage::note("subject", "text");
     for (tag, bytes) in props {
         message.props.put(*tag, Data::Bytes(bytes.clone()));
     }
@@ -149,7 +149,7 @@ fn an_attachment_that_has_lost_its_message_is_an_empty_one() {
     let memory = MemoryStorage::default();
     let mut pst = PstWriter::create(&memory, plain(FileKind::Pst)).unwrap();
     let folder = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
-    let message = Message::note("outer", "text").attach(Attachment::message("inner", Message::note("inner", "text")));
+    let message = NewMessage::note("outer", "text").attach(NewAttachment::message("inner", NewMessage::note("inner", "text")));
     let nid = pst.add_message(folder, message).unwrap();
     pst.finish().unwrap();
     let mut bytes = memory.into_bytes();
@@ -184,7 +184,7 @@ fn offline() -> Vec<u8> {
     let memory = MemoryStorage::default();
     let mut pst = PstWriter::create(&memory, plain(FileKind::Ost)).unwrap();
     let mut add = |parent: u32, nid: u32, name: &str| {
-        let new = NewFolder { nid: Some(Nid(nid)), ..NewFolder::default() };
+        let new = NewFolder::default().nid(Some(Nid(nid)));
         pst.add_folder_with(Nid(parent), name, new).unwrap();
     };
     add(0x122, 0x122, "");
@@ -195,7 +195,7 @@ fn offline() -> Vec<u8> {
     add(0x20A2, 0x2142, "IPM_SUBTREE");
     add(0x2142, 0x2162, "Gel\u{f6}schte Elemente");
     add(0x2142, 0x2182, "Inbox");
-    pst.add_message(Nid(0x2182), Message::note("subject", "text")).unwrap();
+    pst.add_message(Nid(0x2182), NewMessage::note("subject", "text")).unwrap();
     pst.finish().unwrap();
     memory.into_bytes()
 }
@@ -286,12 +286,12 @@ fn a_map_of_names_without_a_text_gets_one_where_the_trees_are_lost() {
     names.add(&PropertyName::number(Guid::PSETID_COMMON, 0x8503)).unwrap();
     pst.set_names(names.map().clone());
     let folder = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
-    let mut message = Message::note("subject", "text");
+    let mut message = NewMessage::note("subject", "text");
     message.props.put(PropTag::new(0x8000, PropType::BOOLEAN), Data::Bytes(vec![1]));
     message.props.put(PropTag::new(0x8001, PropType::BOOLEAN), Data::Bytes(vec![1]));
     pst.add_message(folder, message).unwrap();
     for i in 0..40 {
-        pst.add_message(folder, Message::note(&format!("subject {i}"), "text")).unwrap();
+        pst.add_message(folder, NewMessage::note(&format!("subject {i}"), "text")).unwrap();
     }
     pst.finish().unwrap();
     let mut bytes = memory.into_bytes();

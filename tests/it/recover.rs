@@ -92,7 +92,7 @@ fn misleading_files_are_answered() {
     }
     for bytes in files {
         let (len, first) = (bytes.len(), bytes.first().copied());
-        match open(Arc::new(bytes), &Options { thorough: true, ..Options::default() }, &()) {
+        match open(Arc::new(bytes), &Options::default().thorough(true), &()) {
             Ok(found) => assert!(found.ndb.index().nodes().len() < 1000, "{len} {first:?}"),
             Err(e) => assert!(matches!(e.kind(), ErrorKind::NotPst(_)), "{len} {first:?}: {e}"),
         }

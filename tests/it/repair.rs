@@ -123,7 +123,7 @@ fn every_intact_message_comes_back(part: usize) {
 /// The lossless part of a plan is carried out though the rest is left, and though more damage shows where the trees lead to more again.
 #[test]
 fn what_gives_nothing_up_is_done_whatever_else_is_damaged() {
-    let policy = Policy { lossy: false, ..Policy::default() };
+    let policy = Policy::default().lossy(false);
     let names = ["testPST.pst", "SampleOstFile.ost", "contacts97-2002.pst", "alpha-beta-gamma-delta.pst"];
     let mut done = 0;
     for f in corpus::files().iter().filter(|f| names.iter().any(|n| f.file.ends_with(n))) {
@@ -168,7 +168,7 @@ fn what_was_freed_does_not_keep_the_lossless_part_from_being_done() {
     let source: Arc<dyn ReadAt> = Arc::new(bytes);
     let memory = Arc::new(MemoryStorage::default());
     let target: Arc<dyn Storage> = memory.clone();
-    let outcome = repair(&source, &target, &Policy { lossy: false, ..Policy::default() }, &()).unwrap();
+    let outcome = repair(&source, &target, &Policy::default().lossy(false), &()).unwrap();
     assert!(outcome.changed);
     let codes = |r: &pstkit::check::Report| -> Vec<&str> {
         r.counts.iter().filter(|c| c.severity >= pstkit::rules::Severity::Warning).map(|c| c.rule.code).collect()
@@ -311,7 +311,7 @@ fn without_maps_comes_what_comes_with_them() {
         let damages = [one_message, without(&[0]), without(&[nbt]), without(&[nbt, bbt]), without(&[map])];
         for (n, bytes) in damages.iter().enumerate() {
             let of = |map: bool| {
-                let policy = Policy { map, allow_loss: true, ..Policy::default() };
+                let policy = Policy::default().map(map).allow_loss(true);
                 std::fs::write(&path, bytes).unwrap();
                 let source = pstkit::OpenOptions::new().map(map).source(&path).unwrap();
                 let plan = pstkit::check::check(source.clone(), &Default::default(), &()).unwrap().plan(&policy);

@@ -9,7 +9,7 @@ use pstkit::format::page::{BbtEntry, BtPage, NbtEntry, PageType, TreeEntry};
 use pstkit::io::MemoryStorage;
 use pstkit::recover::{Options, Origin, deleted, open};
 use pstkit::testkit::small;
-use pstkit::write::{IPM_SUBTREE, Message, PstWriter, StoreOptions};
+use pstkit::write::{IPM_SUBTREE, NewMessage, PstWriter, StoreOptions};
 use std::sync::Arc;
 
 /// Places of the leaves of one tree.
@@ -94,7 +94,7 @@ fn a_message_that_the_tree_lists_no_more_is_found_and_told_apart() {
         let table = healthy.ndb().node(gone.parent.with_type(NidType::CONTENTS_TABLE)).unwrap();
         let block = healthy.ndb().find_block(table.data).unwrap();
         bytes[block.ib.0 as usize..][..usize::from(block.cb)].fill(0);
-        let recovered = open(Arc::new(bytes), &Options { thorough: true, ..Options::default() }, &()).unwrap();
+        let recovered = open(Arc::new(bytes), &Options::default().thorough(true), &()).unwrap();
         assert!(recovered.ndb.index().node(gone.nid).is_none(), "{}", variety.name());
         let found = deleted(&recovered, &()).unwrap().unwrap().found;
         let found: Vec<_> = found.iter().map(|f| (f.origin, f.block)).collect();
@@ -156,7 +156,7 @@ fn named(names: [&str; 3], offline: bool) -> Vec<u8> {
     let mut pst = PstWriter::create(&memory, StoreOptions::default()).unwrap();
     let folders = ["First", "Second", "Third"].map(|name| pst.add_folder(IPM_SUBTREE, name).unwrap());
     for (folder, name) in folders.into_iter().zip(names) {
-        let message = Message::note(&format!("of {name}"), "text").set(|p| {
+        let message = NewMessage::note(&format!("of {name}"), "text").set(|p| {
             p.set_str(PropTag(0x0E05_001F), name);
             if offline {
                 p.set(PropTag(0x67F4_0014), 7u64.to_le_bytes());
@@ -218,7 +218,7 @@ fn trees_are_whole_where_only_the_header_is_gone() {
         let mut bytes = small(variety, 6).unwrap();
         let was = items(&bytes);
         bytes[..564].fill(0);
-        let found = open(Arc::new(bytes.clone()), &Options { thorough: true, ..Options::default() }, &()).unwrap();
+        let found = open(Arc::new(bytes.clone()), &Options::default().thorough(true), &()).unwrap();
         let salvage = found.salvage.unwrap();
         assert!(salvage.facts.trees_whole, "{}", variety.name());
         assert_eq!(salvage.unexplained, 0);

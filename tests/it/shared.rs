@@ -11,7 +11,7 @@ use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::messaging::{Pst, State};
 use pstkit::repair::{Policy, Target, repair};
 use pstkit::write::{
-    Attachment, AttachmentData, CopyOptions, IPM_SUBTREE, Message, NdbWriter, Node, PstWriter, StoreOptions, SubNodes, copy,
+    AttachmentData, CopyOptions, IPM_SUBTREE, NdbWriter, NewAttachment, NewMessage, Node, PstWriter, StoreOptions, SubNodes, copy,
 };
 use std::io;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl ReadAt for Counting {
 
 fn store(fill: &mut dyn FnMut(&mut PstWriter<'_>, Nid)) -> Vec<u8> {
     let memory = MemoryStorage::default();
-    let options = StoreOptions { seed: Some(1), ..StoreOptions::new(Variant::Unicode) };
+    let options = StoreOptions::new(Variant::Unicode).seed(Some(1));
     let mut writer = PstWriter::create(&memory, options).unwrap();
     let folder = writer.add_folder(IPM_SUBTREE, "In").unwrap();
     fill(&mut writer, folder);
@@ -40,8 +40,14 @@ fn store(fill: &mut dyn FnMut(&mut PstWriter<'_>, Nid)) -> Vec<u8> {
     memory.into_bytes()
 }
 
-fn note() -> Message {
-    Message::note("subject", "text")
+fn note() -> NewMessage {
+    NewMessage::note("subject", "text")
+}
+
+fn with_subnodes(subnodes: SubNodes) -> NewMessage {
+    let mut message = note();
+    message.subnodes = subnodes;
+    message
 }
 
 /// The same file with `n` more messages that are the first one's blocks.
@@ -73,7 +79,7 @@ fn with_a_bad_block(mut bytes: Vec<u8>) -> Vec<u8> {
 /// Messages in messages, each there twice: two to the power of forty of them.
 fn doubling() -> Vec<u8> {
     store(&mut |writer, folder| {
-        let written = |m: pstkit::write::WrittenMessage| Attachment::new(AttachmentData::WrittenMessage(m));
+        let written = |m: pstkit::write::WrittenMessage| NewAttachment::new(AttachmentData::WrittenMessage(m));
         let mut inner = writer.write_embedded(note()).unwrap();
         for _ in 0..40 {
             let outer = note().attach(written(inner)).attach(written(inner));
@@ -95,12 +101,12 @@ fn doubling_subnodes() -> Vec<u8> {
         }
         let mut subnodes = SubNodes::new();
         subnodes.add(Nid(0x800A), Node { data, sub, bytes: 100 });
-        writer.add_message(folder, Message { subnodes, ..note() }).unwrap();
+        writer.add_message(folder, with_subnodes(subnodes)).unwrap();
     })
 }
 
 fn many_attachments() -> Vec<u8> {
-    let all = (0..150).fold(note(), |m, i| m.attach(Attachment::file(&format!("{i}"), vec![7; 100])));
+    let all = (0..150).fold(note(), |m, i| m.attach(NewAttachment::file(&format!("{i}"), vec![7; 100])));
     let mut all = Some(all);
     shared(
         store(&mut |writer, folder| {
@@ -113,7 +119,7 @@ fn many_attachments() -> Vec<u8> {
 fn large_attachment() -> Vec<u8> {
     shared(
         store(&mut |writer, folder| {
-            writer.add_message(folder, note().attach(Attachment::file("large", vec![7; 2 << 20]))).unwrap();
+            writer.add_message(folder, note().attach(NewAttachment::file("large", vec![7; 2 << 20]))).unwrap();
         }),
         200,
     )

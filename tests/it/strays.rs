@@ -11,7 +11,7 @@ use pstkit::ltp::PropertyContext;
 use pstkit::messaging::Pst;
 use pstkit::ndb::Index;
 use pstkit::repair::{Policy, repair};
-use pstkit::write::{Attachment, CopyOptions, IPM_SUBTREE, Message, PstWriter, StoreOptions, copy};
+use pstkit::write::{CopyOptions, IPM_SUBTREE, NewAttachment, NewMessage, PstWriter, StoreOptions, copy};
 use std::sync::Arc;
 
 const BIG: usize = 30_000;
@@ -21,12 +21,12 @@ fn store() -> (Vec<u8>, Nid) {
     let memory = MemoryStorage::default();
     let mut pst = PstWriter::create(&memory, StoreOptions::default()).unwrap();
     let folder = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
-    let inner = Message::note("the inner one", &"inner text ".repeat(BIG / 10)).attach(Attachment::file("deep.bin", vec![3; BIG]));
-    let message = Message::note("the outer one", &"outer text ".repeat(BIG / 10))
+    let inner = NewMessage::note("the inner one", &"inner text ".repeat(BIG / 10)).attach(NewAttachment::file("deep.bin", vec![3; BIG]));
+    let message = NewMessage::note("the outer one", &"outer text ".repeat(BIG / 10))
         .html(&format!("<html><body>{}</body></html>", "<p>outer</p>".repeat(BIG / 10)))
         .to("Ann", "ann@example.com")
-        .attach(Attachment::file("data.bin", (0..BIG).map(|i| (i * 7) as u8).collect::<Vec<_>>()))
-        .attach(Attachment::message("inner", inner));
+        .attach(NewAttachment::file("data.bin", (0..BIG).map(|i| (i * 7) as u8).collect::<Vec<_>>()))
+        .attach(NewAttachment::message("inner", inner));
     let nid = pst.add_message(folder, message).unwrap();
     pst.finish().unwrap();
     (memory.into_bytes(), nid)

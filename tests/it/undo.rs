@@ -338,8 +338,10 @@ fn only_an_undo_file_of_ones_own_is_used_unasked() {
         println!("skipped: this user cannot give files away");
     }
     let own = record.file.unwrap();
-    for other in [FileId { inode: own.inode + 1, ..own }, FileId { device: own.device + 1, ..own }, FileId { owner: own.owner + 1, ..own }]
-    {
+    let changes: [fn(&mut FileId); 3] = [|f| f.inode += 1, |f| f.device += 1, |f| f.owner += 1];
+    for change in changes {
+        let mut other = own;
+        change(&mut other);
         record.file = Some(other);
         begin(&record);
         is_left("it is of another file");

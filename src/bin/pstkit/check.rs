@@ -79,7 +79,7 @@ pub(crate) fn run(ctx: &mut Context, args: &CheckArgs) -> Outcome {
             let outcome = examine(Arc::clone(&s), &options(ctx, args, path), limits, &ctx.progress).map_err(|e| Failure::of(path, e))?;
             Ok((s, outcome))
         });
-        let (source, pstkit::check::Outcome { report, ndb, .. }) = match outcome {
+        let (source, pstkit::check::Examination { report, ndb, .. }) = match outcome {
             Ok(outcome) => outcome,
             Err(e) if several && !ctx.progress.cancelled() => {
                 let said = e.message().unwrap_or_default();
@@ -234,7 +234,7 @@ fn remedy(rule: &Rule, fix: Fix, lost: bool) -> String {
         Fix::Safe if lost => format!("Repair: {words}."),
         Fix::Safe => format!("Repair: {words}, without loss."),
         Fix::Lossy => format!("Repair: {words}; the plan says what that gives up."),
-        Fix::Manual => format!("Repair: {words}; a person has to decide."),
+        _ => format!("Repair: {words}; a person has to decide."),
     }
 }
 
@@ -258,10 +258,10 @@ pub(crate) fn place(f: &Finding) -> String {
         (a, e) => out.push_str(&format!(", is {a}, must be {e}")),
     }
     match f.loss {
-        Loss::None => {}
         Loss::Metadata => out.push_str(", costs metadata"),
         Loss::Partial => out.push_str(", costs part of an item"),
         Loss::Item => out.push_str(", the item cannot be shown until it is repaired"),
+        _ => {}
     }
     if f.consequences > 0 {
         out.push_str(&format!(", and {} that follow from it", render::grouped(f.consequences)));
@@ -313,9 +313,9 @@ fn advice(report: &Report, path: &Path) -> String {
         Verdict::Fatal => format!(
             "Outlook cannot open it as it is. Next: `pstkit repair -n {file}` shows what can be put back; it changes nothing. Keep the file as it is until then."
         ),
-        Verdict::NotPst => "Nothing can be checked.".to_owned(),
         Verdict::Unsupported => {
             "The contents are encrypted with keys that are not in the file: remove the protection on a machine that holds them.".to_owned()
         }
+        _ => "Nothing can be checked.".to_owned(),
     }
 }

@@ -366,7 +366,7 @@ mod tests {
 
     /// A place at which everything has a name.
     fn at(nid: u32) -> Location {
-        Location { ib: Some(Ib(120_227_392)), bid: Some(Bid(0x3BDE4)), ..Location::node(Nid(nid)) }
+        Location::block(Ib(120_227_392), Bid(0x3BDE4)).with_nid(Nid(nid))
     }
 
     fn lines(findings: &[Finding]) -> Vec<String> {

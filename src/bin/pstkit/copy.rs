@@ -83,7 +83,7 @@ fn write(ctx: &mut Context, file: &Path, pst: &Pst, out: &Path, force: bool, opt
             values_lost: report.values_lost,
             texts_lossy: report.texts_lossy,
             rehomed: report.rehomed,
-            left_out: report.dropped.iter().map(|(nid, why)| LeftOut { nid: nid.0, why: (*why).to_owned() }).collect(),
+            left_out: report.dropped.iter().map(|(nid, why)| LeftOut::new(*nid, *why)).collect(),
             problems: report.problems.iter().map(ToString::to_string).collect(),
             exit,
         })?;

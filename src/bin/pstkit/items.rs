@@ -48,6 +48,7 @@ pub(crate) fn choose<'p>(
             Origin::Orphan => OriginArg::Orphan,
             Origin::Deleted => OriginArg::Deleted,
             Origin::Carved => OriginArg::Carved,
+            _ => return args.origin.is_empty(),
         };
         args.origin.is_empty() || args.origin.contains(&arg)
     };

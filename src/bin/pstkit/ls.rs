@@ -116,7 +116,7 @@ pub(crate) fn run(ctx: &mut Context, args: &LsArgs) -> Outcome {
             let name = if f.nid == Nid::ROOT_FOLDER.0 { "(root)".to_owned() } else { render::cut(&f.name, 60) };
             let mut remark = match f.kind {
                 FolderKind::Search => "search folder".to_owned(),
-                FolderKind::Normal => String::new(),
+                _ => String::new(),
             };
             if f.state != State::Ok {
                 remark = format!("{remark} {}", f.state).trim().to_owned();

@@ -149,14 +149,14 @@ pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool, versions:
     if !first.starts_with(&MAGIC) && !may_be_broken(&first, source.len(), path) {
         return Err(not_a_data_file(path, &ctx.global));
     }
-    let options = recover::Options { thorough: deleted, limits: ctx.global.limits(), ..recover::Options::default() };
+    let options = recover::Options::default().thorough(deleted).limits(ctx.global.limits());
     let opened = recover::open(source, &options, &ctx.progress).map_err(|e| match e.kind() {
         ErrorKind::NotPst(_) => not_a_data_file(path, &ctx.global),
         _ => Failure::of(path, e),
     })?;
     let mut found = HashMap::new();
     if let Some(s) = &opened.salvage {
-        let found_as = |nid: &Nid, origin| Found { nid: nid.0, origin, ..Found::default() };
+        let found_as = |nid: &Nid, origin| Found::of(*nid, origin);
         found.extend(s.links.origins.iter().map(|(nid, origin)| (*nid, found_as(nid, *origin))));
         for (nid, doubt) in &s.links.doubts {
             let f = found.entry(*nid).or_insert_with(|| found_as(nid, Origin::Normal));

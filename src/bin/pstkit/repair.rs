@@ -139,16 +139,14 @@ pub(crate) struct Told<'a> {
 
 /// How much is to be done.
 fn policy(args: &RepairArgs, global: &Global) -> Policy {
-    let (threads, map) = (global.threads, !global.no_mmap);
-    Policy {
-        lossy: !args.lossless,
-        allow_loss: args.allow_loss,
-        notices: args.notices,
-        passes: args.max_passes,
-        threads,
-        map,
-        limits: global.limits(),
-    }
+    Policy::default()
+        .lossy(!args.lossless)
+        .allow_loss(args.allow_loss)
+        .notices(args.notices)
+        .passes(args.max_passes)
+        .threads(global.threads)
+        .map(!global.no_mmap)
+        .limits(global.limits())
 }
 
 /// The undo file of a repair in place.

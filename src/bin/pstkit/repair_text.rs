@@ -224,7 +224,7 @@ pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
     if a.values_lost > 0 {
         writeln!(ctx.out, "  {} missing or incomplete", render::count(a.values_lost, "property value is", "property values are"))?;
     }
-    for LeftOut { nid, why } in a.left_out.iter().take(NAMES) {
+    for LeftOut { nid, why, .. } in a.left_out.iter().take(NAMES) {
         writeln!(ctx.out, "  left out: node {nid:#x}: {why}")?;
     }
     Ok(())

@@ -212,9 +212,7 @@ pub(in crate::repair) fn in_the_way_of(target: &Arc<FileStorage>, undo: &Path) -
     undo.symlink_metadata().ok()?;
     let name = undo.display();
     Some(match Pair::over(undo, Arc::clone(target)) {
-        Ok(pair) if pair.state == State::After => {
-            ErrorKind::TargetExists(undo.to_owned()).into()
-        }
+        Ok(pair) if pair.state == State::After => ErrorKind::TargetExists(undo.to_owned()).into(),
         Ok(pair) if pair.state == State::Used => unfit(format!(
             "{name} exists from an earlier repair and does not fit the file: it is another file's, or the file has been used since"
         )),

@@ -13,7 +13,7 @@ use crate::ltp::value::{latin1, utf16};
 use crate::ltp::{PropertyContext, TableContext};
 use crate::messaging::code_page::CodePage;
 use crate::ndb::Node;
-use crate::write::{Attachment, AttachmentData, Data, Message, Props, Recipient, SubNodes};
+use crate::write::{AttachmentData, Data, NewAttachment, NewMessage, NewRecipient, Props, SubNodes};
 use std::collections::HashSet;
 
 /// Attachment methods: bytes, a message, an object of another program.
@@ -68,11 +68,11 @@ struct Frame<'s> {
     node: Node<'s>,
     /// Its properties are there, whole or not.
     readable: bool,
-    message: Message,
+    message: NewMessage,
     page: CodePage,
     attachments: std::vec::IntoIter<Node<'s>>,
     /// The attachment that waits for the message above this frame.
-    waiting: Option<Attachment>,
+    waiting: Option<NewAttachment>,
 }
 
 impl<'s> Copier<'s, '_> {
@@ -116,7 +116,7 @@ impl<'s> Copier<'s, '_> {
             None => {
                 let mut props = without_row_only(cells.clone());
                 without_containers(&mut props);
-                Message { props, verbatim: true, ..Message::default() }
+                NewMessage { props, verbatim: true, ..NewMessage::default() }
             }
         };
         message.nid = Some(nid);
@@ -164,7 +164,7 @@ impl<'s> Copier<'s, '_> {
             trouble.value();
         }
         let page = pc.as_ref().map_or(self.code_page, |pc| self.page_of(pc));
-        let mut message = Message { verbatim: true, ..Message::default() };
+        let mut message = NewMessage { verbatim: true, ..NewMessage::default() };
         let mut named = Vec::new();
         if let Some(pc) = &pc {
             message.props = self.read_props(pc, page, trouble)?;
@@ -227,7 +227,7 @@ impl<'s> Copier<'s, '_> {
     }
 
     /// Reads a message with everything in it; embedded ones are written as they are complete.
-    fn read_whole(&mut self, first: Frame<'s>, trouble: &mut Trouble) -> Result<Message> {
+    fn read_whole(&mut self, first: Frame<'s>, trouble: &mut Trouble) -> Result<NewMessage> {
         let mut stack = Vec::new();
         let mut top = first;
         let most = usize::from(self.pst.ndb().limits().embedded_depth);
@@ -280,7 +280,7 @@ impl<'s> Copier<'s, '_> {
         owner: &Node<'s>,
         page: CodePage,
         trouble: &mut Trouble,
-    ) -> Result<(Option<Attachment>, Option<Node<'s>>)> {
+    ) -> Result<(Option<NewAttachment>, Option<Node<'s>>)> {
         self.report.attachments.expected = self.report.attachments.expected.saturating_add(1);
         let mut own = Trouble::default();
         let Some(pc) = PropertyContext::open(node.clone(), &mut own.findings).ok().flatten() else {
@@ -293,7 +293,7 @@ impl<'s> Copier<'s, '_> {
             trouble.value();
             return Ok(left);
         };
-        let mut attachment = Attachment::new(AttachmentData::None);
+        let mut attachment = NewAttachment::new(AttachmentData::None);
         attachment.props = self.read_props(&pc, page, &mut own)?;
         attachment.subnodes = SubNodes::new();
         let object: Option<ObjectValue> = pc.object(tags::ATTACH_DATA_OBJECT.id(), &mut own.findings).ok().flatten();
@@ -364,8 +364,8 @@ impl<'s> Copier<'s, '_> {
         node: &Node<'s>,
         owner: &Node<'s>,
         own: &mut Trouble,
-    ) -> Result<(Option<Attachment>, Option<Node<'s>>)> {
-        let mut attachment = Attachment::new(AttachmentData::None);
+    ) -> Result<(Option<NewAttachment>, Option<Node<'s>>)> {
+        let mut attachment = NewAttachment::new(AttachmentData::None);
         if let Ok(Some(table)) = owner.subnode(Nid::ATTACHMENT_TABLE, &mut Ignore)
             && let Some(table) = TableContext::open(table, &mut Ignore).ok().flatten()
             && let Some(row) = table.row_by_id(node.nid.0, &mut Ignore).ok().flatten()
@@ -384,7 +384,7 @@ impl<'s> Copier<'s, '_> {
         Ok((Some(attachment), inner))
     }
 
-    fn read_recipients(&mut self, node: Node<'_>, trouble: &mut Trouble) -> Result<Vec<Recipient>> {
+    fn read_recipients(&mut self, node: Node<'_>, trouble: &mut Trouble) -> Result<Vec<NewRecipient>> {
         let Some(table) = TableContext::open(node, &mut trouble.findings).ok().flatten() else {
             trouble.value();
             return Ok(Vec::new());
@@ -397,7 +397,7 @@ impl<'s> Copier<'s, '_> {
                 props.set_i32(tags::RECIPIENT_TYPE, TO);
             }
             let row_id = (id != 0 && self.row_ids.insert(id)).then_some(id);
-            out.push(Recipient { props, row_id });
+            out.push(NewRecipient { props, row_id });
         }
         Ok(out)
     }

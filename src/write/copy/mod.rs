@@ -63,6 +63,7 @@ const SPECIAL: [(PropTag, &[&str], Nid, Nid); 3] = [
 
 /// What the copy is to be like.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct CopyOptions {
     /// Layout, kind, encoding, compression of the copy.
     pub ndb: NdbOptions,
@@ -84,6 +85,11 @@ pub struct CopyOptions {
 }
 
 impl CopyOptions {
+    setters! {
+        ndb: NdbOptions, code_page: CodePage, display_name: String, item_ids: bool, mend: bool, row_versions: u32, promised: bool,
+        folder_names: BTreeMap<Nid, String>,
+    }
+
     /// A copy of the same variant, kind and encoding.
     pub fn same(pst: &Pst) -> Self {
         let (layout, header) = (pst.layout(), pst.header());
@@ -110,6 +116,7 @@ impl CopyOptions {
 
 /// What became of everything.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct CopyReport {
     /// Folders.
     pub folders: ItemCount,

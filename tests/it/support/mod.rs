@@ -29,6 +29,6 @@ pub fn repaired(bytes: &[u8]) -> (Vec<u8>, Outcome) {
     let source: Arc<dyn ReadAt> = Arc::new(bytes.to_vec());
     let memory = Arc::new(MemoryStorage::default());
     let target: Arc<dyn Storage> = Arc::clone(&memory) as Arc<dyn Storage>;
-    let outcome = repair(&source, &target, &Policy { allow_loss: true, ..Policy::default() }, &()).unwrap();
+    let outcome = repair(&source, &target, &Policy::default().allow_loss(true), &()).unwrap();
     (memory.to_bytes(), outcome)
 }
