@@ -9,7 +9,7 @@ mod peers;
 
 use pstkit::check::{CheckOptions, Level};
 use pstkit::finding::Finding;
-use pstkit::io::AtomicFile;
+use pstkit::io::{AtomicFile, Existing};
 use pstkit::messaging::{OpenOptions, Pst};
 use pstkit::monitor::{Monitor, Phase};
 use pstkit::testkit::{MailShape, mail};
@@ -162,7 +162,7 @@ fn main() {
     let wanted = arguments.first().cloned().or_else(|| std::env::var("PSTKIT_BENCH_MIB").ok());
     let mebibytes: u64 = wanted.and_then(|n| n.parse().ok()).unwrap_or(1024);
     let path = std::env::temp_dir().join(format!("pstkit-bench-check-{}.pst", std::process::id()));
-    let file = AtomicFile::create(&path, true).unwrap();
+    let file = AtomicFile::create(&path, Existing::Replace).unwrap();
     mail(file.storage().unwrap(), &MailShape::of_size(mebibytes << 20)).unwrap();
     file.commit().unwrap();
     measure(&path);

@@ -9,7 +9,7 @@ mod peers;
 #[path = "../tests/it/support/walk.rs"]
 mod walk;
 
-use pstkit::io::AtomicFile;
+use pstkit::io::{AtomicFile, Existing};
 use pstkit::messaging::{OpenOptions, Pst};
 use pstkit::testkit::{MailShape, mail};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     if std::env::args().all(|a| a.starts_with("--") || !Path::new(&a).is_file() || a.contains("deps")) {
         for (name, shape) in [("many.pst", MailShape::many_small()), ("big.pst", MailShape::attachments())] {
-            let file = AtomicFile::create(&dir.path().join(name), true).unwrap();
+            let file = AtomicFile::create(&dir.path().join(name), Existing::Replace).unwrap();
             mail(file.storage().unwrap(), &shape).unwrap();
             file.commit().unwrap();
             files.push(dir.path().join(name));

@@ -8,7 +8,7 @@
 
 use pstkit::check::{CheckOptions, check};
 use pstkit::format::page::PageType;
-use pstkit::io::{AtomicFile, FileStorage, ReadAt, Storage};
+use pstkit::io::{AtomicFile, Existing, FileStorage, ReadAt, Storage};
 use pstkit::messaging::{OpenOptions, Pst};
 use pstkit::repair::{Policy, Target, repair_in_place};
 use pstkit::testkit::{MailShape, mail};
@@ -48,7 +48,7 @@ fn main() {
     let mib: u64 = std::env::var("PSTKIT_BENCH_MIB").ok().and_then(|s| s.parse().ok()).unwrap_or(1024);
     let dir = tempfile::tempdir().unwrap();
     let (healthy, damaged, out) = (dir.path().join("healthy.pst"), dir.path().join("damaged.pst"), dir.path().join("out.pst"));
-    let file = AtomicFile::create(&healthy, true).unwrap();
+    let file = AtomicFile::create(&healthy, Existing::Replace).unwrap();
     mail(file.storage().unwrap(), &MailShape::of_size(mib << 20)).unwrap();
     file.commit().unwrap();
     println!("a made mailbox of {} MB", std::fs::metadata(&healthy).unwrap().len() / 1_000_000);

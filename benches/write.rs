@@ -4,7 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::arithmetic_side_effects, clippy::cast_precision_loss)]
 
 use pstkit::Pst;
-use pstkit::io::{AtomicFile, MemoryStorage, ReadAt};
+use pstkit::io::{AtomicFile, Existing, MemoryStorage, ReadAt};
 use pstkit::testkit::{MailShape, mail};
 use pstkit::write::{CopyOptions, copy};
 use std::time::Instant;
@@ -34,7 +34,7 @@ fn main() {
     }
     let path = std::env::temp_dir().join(format!("pstkit-bench-{}.pst", std::process::id()));
     rate("to a file", || {
-        let file = AtomicFile::create(&path, true).unwrap();
+        let file = AtomicFile::create(&path, Existing::Replace).unwrap();
         mail(file.storage().unwrap(), &shapes[0].1).unwrap();
         let len = file.storage().unwrap().len();
         file.commit().unwrap();

@@ -1,7 +1,7 @@
 //! Makes a data file that Outlook opens, with a folder, a mail and an attachment: `cargo run --example create_store -- new.pst`.
 
 use pstkit::Pst;
-use pstkit::io::{AtomicFile, Storage};
+use pstkit::io::{AtomicFile, Existing, Storage};
 use pstkit::write::{IPM_SUBTREE, NewAttachment, NewMessage, PstWriter, StoreOptions};
 use std::error::Error;
 use std::io::Write;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 pub(crate) fn run(file: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     // the file gets its name when it is complete, and replaces nothing
-    let new = AtomicFile::create(file, false)?;
+    let new = AtomicFile::create(file, Existing::Refuse)?;
     let storage = new.shared()?;
     let mut pst = PstWriter::create(storage.as_ref(), StoreOptions::default())?;
     let inbox = pst.add_folder(IPM_SUBTREE, "Inbox")?;

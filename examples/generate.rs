@@ -2,7 +2,7 @@
 //! messages), `generate OUT big` (900 with 200 KB attachments), `generate OUT folder MESSAGES` (one folder), `generate OUT folders FOLDERS`, `generate OUT alike FOLDERS MESSAGES ASSOCIATED DEPTH ONE_NAME CLOSE` (folders that are alike), `generate DIR all [SEED]`, and `generate fixtures fixtures`, which makes the files of that folder.
 
 use pstkit::error::Result;
-use pstkit::io::AtomicFile;
+use pstkit::io::{AtomicFile, Existing};
 use pstkit::testkit::{Alike, MailShape, VARIETIES, alike, mail, small_to, tiny};
 use std::path::Path;
 
@@ -23,13 +23,13 @@ fn main() -> Result<()> {
     let number = rest.first().and_then(|s| s.parse().ok()).unwrap_or(1);
     if what == "all" {
         for v in VARIETIES {
-            let file = AtomicFile::create(&Path::new(out).join(format!("{}.pst", v.name())), true)?;
+            let file = AtomicFile::create(&Path::new(out).join(format!("{}.pst", v.name())), Existing::Replace)?;
             small_to(file.storage()?, v, number)?;
             file.commit()?;
         }
         return Ok(());
     }
-    let file = AtomicFile::create(Path::new(out), true)?;
+    let file = AtomicFile::create(Path::new(out), Existing::Replace)?;
     if what == "alike" {
         let at = |i: usize| rest.get(i).and_then(|s| s.parse().ok()).unwrap_or(1);
         let (folders, messages, associated, depth) = (at(0), at(1), at(2), at(3));

@@ -13,9 +13,14 @@ pub(crate) fn run(file: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>
     let paths = pst.folder_paths();
     for message in pst.messages().filter(|m| !m.is_associated()) {
         let date = message.received()?.or(message.sent()?).map(|t| t.to_string()).unwrap_or_default();
-        let (name, email) = message.sender()?;
+        let sender = message.sender()?;
         let folder = paths.get(&message.parent()).map_or("(unknown folder)", String::as_str);
-        writeln!(out, "{date}  {}  {}  in {folder}", name.or(email).unwrap_or_default(), message.subject()?.unwrap_or_default())?;
+        writeln!(
+            out,
+            "{date}  {}  {}  in {folder}",
+            sender.name.or(sender.address).unwrap_or_default(),
+            message.subject()?.unwrap_or_default()
+        )?;
         for part in message.damaged_parts()? {
             writeln!(out, "    damaged: {part}")?;
         }

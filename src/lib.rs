@@ -3,7 +3,20 @@
 //! All three variants of the format are read and written: ANSI (Outlook 97–2002), Unicode, and Unicode with 4 KiB pages and compressed
 //! blocks (OSTs of Outlook 2013 and later).
 //!
-//! # Reading
+//! | job | way |
+//! |---|---|
+//! | open a file, whole or broken | [`Pst::open`] |
+//! | walk folders, messages, recipients, attachments | [`Pst::folders`], [`Pst::messages`], [`Message`](messaging::Message) |
+//! | read named properties, recurrence, time zones | [`messaging::named`], [`messaging::recurrence`], [`messaging::timezone`] |
+//! | check | [`check::check()`] |
+//! | plan a repair, repair, undo | [`repair::Repair`], [`repair::undo()`] |
+//! | recover deleted mail | [`repair::rescue()`] |
+//! | write a store | [`write::PstWriter`] |
+//! | copy, compact, convert | [`write::copy()`] |
+//! | export mail as EML, mbox, vCard, iCalendar | [`export`](mod@export) |
+//! | look beneath | [`Pst::ndb`], [`ndb`], [`ltp`], [`format`](mod@format) |
+//!
+//! # Open and walk
 //!
 //! List the folders:
 //!
@@ -11,8 +24,7 @@
 //! use pstkit::Pst;
 //! let pst = Pst::open("mail.pst")?;
 //! for folder in pst.folders() {
-//!     let (messages, associated) = folder.counts();
-//!     println!("{}: {messages} messages, {associated} associated", folder.path());
+//!     println!("{}: {} messages", folder.path(), folder.counts().messages);
 //! }
 //! # Ok::<(), pstkit::Error>(())
 //! ```
@@ -23,7 +35,8 @@
 //! use pstkit::{Nid, Pst};
 //! let pst = Pst::open("mail.pst")?;
 //! let message = pst.message(Nid(0x200024))?;
-//! println!("{:?} from {:?}", message.subject()?, message.sender()?);
+//! let sender = message.sender()?;
+//! println!("{:?} from {:?} <{:?}>", message.subject()?, sender.name, sender.address);
 //! for recipient in message.recipients()? {
 //!     println!("{}: {:?} <{:?}>", recipient.recipient_type, recipient.name, recipient.email);
 //! }
@@ -31,7 +44,7 @@
 //! # Ok::<(), pstkit::Error>(())
 //! ```
 //!
-//! Save the attachments; data streams, however large it is, and ends with an error where some of it is damaged:
+//! Save the attachments. Data streams, whatever its size, and a damaged value ends with an error:
 //!
 //! ```no_run
 //! use pstkit::{Nid, Pst};
@@ -46,14 +59,67 @@
 //! # Ok::<(), pstkit::Error>(())
 //! ```
 //!
-//! Dump a node's data:
+//! # Check
 //!
 //! ```no_run
-//! use pstkit::{Nid, Pst, finding::Strict};
-//! let pst = Pst::open("mail.pst")?;
-//! let node = pst.ndb().node(Nid::MESSAGE_STORE).expect("every store has one");
-//! let data = node.data(&mut Strict)?;
-//! println!("{} bytes in {} blocks", data.len(), data.leaf_count());
+//! use pstkit::Pst;
+//! use pstkit::check::{CheckOptions, Verdict};
+//! let report = Pst::open("mail.pst")?.check(&CheckOptions::default(), &())?;
+//! for finding in &report.findings {
+//!     println!("{} {}: {finding}", finding.severity, finding.rule.code);
+//! }
+//! assert!(report.verdict <= Verdict::Minor, "{}", report.summary());
+//! # Ok::<(), pstkit::Error>(())
+//! ```
+//!
+//! # Plan and repair
+//!
+//! ```no_run
+//! # #[cfg(feature = "recover")] {
+//! use pstkit::repair::Repair;
+//! let repair = Repair::open("broken.pst", &())?;
+//! for action in &repair.plan().actions {
+//!     println!("{}", action.what);
+//! }
+//! let outcome = repair.write("repaired.pst", &())?;
+//! println!("{} messages lost; {}", outcome.account.messages.lost, outcome.after.summary());
+//! # }
+//! # Ok::<(), pstkit::Error>(())
+//! ```
+//!
+//! # Recover
+//!
+//! Everything that is in a file goes into a new one, deleted mail into folders below *Lost and Found*:
+//!
+//! ```no_run
+//! # #[cfg(feature = "recover")] {
+//! use pstkit::OpenOptions;
+//! use pstkit::io::{AtomicFile, Existing, Storage};
+//! use pstkit::repair::{RescueOptions, rescue};
+//! use std::sync::Arc;
+//!
+//! let source = OpenOptions::new().source("mail.pst".as_ref())?;
+//! let file = AtomicFile::create("rescued.pst".as_ref(), Existing::Refuse)?;
+//! let target: Arc<dyn Storage> = file.shared()?;
+//! let rescued = rescue(&source, &target, &RescueOptions::default(), &())?;
+//! drop(target);
+//! file.commit()?;
+//! println!("{} deleted items", rescued.found.len());
+//! # }
+//! # Ok::<(), pstkit::Error>(())
+//! ```
+//!
+//! # Write
+//!
+//! ```
+//! use pstkit::io::MemoryStorage;
+//! use pstkit::write::{IPM_SUBTREE, NewMessage, PstWriter, StoreOptions};
+//!
+//! let memory = MemoryStorage::default();
+//! let mut pst = PstWriter::create(&memory, StoreOptions::default())?;
+//! let inbox = pst.add_folder(IPM_SUBTREE, "Inbox")?;
+//! pst.add_message(inbox, NewMessage::note("Hello", "A first message.").from("Ann", "ann@example.com"))?;
+//! pst.finish()?;
 //! # Ok::<(), pstkit::Error>(())
 //! ```
 //!
@@ -76,7 +142,9 @@
 //! # Layers
 //!
 //! [`io`] (where bytes come from) → [`format`](mod@format) (structures, no I/O) → [`ndb`] (nodes and blocks) → [`ltp`] (heaps, properties, tables) →
-//! [`messaging`] (store, folders, messages) → [`export`]. Each is public and can be used by itself.
+//! [`messaging`] (store, folders, messages) → [`export`](mod@export). Each is public and can be used by itself. [`check`](mod@check) and
+//! [`write`](mod@write) stand beside them, [`recover`] and [`repair`] above. Structures whose fields the format fixes can be built by anybody;
+//! every other public struct and enum can get further fields and variants, and options are set by methods.
 //!
 //! # Features
 //!

@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let memory = Arc::new(MemoryStorage::default());
     let target: Arc<dyn Storage> = memory.clone();
-    if rescue(&source, &target, &()).is_ok() {
+    if rescue(&source, &target, &RescueOptions::default(), &()).is_ok() {
         pstkit_fuzz::walk_items(&Pst::from_bytes(memory.to_bytes()).expect("what is written opens"));
     }
 });

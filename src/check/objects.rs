@@ -9,6 +9,7 @@ use crate::format::header::FileKind;
 use crate::format::ids::{Nid, PropTag, PropType};
 use crate::format::tags;
 use crate::limits::Allowance;
+use crate::ltp::Depth;
 use crate::ltp::tc::Row;
 use crate::ltp::value::ValueSource;
 use crate::ltp::{NameMap, PropertyContext, TableContext};
@@ -87,7 +88,7 @@ impl<'a> Objects<'a> {
     pub(super) fn properties(&self, node: Node<'a>, out: &mut Collector<'_>) -> Result<Option<PropertyContext<'a>>> {
         let pc = PropertyContext::open(node, out)?;
         if let Some(pc) = &pc {
-            pc.verify(self.deep, out)?;
+            pc.verify(Depth::values_if(self.deep), out)?;
         }
         Ok(pc)
     }
@@ -96,7 +97,7 @@ impl<'a> Objects<'a> {
     pub(super) fn table(&self, node: Node<'a>, out: &mut Collector<'_>) -> Result<Option<TableContext<'a>>> {
         let table = TableContext::open(node, out)?;
         if let Some(table) = &table {
-            table.verify(self.deep, out)?;
+            table.verify(Depth::values_if(self.deep), out)?;
         }
         Ok(table)
     }

@@ -5,6 +5,7 @@ use super::mime::{LINE, LINE_MAX, base64_text, encoded_words, folded, is_plain, 
 use crate::error::Result;
 use crate::format::ids::PropTag;
 use crate::format::tags;
+use crate::format::types::Civil;
 use crate::format::types::{FileTime, Guid};
 use crate::ltp::PropValue;
 use crate::messaging::{Message, MessageFlags, Properties, RecipientType};
@@ -204,7 +205,7 @@ fn refold(line: &str) -> String {
 pub(crate) fn date(time: FileTime) -> String {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (year, month, day, hour, minute, second) = time.civil();
+    let Civil { year, month, day, hour, minute, second } = time.civil();
     // 1 January 1601 was a Monday.
     let weekday = (time.0 / 864_000_000_000) % 7;
     let weekday = usize::try_from(weekday).ok().and_then(|n| DAYS.get(n)).copied().unwrap_or_default();
@@ -216,7 +217,7 @@ pub(crate) fn date(time: FileTime) -> String {
 pub(crate) fn first_time(p: &Properties<'_>, of: &[PropTag]) -> Result<Option<FileTime>> {
     for tag in of {
         // Years of five digits are no dates that a header field can hold.
-        if let Some(time) = p.time(*tag)?.filter(|t| !t.is_unset() && t.civil().0 < 10_000) {
+        if let Some(time) = p.time(*tag)?.filter(|t| !t.is_unset() && t.civil().year < 10_000) {
             return Ok(Some(time));
         }
     }

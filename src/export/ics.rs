@@ -12,6 +12,7 @@ use super::items::{Item, Origin, hex};
 use super::lines::{Lines, parameter};
 use crate::error::Result;
 use crate::format::tags;
+use crate::format::types::Civil;
 use crate::format::types::FileTime;
 use crate::messaging::named;
 use crate::messaging::recurrence::{End, Exception, LocalTime, Pattern, Recurrence};
@@ -154,17 +155,17 @@ fn foreign_uid(id: &[u8]) -> Option<String> {
 }
 
 fn utc(time: FileTime) -> String {
-    let (y, m, d, h, min, s) = time.civil();
+    let Civil { year: y, month: m, day: d, hour: h, minute: min, second: s } = time.civil();
     format!("{y:04}{m:02}{d:02}T{h:02}{min:02}{s:02}Z")
 }
 
 fn local(time: LocalTime) -> String {
-    let (y, m, d, h, min, _) = time.civil();
+    let Civil { year: y, month: m, day: d, hour: h, minute: min, .. } = time.civil();
     format!("{y:04}{m:02}{d:02}T{h:02}{min:02}00")
 }
 
 fn day(time: LocalTime) -> String {
-    let (y, m, d, ..) = time.civil();
+    let Civil { year: y, month: m, day: d, .. } = time.civil();
     format!("{y:04}{m:02}{d:02}")
 }
 
@@ -316,7 +317,7 @@ fn rule(r: &Recurrence, first: LocalTime, clock: &Clock) -> String {
         let set = NAMES.iter().enumerate().filter(|(i, _)| on >> u32::try_from(*i).unwrap_or(0) & 1 != 0);
         set.map(|(_, name)| *name).collect()
     };
-    let (_, month, ..) = first.civil();
+    let month = first.civil().month;
     let months = |n: u32| {
         if r.is_yearly && n.is_multiple_of(12) {
             format!("FREQ=YEARLY;INTERVAL={};BYMONTH={month}", n / 12)

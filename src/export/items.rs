@@ -13,6 +13,7 @@ use crate::format::tags;
 use crate::format::types::{FileTime, Guid};
 use crate::limits::Allowance;
 use crate::ltp::ValueReader;
+use crate::messaging::Sender;
 use crate::messaging::{Attachment, Message, MessageFlags, Properties, Pst, Recipient, RecipientType, State, plain_subject};
 use crate::rules::{self, Severity};
 
@@ -306,7 +307,7 @@ impl<'a, 'r> Frame<'a, 'r> {
         let mut digest = ContentDigest::default();
         let mut class = message.class()?;
         let mut subject = message.subject()?;
-        let (mut name, email) = message.sender()?;
+        let Sender { mut name, address: email, .. } = message.sender()?;
         let (mut sent, mut received) = (message.sent()?, message.received()?);
         if p.context().is_none() {
             // The row in the folder is all that is left of it.

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::format::context::EntryId;
 use crate::format::ids::PropTag;
 use crate::format::tags;
+use crate::format::types::Civil;
 use crate::messaging::named::{self, PidLid};
 use crate::messaging::recurrence::LocalTime;
 use crate::messaging::{Attachment, Message, Properties};
@@ -47,7 +48,7 @@ pub(super) fn run(exporter: &Exporter<'_>, message: &Message<'_>, out: &mut dyn 
     let item = Item::read_with(&exporter.reading, message, "", Origin::Normal)?;
     l.raw("UID", &format!("{}@item.invalid", item.content_sha256.get(..40).unwrap_or_default()));
     if let Some(time) = first_time(p, &[tags::LAST_MODIFICATION_TIME, tags::CREATION_TIME])? {
-        let (y, m, d, h, min, s) = time.civil();
+        let Civil { year: y, month: m, day: d, hour: h, minute: min, second: s } = time.civil();
         l.raw("REV", &format!("{y:04}{m:02}{d:02}T{h:02}{min:02}{s:02}Z"));
     }
     if message.class()?.unwrap_or_default().to_ascii_lowercase().starts_with("ipm.distlist") {
@@ -217,7 +218,7 @@ fn days(l: &mut Lines, p: &Properties<'_>, version: Version) -> Result<()> {
         let local = whole.time(p)?.map(LocalTime::from_utc);
         // The other property is midnight of some zone in UTC.
         let day = local.or(p.time(tag)?.filter(|t| !t.is_unset()).map(|t| LocalTime::from_utc(t).plus(720)));
-        if let Some((y, m, d, ..)) = day.map(LocalTime::civil) {
+        if let Some(Civil { year: y, month: m, day: d, .. }) = day.map(LocalTime::civil) {
             l.raw(name, &if version == Version::V4 { format!("{y:04}{m:02}{d:02}") } else { format!("{y:04}-{m:02}-{d:02}") });
         }
     }

@@ -113,6 +113,20 @@ pub struct Root {
     pub ar_vec_count: u16,
 }
 
+/// A field of the header, for display.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderField {
+    /// Byte offset in the file.
+    pub offset: usize,
+    /// Size in bytes.
+    pub size: usize,
+    /// The name that [MS-PST] 2.2.2.6 gives it.
+    pub name: &'static str,
+    /// The value in words.
+    pub value: String,
+}
+
 /// The file header, all fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -434,8 +448,8 @@ impl Header {
         }
     }
 
-    /// The fields in order, for display: byte offset, size, name, value.
-    pub fn fields(&self) -> Vec<(usize, usize, &'static str, String)> {
+    /// The fields in order, for display.
+    pub fn fields(&self) -> Vec<HeaderField> {
         let at = Offsets::of(self.layout);
         let w = self.layout.id_width;
         let r = &self.root;
@@ -478,7 +492,7 @@ impl Header {
             v.push((24, 8, "bidUnused", hex(self.bid_unused)));
         }
         v.sort_by_key(|x| x.0);
-        v
+        v.into_iter().map(|(offset, size, name, value)| HeaderField { offset, size, name, value }).collect()
     }
 }
 

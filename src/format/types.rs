@@ -5,6 +5,23 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+/// A date of the proleptic Gregorian calendar and a time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Civil {
+    /// The year, from 1601 on.
+    pub year: u32,
+    /// The month, 1 to 12.
+    pub month: u32,
+    /// The day of the month, from 1.
+    pub day: u32,
+    /// The hour, 0 to 23.
+    pub hour: u32,
+    /// The minute, 0 to 59.
+    pub minute: u32,
+    /// The second, 0 to 59.
+    pub second: u32,
+}
+
 /// A time: steps of 100 ns since 1601-01-01 UTC. Displays in the form of RFC 3339.
 ///
 /// ```
@@ -46,9 +63,9 @@ impl FileTime {
         }
     }
 
-    /// Year, month, day, hour, minute, second (UTC).
+    /// Date and time of day (UTC).
     #[allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
-    pub const fn civil(self) -> (u32, u32, u32, u32, u32, u32) {
+    pub const fn civil(self) -> Civil {
         // Days from 1600-03-01: years then begin in March and a leap day is the last day of its year.
         let seconds = self.0 / STEPS;
         let days = seconds / 86_400 + 306;
@@ -60,13 +77,20 @@ impl FileTime {
         let month = if month < 10 { month + 3 } else { month - 9 };
         let year = 1600 + era * 400 + year_of_era + (month <= 2) as u64;
         let second = seconds % 86_400;
-        (year as u32, month as u32, day as u32, (second / 3600) as u32, (second / 60 % 60) as u32, (second % 60) as u32)
+        Civil {
+            year: year as u32,
+            month: month as u32,
+            day: day as u32,
+            hour: (second / 3600) as u32,
+            minute: (second / 60 % 60) as u32,
+            second: (second % 60) as u32,
+        }
     }
 }
 
 impl fmt::Display for FileTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day, hour, minute, second) = self.civil();
+        let Civil { year, month, day, hour, minute, second } = self.civil();
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         let fraction = self.0.checked_rem(STEPS).unwrap_or_default();
         if fraction != 0 {
@@ -258,7 +282,7 @@ mod tests {
 
         #[test]
         fn every_time_has_a_date(steps: u64) {
-            let (_, month, day, hour, minute, second) = FileTime(steps).civil();
+            let Civil { month, day, hour, minute, second, .. } = FileTime(steps).civil();
             prop_assert!((1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60);
         }
     }

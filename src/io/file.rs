@@ -339,6 +339,23 @@ fn in_folder(e: io::Error) -> io::Error {
     io::Error::new(e.kind(), why)
 }
 
+/// The fate of a file that already has the name of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Existing {
+    /// It stays, and the output is refused.
+    #[default]
+    Refuse,
+    /// The complete output takes its place.
+    Replace,
+}
+
+impl Existing {
+    /// [`Replace`](Self::Replace) where `yes`.
+    pub const fn replace_if(yes: bool) -> Self {
+        if yes { Self::Replace } else { Self::Refuse }
+    }
+}
+
 /// An output file that gets its name when it is complete: until [`commit`](Self::commit) it has none where the file system has such files, so that
 /// nothing is left of a run that is killed; elsewhere it stands under a temporary name beside it, and dropping it removes it.
 #[derive(Debug)]
@@ -351,12 +368,13 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Begins the file that will be `path`. Of a link to a file that is replaced, the file is: the link goes on to lead to it.
+    /// Begins the file that will be `path`. Where `path` is a link and its file is replaced, the link goes on to lead there.
     ///
     /// # Errors
-    /// Where `path` exists and `replace` is not set, or is no ordinary file; errors of the medium.
-    pub fn create(path: &Path, replace: bool) -> Result<Self> {
-        Self::begin(path, replace, false)
+    /// [`ErrorKind::TargetExists`] where `path` exists and is to stay; [`ErrorKind::Usage`] where it is no ordinary file; errors of the
+    /// medium.
+    pub fn create(path: &Path, existing: Existing) -> Result<Self> {
+        Self::begin(path, existing == Existing::Replace, false)
     }
 
     /// The same of a file that must not exist and that nobody else may read, until it is given other permissions.
@@ -596,7 +614,7 @@ mod tests {
     fn a_file_is_on_the_medium_before_its_name_is_and_the_name_before_the_commit_ends() {
         let dir = tempfile::tempdir().unwrap();
         for replace in [false, true] {
-            let file = AtomicFile::create(&dir.path().join("out.pst"), replace).unwrap();
+            let file = AtomicFile::create(&dir.path().join("out.pst"), Existing::replace_if(replace)).unwrap();
             file.storage().unwrap().write_all_at(b"abc", 0).unwrap();
             TRACE.with(|t| t.borrow_mut().clear());
             file.commit().unwrap();
@@ -609,7 +627,7 @@ mod tests {
     #[test]
     fn a_file_without_a_name_leaves_nothing_when_its_run_is_killed() {
         let dir = tempfile::tempdir().unwrap();
-        let file = AtomicFile::create(&dir.path().join("out.pst"), true).unwrap();
+        let file = AtomicFile::create(&dir.path().join("out.pst"), Existing::Replace).unwrap();
         if file.temporary.is_some() {
             println!("skipped: this file system has no files without names");
             return;
@@ -636,23 +654,23 @@ mod tests {
     fn an_abandoned_file_leaves_nothing_and_a_committed_one_its_bytes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out.pst");
-        let file = AtomicFile::create(&path, false).unwrap();
+        let file = AtomicFile::create(&path, Existing::Refuse).unwrap();
         file.storage().unwrap().write_all_at(b"abc", 0).unwrap();
         drop(file);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        let file = AtomicFile::create(&path, false).unwrap();
+        let file = AtomicFile::create(&path, Existing::Refuse).unwrap();
         file.storage().unwrap().write_all_at(b"abc", 0).unwrap();
         file.commit().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert!(AtomicFile::create(&path, false).is_err());
+        assert!(AtomicFile::create(&path, Existing::Refuse).is_err());
     }
 
     #[test]
     fn a_file_that_has_just_appeared_is_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out.pst");
-        let file = AtomicFile::create(&path, false).unwrap();
+        let file = AtomicFile::create(&path, Existing::Refuse).unwrap();
         std::fs::write(&path, b"mine").unwrap();
         let e = file.commit().unwrap_err();
         assert!(e.to_string().contains("exists"), "{e}");
@@ -663,7 +681,7 @@ mod tests {
     #[test]
     fn what_is_no_ordinary_file_is_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let told = |path: &Path, replace| AtomicFile::create(path, replace).unwrap_err().to_string();
+        let told = |path: &Path, replace| AtomicFile::create(path, Existing::replace_if(replace)).unwrap_err().to_string();
         for replace in [false, true] {
             assert!(told(dir.path(), replace).contains("folder"));
             assert!(told(&dir.path().join("new/"), replace).contains("folder"));
@@ -678,14 +696,14 @@ mod tests {
             std::os::unix::fs::symlink("none", &nowhere).unwrap();
             assert!(told(&link, false).contains("exists"));
             assert!(told(&nowhere, false).contains("leads nowhere"));
-            let file = AtomicFile::create(&link, true).unwrap();
+            let file = AtomicFile::create(&link, Existing::Replace).unwrap();
             file.storage().unwrap().write_all_at(b"new", 0).unwrap();
             file.commit().unwrap();
             assert!(link.symlink_metadata().unwrap().is_symlink());
             assert_eq!(std::fs::read(&real).unwrap(), b"new");
         }
         let long = dir.path().join("x".repeat(250));
-        AtomicFile::create(&long, false).unwrap().commit().unwrap();
+        AtomicFile::create(&long, Existing::Refuse).unwrap().commit().unwrap();
         assert!(long.is_file());
     }
 
@@ -698,7 +716,7 @@ mod tests {
         let (old, path) = (dir.path().join("old"), dir.path().join("new"));
         std::fs::write(&old, b"").unwrap();
         std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o400)).unwrap();
-        let file = AtomicFile::create(&path, false).unwrap();
+        let file = AtomicFile::create(&path, Existing::Refuse).unwrap();
         file.hide_as(&std::fs::metadata(&old).unwrap());
         file.commit().unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

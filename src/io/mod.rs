@@ -17,7 +17,7 @@ mod window;
 
 pub(crate) use behind::Behind;
 pub(crate) use file::copy_in_system;
-pub use file::{AtomicFile, FileSource, FileStorage, is_local, lock_exclusive, writer_of};
+pub use file::{AtomicFile, Existing, FileSource, FileStorage, is_local, lock_exclusive, writer_of};
 pub(crate) use file::{TemporaryFile, sync_name};
 pub use file_id::FileId;
 #[cfg(feature = "mmap")]

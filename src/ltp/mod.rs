@@ -6,6 +6,22 @@
 //! Every read takes a [`Sink`](crate::finding::Sink) and goes on past what the sink accepts. Opening verifies what it reads; the
 //! `verify` methods verify the rest and report nothing that opening has told already.
 
+/// The reach of a verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Structures, and values that lie in the heap.
+    Structure,
+    /// Values in sub-nodes as well: they are read.
+    Values,
+}
+
+impl Depth {
+    /// [`Values`](Self::Values) where `yes`.
+    pub const fn values_if(yes: bool) -> Self {
+        if yes { Self::Values } else { Self::Structure }
+    }
+}
+
 pub mod bth;
 #[cfg(test)]
 pub(crate) mod build;

@@ -10,6 +10,7 @@ use crate::format::bytes::{put32, wide};
 use crate::format::context::{ObjectValue, PC_ENTRY, PC_KEY, PC_RECORD, PcRecord};
 use crate::format::heap::{BTH_HEADER, BthHeader, ClientSig};
 use crate::format::ids::{Hid, HnidKind, Nid, PropTag, PropType};
+use crate::ltp::Depth;
 use crate::ndb::Node;
 use crate::rules;
 use std::borrow::Cow;
@@ -303,11 +304,11 @@ impl<'n> PropertyContext<'n> {
     }
 
     /// Verifies what opening has not: every value is there and fits its type, every heap item is referred to once, all blocks of the
-    /// heap. Values in sub-nodes are read only where `deep` says so.
+    /// heap. Values in sub-nodes are read only for [`Depth::Values`].
     ///
     /// # Errors
     /// What the sink answers to a violation.
-    pub fn verify(&self, deep: bool, sink: &mut dyn Sink) -> Result<()> {
+    pub fn verify(&self, depth: Depth, sink: &mut dyn Sink) -> Result<()> {
         let mut used = Usage::default();
         for record in &self.records {
             let prop_type = record.tag.prop_type();
@@ -349,7 +350,7 @@ impl<'n> PropertyContext<'n> {
                 verify_len(prop_type, 0, at, sink)?;
                 continue;
             }
-            self.lookup().verify(prop_type, &source, deep, at, sink)?;
+            self.lookup().verify(prop_type, &source, depth == Depth::Values, at, sink)?;
         }
         used.add(self.header_hid);
         if self.header.levels == 0 {
@@ -486,7 +487,7 @@ mod tests {
                 }
                 assert_eq!(pc.value(1, &latin1, &mut Strict).unwrap(), None);
                 let mut findings = Vec::new();
-                pc.verify(true, &mut findings).unwrap();
+                pc.verify(Depth::Values, &mut findings).unwrap();
                 assert_eq!(findings, []);
             }
         }
@@ -515,7 +516,7 @@ mod tests {
             let root = build::bth(&mut heap, PC_KEY, PC_ENTRY, &bytes).unwrap();
             let mut findings = Vec::new();
             let pc = open(&UNICODE, heap.finish(root).unwrap(), &mut findings).unwrap();
-            pc.verify(true, &mut findings).unwrap();
+            pc.verify(Depth::Values, &mut findings).unwrap();
             findings.into_iter().map(|f| f.rule.code).collect::<Vec<_>>()
         };
         let record = |tag: PropTag, value| PcRecord { tag, value };
@@ -558,7 +559,7 @@ mod tests {
             }
             let mut findings = Vec::new();
             if let Some(pc) = open(&UNICODE, blocks, &mut findings) {
-                pc.verify(true, &mut findings).unwrap();
+                pc.verify(Depth::Values, &mut findings).unwrap();
                 for record in pc.records() {
                     pc.value_of(record, &latin1, &mut findings).unwrap();
                 }

@@ -11,6 +11,7 @@ use crate::format::context::{COLUMN_HEAPS, GUST_COLUMN, ROW_KEY, TcInfo, TcolDes
 use crate::format::heap::{BthHeader, ClientSig};
 use crate::format::ids::{Hid, Hnid, HnidKind, Nid, NidType, PropTag, PropType};
 use crate::format::tags;
+use crate::ltp::Depth;
 use crate::ndb::{DataTree, Ndb, Node};
 use crate::rules;
 use std::borrow::Cow;
@@ -363,11 +364,11 @@ impl<'n> TableContext<'n> {
     }
 
     /// Verifies what opening has not: rows against the row index, row ids and versions, every cell's value, and that every heap item is
-    /// referred to once. Values in sub-nodes are read only where `deep` says so.
+    /// referred to once. Values in sub-nodes are read only for [`Depth::Values`].
     ///
     /// # Errors
     /// What the sink answers to a violation.
-    pub fn verify(&self, deep: bool, sink: &mut dyn Sink) -> Result<()> {
+    pub fn verify(&self, depth: Depth, sink: &mut dyn Sink) -> Result<()> {
         if self.is_gust() {
             // Outlook itself keeps no consistent index there
             return self.heap.verify_all(sink);
@@ -385,7 +386,7 @@ impl<'n> TableContext<'n> {
             used.extend(leaves.into_items());
         }
         let mut used_of: Vec<Usage> = self.column_heaps.iter().map(|_| Usage::default()).collect();
-        self.verify_cells(deep, &mut used, &mut used_of, sink)?;
+        self.verify_cells(depth == Depth::Values, &mut used, &mut used_of, sink)?;
         for (own, used) in self.column_heaps.iter().zip(used_of) {
             let column = TcolDesc { heap: own.nid, ..TcolDesc::default() };
             if let Some(lookup) = self.lookup(&column, sink)? {
@@ -778,7 +779,7 @@ mod tests {
                 let found = table.row_by_id(0x2002 + 0x20 * 7, &mut Strict).unwrap().map(|r| r.number());
                 assert_eq!(found, (n > 7).then_some(7));
                 let mut findings = Vec::new();
-                table.verify(true, &mut findings).unwrap();
+                table.verify(Depth::Values, &mut findings).unwrap();
                 assert_eq!(findings, []);
             }
         }
@@ -791,7 +792,7 @@ mod tests {
             change(&mut p);
             let mut findings = Vec::new();
             let table = open(&UNICODE, blocks(p), &mut findings).unwrap();
-            table.verify(true, &mut findings).unwrap();
+            table.verify(Depth::Values, &mut findings).unwrap();
             findings.into_iter().map(|f| f.rule.code).collect::<Vec<_>>()
         };
         let size = TcInfo::arrange(&COLUMNS).row_size();
@@ -857,7 +858,7 @@ mod tests {
             }
             let mut findings = Vec::new();
             if let Some(table) = open(&UNICODE, blocks, &mut findings) {
-                table.verify(true, &mut findings).unwrap();
+                table.verify(Depth::Values, &mut findings).unwrap();
                 let mut rows = table.rows();
                 while let Some(row) = rows.next(&mut findings).unwrap() {
                     for column in table.columns() {

@@ -29,6 +29,16 @@ impl FolderKind {
     }
 }
 
+/// The number of messages of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FolderCounts {
+    /// Mail and other items that people see.
+    pub messages: usize,
+    /// Associated messages: settings and views.
+    pub associated: usize,
+}
+
 /// A folder.
 ///
 /// What is in it follows from the nodes' parents, which is the first-hand record: the folder's tables are derived from it, and a
@@ -164,9 +174,12 @@ impl<'a> Folder<'a> {
         self.message_ids(NidType::ASSOC_MESSAGE).filter_map(move |nid| pst.message(nid).ok())
     }
 
-    /// How many messages and associated messages are in it.
-    pub fn counts(&self) -> (usize, usize) {
-        (self.message_ids(NidType::NORMAL_MESSAGE).count(), self.message_ids(NidType::ASSOC_MESSAGE).count())
+    /// The number of its messages, those of folders below it not among them.
+    pub fn counts(&self) -> FolderCounts {
+        FolderCounts {
+            messages: self.message_ids(NidType::NORMAL_MESSAGE).count(),
+            associated: self.message_ids(NidType::ASSOC_MESSAGE).count(),
+        }
     }
 
     /// One of its tables: hierarchy, contents, associated contents or search contents.

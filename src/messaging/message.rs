@@ -43,6 +43,16 @@ bitflags! {
     }
 }
 
+/// The sender of a message, as far as the message names one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Sender {
+    /// Display name.
+    pub name: Option<String>,
+    /// Address: an SMTP address where there is one.
+    pub address: Option<String>,
+}
+
 /// A message, whether it stands in a folder or inside an attachment.
 #[derive(Debug)]
 pub struct Message<'a> {
@@ -111,7 +121,7 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     /// In strict reading, the first violation.
-    pub fn sender(&self) -> Result<(Option<String>, Option<String>)> {
+    pub fn sender(&self) -> Result<Sender> {
         let person = |name: PropTag, smtp: PropTag, email: PropTag| -> Result<[Option<String>; 3]> {
             let text = |tag| -> Result<Option<String>> { Ok(self.properties.string(tag)?.filter(|s| !s.is_empty())) };
             Ok([text(name)?, text(smtp)?, text(email)?])
@@ -129,7 +139,7 @@ impl<'a> Message<'a> {
             }
         }
         let [name, smtp, email] = shown;
-        Ok((name, smtp.or(email)))
+        Ok(Sender { name, address: smtp.or(email) })
     }
 
     /// When it was sent.

@@ -27,8 +27,8 @@ mod store;
 pub mod timezone;
 
 pub use attachment::{AttachMethod, Attachment};
-pub use folder::{Folder, FolderKind};
-pub use message::{Message, MessageFlags, plain_subject};
+pub use folder::{Folder, FolderCounts, FolderKind};
+pub use message::{Message, MessageFlags, Sender, plain_subject};
 pub use missing::Missing;
 pub(crate) use missing::uncounted;
 pub use object::{Properties, State};

@@ -4,6 +4,7 @@
 
 use super::code_page::CodePage;
 use crate::format::bytes::{index, le16, le32};
+use crate::format::types::Civil;
 use crate::format::types::FileTime;
 use crate::ltp::value::utf16;
 use std::collections::BTreeSet;
@@ -38,7 +39,7 @@ impl LocalTime {
     }
 
     /// Year, month, day, hour, minute, second.
-    pub fn civil(self) -> (u32, u32, u32, u32, u32, u32) {
+    pub fn civil(self) -> Civil {
         self.as_utc().civil()
     }
 
@@ -75,7 +76,7 @@ impl LocalTime {
 
 impl fmt::Display for LocalTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (y, m, d, h, min, _) = self.civil();
+        let Civil { year: y, month: m, day: d, hour: h, minute: min, .. } = self.civil();
         write!(f, "{y:04}-{m:02}-{d:02}T{h:02}:{min:02}")
     }
 }
@@ -456,7 +457,7 @@ impl Days<'_> {
                 }
             }
             Pattern::Monthly { months, .. } | Pattern::MonthlyNth { months, .. } => {
-                let (year, month, ..) = start.civil();
+                let Civil { year, month, .. } = start.civil();
                 let month = month.saturating_sub(1).checked_add(n.checked_mul(months)?)?;
                 let (year, month) = (year.checked_add(month / 12)?, (month % 12).saturating_add(1));
                 let first = LocalTime::of_day(year, month, 1)?;

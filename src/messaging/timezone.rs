@@ -101,7 +101,7 @@ impl ZoneRule {
 
     /// Minutes to add to a local time for UTC.
     fn bias_of_local(&self, time: LocalTime) -> i32 {
-        let (year, ..) = time.civil();
+        let year = time.civil().year;
         if !self.has_daylight() {
             return self.standard_bias;
         }
@@ -168,14 +168,14 @@ impl TimeZone {
 
     /// The moment of a local time. A time that the clock skips counts as before the change, one that it shows twice as after it.
     pub fn to_utc(&self, time: LocalTime) -> FileTime {
-        let bias = self.rule(time.civil().0).map_or(0, |r| r.bias_of_local(time));
+        let bias = self.rule(time.civil().year).map_or(0, |r| r.bias_of_local(time));
         shifted(time, bias).as_utc()
     }
 
     /// The local time of a moment.
     pub fn to_local(&self, time: FileTime) -> LocalTime {
         let utc = LocalTime::from_utc(time);
-        let Some(rule) = self.rule(utc.civil().0) else { return utc };
+        let Some(rule) = self.rule(utc.civil().year) else { return utc };
         // Summer time first: the moment is in it where its local time says so.
         let summer = shifted(utc, rule.daylight_bias.saturating_neg());
         let winter = shifted(utc, rule.standard_bias.saturating_neg());

@@ -22,6 +22,23 @@ use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::{Index, Ndb, SubnodeTree};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// The states of an item that are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Versions {
+    /// The newest readable state; older ones are counted.
+    #[default]
+    Newest,
+    /// Every older state of a message as well, as an item of its own.
+    All,
+}
+
+impl Versions {
+    /// [`All`](Self::All) where `yes`.
+    pub const fn all_if(yes: bool) -> Self {
+        if yes { Self::All } else { Self::Newest }
+    }
+}
+
 /// A message or folder that was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -129,15 +146,8 @@ impl Ids {
 ///
 /// # Errors
 /// Cancellation.
-pub fn deleted(recovered: &Recovered, monitor: &dyn Monitor) -> Result<Option<Deleted>> {
-    deleted_with(recovered, false, monitor)
-}
-
-/// The same; `versions`: also every older state of messages, as items of their own.
-///
-/// # Errors
-/// Cancellation.
-pub fn deleted_with(recovered: &Recovered, versions: bool, monitor: &dyn Monitor) -> Result<Option<Deleted>> {
+pub fn deleted(recovered: &Recovered, versions: Versions, monitor: &dyn Monitor) -> Result<Option<Deleted>> {
+    let versions = versions == Versions::All;
     let Some(salvaged) = &recovered.salvage else { return Ok(None) };
     let s = &salvaged.facts;
     let ndb = &recovered.ndb;

@@ -28,7 +28,7 @@ mod values;
 
 pub use crate::messaging::Origin;
 pub use choose::{Decision, Decisions};
-pub use deleted::{Deleted, Found, deleted, deleted_with};
+pub use deleted::{Deleted, Found, Versions, deleted};
 pub use detect::{Detected, detect};
 pub use join::Doubt;
 pub use link::{Links, LostItem, NamedFolder};

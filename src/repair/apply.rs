@@ -9,7 +9,7 @@ use super::{inplace, partial};
 use crate::check::Verdict;
 use crate::check::report::Source;
 use crate::error::{ErrorKind, Result};
-use crate::io::{AtomicFile, Behind, FileId, ReadAt, Storage};
+use crate::io::{AtomicFile, Behind, Existing, FileId, ReadAt, Storage};
 use crate::monitor::{Monitor, Quiet};
 use std::path::Path;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Plan {
                 if source.file().is_some_and(is_source) {
                     return Err(ErrorKind::Usage(format!("{} is the source itself, if by another name", out.display())).into());
                 }
-                let file = AtomicFile::create(out, replace)?;
+                let file = AtomicFile::create(out, Existing::replace_if(replace))?;
                 source.file().and_then(|f| f.metadata().ok()).iter().for_each(|old| file.hide_as(old));
                 let behind = Behind::new(file.shared()?);
                 let storage: Arc<dyn Storage> = behind.clone();

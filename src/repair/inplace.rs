@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::bytes::{index, wide};
 use crate::format::header::Header;
 use crate::format::layout::Layout;
-use crate::io::{AtomicFile, Behind, FileStorage, Overlay, ReadAt, Storage};
+use crate::io::{AtomicFile, Behind, Existing, FileStorage, Overlay, ReadAt, Storage};
 use crate::monitor::Monitor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -203,7 +203,7 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
             return Ok(untouched(plan));
         }
     }
-    let file = AtomicFile::create(path, true)?;
+    let file = AtomicFile::create(path, Existing::Replace)?;
     file.take_permissions(&old);
     let behind = Behind::new(file.shared()?);
     let target: Arc<dyn Storage> = behind.clone();

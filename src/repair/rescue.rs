@@ -9,10 +9,24 @@ use crate::io::{ReadAt, Storage};
 use crate::limits::Limits;
 use crate::monitor::Monitor;
 use crate::recover::shift::Foreign;
-use crate::recover::{self, Found};
+use crate::recover::{self, Found, Versions};
 use crate::write::{CopyOptions, copy};
 use std::collections::HashSet;
 use std::sync::Arc;
+
+/// The extent and the cost of a rescue.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct RescueOptions {
+    /// The states of messages that are written.
+    pub versions: Versions,
+    /// Limits of reading.
+    pub limits: Limits,
+}
+
+impl RescueOptions {
+    setters! { versions: Versions, limits: Limits }
+}
 
 /// What a rescue brought.
 #[derive(Debug)]
@@ -38,33 +52,11 @@ pub struct Rescued {
 /// # Errors
 /// [`ErrorKind::NotPst`] where nothing in the source is part of such a file, [`ErrorKind::Unsupported`] where it is encrypted;
 /// errors of the media; cancellation. The target then holds no header.
-pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, monitor: &dyn Monitor) -> Result<Rescued> {
-    rescue_with(source, target, false, monitor)
-}
-
-/// The same; `versions`: also every older state of messages, as items of their own.
-///
-/// # Errors
-/// As [`rescue`].
-pub fn rescue_with(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, versions: bool, monitor: &dyn Monitor) -> Result<Rescued> {
-    rescue_within(source, target, versions, Limits::default(), monitor)
-}
-
-/// The same with other limits.
-///
-/// # Errors
-/// As [`rescue`].
-pub fn rescue_within(
-    source: &Arc<dyn ReadAt>,
-    target: &Arc<dyn Storage>,
-    versions: bool,
-    limits: Limits,
-    monitor: &dyn Monitor,
-) -> Result<Rescued> {
-    let options = recover::Options { thorough: true, limits, ..recover::Options::default() };
-    let mut recovered = recover::open(Arc::clone(source), &options, monitor)?;
+pub fn rescue(source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, options: &RescueOptions, monitor: &dyn Monitor) -> Result<Rescued> {
+    let opening = recover::Options { thorough: true, limits: options.limits, ..recover::Options::default() };
+    let mut recovered = recover::open(Arc::clone(source), &opening, monitor)?;
     let (mut found, mut names, mut left_out) = (Vec::new(), std::collections::BTreeMap::new(), (0, 0));
-    if let Some(d) = recover::deleted_with(&recovered, versions, monitor)? {
+    if let Some(d) = recover::deleted(&recovered, options.versions, monitor)? {
         (found, names, left_out) = (d.found, d.folder_names, (d.older_states, d.equal_copies));
         recovered.ndb = d.ndb;
     }
@@ -90,6 +82,6 @@ pub fn rescue_within(
     found.extend(provenance(&pst, &origins, &report).into_iter().filter(|f| !known.contains(&f.nid)));
     found.sort_by_key(|f| f.nid);
     target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))?;
-    let after = check(Arc::clone(target) as Arc<dyn ReadAt>, &CheckOptions::default().limits(limits), monitor)?;
+    let after = check(Arc::clone(target) as Arc<dyn ReadAt>, &CheckOptions::default().limits(options.limits), monitor)?;
     Ok(Rescued { account, found, older_states: left_out.0, equal_copies: left_out.1, foreign, after })
 }

@@ -213,7 +213,7 @@ pub(super) fn finish_copy(source: &dyn ReadAt, changes: Option<&Overlay>, target
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
     use super::*;
-    use crate::io::{AtomicFile, FileStorage};
+    use crate::io::{AtomicFile, Existing, FileStorage};
 
     /// A room moves to a file of no name when it grows, and nothing is left of that.
     #[test]
@@ -255,7 +255,7 @@ mod tests {
             changed[3000..8000].fill(1);
             changed[50_001..50_011].fill(2);
             changed[120_000..].fill(3);
-            let out = AtomicFile::create(&dir.path().join("out"), true).unwrap();
+            let out = AtomicFile::create(&dir.path().join("out"), Existing::Replace).unwrap();
             let memory = MemoryStorage::default();
             for target in [out.storage().unwrap() as &dyn Storage, &memory] {
                 let read = |target: &dyn Storage| {

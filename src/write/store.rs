@@ -14,7 +14,7 @@ use super::tc::TableKind;
 use super::templates::{HIERARCHY, RECEIVE_FOLDER, SEARCH_CONTENTS, TEMPLATES, columns_for, template_columns};
 use super::tree::WrittenData;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::bytes::{index, put32, wide};
+use crate::format::bytes::{index, put32};
 use crate::format::context::EntryId;
 use crate::format::crc::crc;
 use crate::format::heap::ClientSig;
@@ -617,11 +617,6 @@ impl<'a> PstWriter<'a> {
         self.ndb.add_node(Nid::MESSAGE_INDEX, tree.bid, Bid::NONE, Nid::NONE)?;
         let queue = self.ndb.write_data(&queue)?;
         self.add_unless_raw(Nid::MESSAGE_INDEX_QUEUE, Node { data: queue.bid, ..Node::default() }, Nid::NONE)
-    }
-
-    /// Number of blocks so far, and of folders.
-    pub fn progress(&self) -> (u64, u64) {
-        (self.ndb.block_count(), wide(self.folders.len()))
     }
 
     /// Columns that every table modelled on a template has.

@@ -12,6 +12,7 @@ use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::limits::Limits;
 use pstkit::messaging::RecipientType;
 use pstkit::messaging::{OpenOptions, Pst, State};
+use pstkit::repair::RescueOptions;
 use pstkit::repair::{Policy, repair, rescue};
 use pstkit::rules;
 use pstkit::write::{
@@ -99,7 +100,7 @@ fn what_names_share_stays_shared_in_every_copy() {
             let target: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
             let after = match command {
                 "repair" => repair(&source, &target, &Policy::default(), &()).unwrap().after,
-                _ => rescue(&source, &target, &()).unwrap().after,
+                _ => rescue(&source, &target, &RescueOptions::default(), &()).unwrap().after,
             };
             assert!(target.len() < most, "{what}: {command}: {} bytes, at most {most}", target.len());
             assert!(after.is_healthy(), "{what}: {command}: {}", after.summary());

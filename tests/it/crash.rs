@@ -17,6 +17,7 @@ use pstkit::limits::Limits;
 use pstkit::messaging::Pst;
 use pstkit::monitor::Monitor;
 use pstkit::ndb::Ndb;
+use pstkit::repair::LaterWrites;
 use pstkit::repair::{Outcome, Policy, Target, UndoRecord, repair, repair_in_place, undo};
 use pstkit::testkit::{Variety, tiny};
 use pstkit::{Nid, NidType};
@@ -592,14 +593,14 @@ fn a_repair_in_place_can_be_undone_byte_for_byte() {
         let mut used = fixed.clone();
         used[4] ^= 1;
         std::fs::write(&path, &used).unwrap();
-        let e = undo(&undo_path, &path, false).unwrap_err();
+        let e = undo(&undo_path, &path, LaterWrites::Keep).unwrap_err();
         assert!(e.to_string().contains("changed since"), "{e}");
         // nor is an undo file overwritten
         let e = repair_in_place(&path, &undo_path, &Policy::default(), &()).unwrap_err();
         assert!(e.to_string().contains("exists from an earlier repair"), "{e}");
         assert!(std::fs::read(&path).unwrap() == used);
         std::fs::write(&path, &fixed).unwrap();
-        undo(&undo_path, &path, i % 2 == 0).unwrap();
+        undo(&undo_path, &path, LaterWrites::discard_if(i % 2 == 0)).unwrap();
         assert!(std::fs::read(&path).unwrap() == s.damaged, "{}", s.name);
         assert!(!undo_path.exists());
     }
@@ -648,9 +649,9 @@ fn a_file_that_was_written_anew_in_place_can_be_undone_and_keeps_its_mode_and_it
     let mut used = fixed.clone();
     used[4] ^= 1;
     std::fs::write(&real, &used).unwrap();
-    assert!(undo(&undo_path, &path, false).unwrap_err().to_string().contains("changed since"));
+    assert!(undo(&undo_path, &path, LaterWrites::Keep).unwrap_err().to_string().contains("changed since"));
     std::fs::write(&real, &fixed).unwrap();
-    undo(&undo_path, &path, false).unwrap();
+    undo(&undo_path, &path, LaterWrites::Keep).unwrap();
     assert!(std::fs::read(&path).unwrap() == damaged && !undo_path.exists() && !kept.exists());
 
     // a file that has another name keeps its bytes under that one, to the last
@@ -661,7 +662,7 @@ fn a_file_that_was_written_anew_in_place_can_be_undone_and_keeps_its_mode_and_it
         repair_in_place(&path, &undo_path, &Policy::default(), &()).unwrap();
         assert!(std::fs::read(&other).unwrap() == damaged, "another name");
         assert!(std::fs::read(&kept).unwrap() == damaged, "the undo file's");
-        undo(&undo_path, &path, false).unwrap();
+        undo(&undo_path, &path, LaterWrites::Keep).unwrap();
         assert!(std::fs::read(&path).unwrap() == damaged);
         std::fs::remove_file(&other).unwrap();
     }
@@ -675,7 +676,7 @@ fn a_file_that_was_written_anew_in_place_can_be_undone_and_keeps_its_mode_and_it
     #[cfg(unix)]
     {
         let written = std::fs::read(&undo_path).unwrap();
-        undo(&undo_path, &path, false).unwrap();
+        undo(&undo_path, &path, LaterWrites::Keep).unwrap();
         assert!(std::fs::read(&path).unwrap() == damaged);
         for way in 0..3 {
             // with the undo file, with a copy because no link could be made, and without the undo file
@@ -690,7 +691,7 @@ fn a_file_that_was_written_anew_in_place_can_be_undone_and_keeps_its_mode_and_it
             }
             let outcome = repair_in_place(&path, &undo_path, &Policy::default(), &()).unwrap();
             assert!(outcome.changed && outcome.after.is_healthy(), "{way}");
-            undo(&undo_path, &path, false).unwrap();
+            undo(&undo_path, &path, LaterWrites::Keep).unwrap();
             assert!(std::fs::read(&path).unwrap() == damaged && !undo_path.exists() && !kept.exists(), "{way}");
         }
     }
@@ -711,7 +712,7 @@ fn a_repair_in_place_that_was_interrupted_is_taken_back_and_done_by_the_next_run
             let outcome = repair_in_place(&path, &undo_path, &Policy::default(), &()).unwrap();
             assert!(outcome.changed && outcome.after.is_healthy(), "{} {k}", s.name);
             assert!(std::fs::read(&path).unwrap() == done.image, "{} {k}", s.name);
-            undo(&undo_path, &path, false).unwrap();
+            undo(&undo_path, &path, LaterWrites::Keep).unwrap();
             assert!(std::fs::read(&path).unwrap() == s.damaged, "{} {k}", s.name);
         }
     }

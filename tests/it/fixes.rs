@@ -4,6 +4,7 @@
 use crate::recipes::{Base, Recipe};
 use pstkit::check::{CheckOptions, Level, Report, check};
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
+use pstkit::repair::LaterWrites;
 use pstkit::repair::{Outcome, Policy, Target, repair, repair_in_place, undo};
 use pstkit::rules::{self, FixVerb, RULES, Rule, Severity};
 use std::collections::{HashMap, HashSet};
@@ -161,7 +162,7 @@ fn each_action_can_be_left_out_and_only_its_objects_stay_as_they_are() {
                 assert!(left.contains(other), "{only}: {other} was mended too: {left:?}");
             }
         }
-        undo(&undo_file, &path, false).unwrap();
+        undo(&undo_file, &path, LaterWrites::Keep).unwrap();
         assert!(std::fs::read(&path).unwrap() == damaged);
     }
     // with nothing selected nothing is changed

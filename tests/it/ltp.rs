@@ -9,6 +9,7 @@ use pstkit::format::ids::{Nid, NidType};
 use pstkit::format::layout::Layout;
 use pstkit::format::tags;
 use pstkit::limits::Limits;
+use pstkit::ltp::Depth;
 use pstkit::ltp::{Heap, NameMap, NameMapBuilder, PropValue, PropertyContext, TableContext, value::latin1};
 use pstkit::ndb::{Ndb, Node};
 use pstkit::rules::Severity;
@@ -44,7 +45,7 @@ fn verify(node: &Node<'_>, kinds: &mut BTreeMap<ClientSig, u64>) -> Vec<Finding>
     match head.client {
         ClientSig::PROPERTY => {
             if let Some(pc) = PropertyContext::open(node.clone(), &mut found).unwrap() {
-                pc.verify(true, &mut found).unwrap();
+                pc.verify(Depth::Values, &mut found).unwrap();
                 for record in pc.records() {
                     pc.value_of(record, &latin1, &mut Ignore).unwrap();
                 }
@@ -52,7 +53,7 @@ fn verify(node: &Node<'_>, kinds: &mut BTreeMap<ClientSig, u64>) -> Vec<Finding>
         }
         ClientSig::TABLE | ClientSig::GUST => {
             if let Some(table) = TableContext::open(node.clone(), &mut found).unwrap() {
-                table.verify(true, &mut found).unwrap();
+                table.verify(Depth::Values, &mut found).unwrap();
                 let mut rows = table.rows();
                 while let Some(row) = rows.next(&mut Ignore).unwrap() {
                     for column in table.columns() {
@@ -211,11 +212,11 @@ proptest! {
         let heap = |sink: &mut Vec<Finding>| Heap::from_blocks(layout, blocks.clone(), Location::NONE, sink).unwrap();
         let mut found = Vec::new();
         if let Some(pc) = heap(&mut found).and_then(|h| PropertyContext::on(h, None, &mut found).unwrap()) {
-            pc.verify(true, &mut found).unwrap();
+            pc.verify(Depth::Values, &mut found).unwrap();
             pc.records().iter().for_each(|r| drop(pc.value_of(r, &latin1, &mut Ignore).unwrap()));
         }
         if let Some(table) = heap(&mut found).and_then(|h| TableContext::on(h, None, &mut found).unwrap()) {
-            table.verify(true, &mut found).unwrap();
+            table.verify(Depth::Values, &mut found).unwrap();
             let mut rows = table.rows();
             while let Some(row) = rows.next(&mut Ignore).unwrap() {
                 table.columns().iter().for_each(|c| drop(row.value_of(c, &latin1, &mut Ignore).unwrap()));

@@ -7,6 +7,7 @@ use pstkit::export::items::Items;
 use pstkit::format::ids::Nid;
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::ndb::Ndb;
+use pstkit::repair::LaterWrites;
 use pstkit::repair::{Policy, repair};
 use pstkit::testkit::{VARIETIES, Variety, small};
 use std::collections::HashMap;
@@ -320,7 +321,7 @@ fn without_maps_comes_what_comes_with_them() {
                 let placed = pstkit::repair::repair_in_place(&path, &undo, &policy, &()).unwrap();
                 let in_place = std::fs::read(&path).unwrap();
                 assert!(placed.changed && in_place != *bytes, "{} {n}", variety.name());
-                pstkit::repair::undo(&undo, &path, true).unwrap();
+                pstkit::repair::undo(&undo, &path, LaterWrites::Discard).unwrap();
                 assert!(std::fs::read(&path).unwrap() == *bytes, "{} {n}: undo", variety.name());
                 let _ = std::fs::remove_file(&undo);
                 (std::fs::read(&out).unwrap(), in_place, done.account, placed.account)

@@ -96,7 +96,7 @@ fn a_message_that_the_tree_lists_no_more_is_found_and_told_apart() {
         bytes[block.ib.0 as usize..][..usize::from(block.cb)].fill(0);
         let recovered = open(Arc::new(bytes), &Options::default().thorough(true), &()).unwrap();
         assert!(recovered.ndb.index().node(gone.nid).is_none(), "{}", variety.name());
-        let found = deleted(&recovered, &()).unwrap().unwrap().found;
+        let found = deleted(&recovered, pstkit::recover::Versions::Newest, &()).unwrap().unwrap().found;
         let found: Vec<_> = found.iter().map(|f| (f.origin, f.block)).collect();
         assert_eq!(found, [(Origin::Carved, gone.data.0)], "{}", variety.name());
     }

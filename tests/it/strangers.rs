@@ -4,6 +4,7 @@ use crate::support::mutate::{Base, Kind, Region};
 use crate::support::{items, repaired, varieties};
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::recover::stores::find_stores;
+use pstkit::repair::RescueOptions;
 use pstkit::repair::{Rescued, rescue};
 use pstkit::testkit::{Rng, Variety, small};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ fn rescued(bytes: &[u8]) -> (Vec<(String, String)>, Rescued) {
     let source: Arc<dyn ReadAt> = Arc::new(bytes.to_vec());
     let memory = Arc::new(MemoryStorage::default());
     let target: Arc<dyn Storage> = memory.clone();
-    let rescued = rescue(&source, &target, &()).unwrap();
+    let rescued = rescue(&source, &target, &RescueOptions::default(), &()).unwrap();
     (items(&memory.to_bytes()), rescued)
 }
 

@@ -231,7 +231,7 @@ fn of_what_no_tree_lists_the_account_says_where_it_comes_from() {
     let (repaired, rescued) = (Arc::new(MemoryStorage::default()), Arc::new(MemoryStorage::default()));
     let (a, b): (Arc<dyn Storage>, Arc<dyn Storage>) = (repaired.clone(), rescued.clone());
     let outcome = repair(&source, &a, &Policy::default(), &()).unwrap();
-    let rescue = pstkit::repair::rescue(&source, &b, &()).unwrap();
+    let rescue = pstkit::repair::rescue(&source, &b, &pstkit::repair::RescueOptions::default(), &()).unwrap();
     for (found, account, bytes) in
         [(&outcome.account.found, &outcome.account, repaired.to_bytes()), (&rescue.found, &rescue.account, rescued.to_bytes())]
     {
@@ -251,5 +251,5 @@ fn what_recovering_cannot_bring_back_is_no_less_lost_than_to_a_repair() {
     let source: Arc<dyn ReadAt> = Arc::new(bytes);
     let (a, b): (Arc<dyn Storage>, Arc<dyn Storage>) = (Arc::new(MemoryStorage::default()), Arc::new(MemoryStorage::default()));
     assert!(repair(&source, &a, &Policy::default(), &()).unwrap().account.has_loss());
-    assert!(pstkit::repair::rescue(&source, &b, &()).unwrap().account.has_loss());
+    assert!(pstkit::repair::rescue(&source, &b, &pstkit::repair::RescueOptions::default(), &()).unwrap().account.has_loss());
 }

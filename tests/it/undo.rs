@@ -5,6 +5,7 @@ use pstkit::check::Verdict;
 use pstkit::error::{Error, ErrorKind};
 use pstkit::format::crc::crc;
 use pstkit::io::FileId;
+use pstkit::repair::LaterWrites;
 use pstkit::repair::{Policy, UndoRecord, in_the_way, repair_in_place, take_back_interrupted, undo};
 use pstkit::testkit::{VARIETIES, tiny};
 use std::path::{Path, PathBuf};
@@ -58,7 +59,7 @@ impl Repaired {
         unchanged("unasked");
         assert!(is_unfit(&in_the_way(&self.path, &self.undo).unwrap()), "{what}");
         for force in [false, true] {
-            let e = undo(&self.undo, &self.path, force).unwrap_err();
+            let e = undo(&self.undo, &self.path, LaterWrites::discard_if(force)).unwrap_err();
             assert!(is_unfit(&e), "{what}: {e}");
             unchanged("asked");
         }
@@ -138,7 +139,7 @@ fn a_changed_byte_anywhere_in_an_undo_file_changes_nothing_in_the_file() {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << (at % 8);
             std::fs::write(&r.undo, bytes).unwrap();
-            let e = undo(&r.undo, &r.path, at % 2 == 0).unwrap_err();
+            let e = undo(&r.undo, &r.path, LaterWrites::discard_if(at % 2 == 0)).unwrap_err();
             assert!(is_unfit(&e), "{at}: {e}");
             assert!(at % 64 != 0 || std::fs::read(&r.path).unwrap() == r.after, "{at}");
         }
@@ -151,7 +152,7 @@ fn a_changed_byte_anywhere_in_an_undo_file_changes_nothing_in_the_file() {
                 bytes[at] ^= 1;
                 for bytes in [&bytes[..], &r.before[..at]] {
                     std::fs::write(r.kept(), bytes).unwrap();
-                    let e = undo(&r.undo, &r.path, at % 2 == 0).unwrap_err();
+                    let e = undo(&r.undo, &r.path, LaterWrites::discard_if(at % 2 == 0)).unwrap_err();
                     assert!(is_unfit(&e) && std::fs::read(&r.path).unwrap() == r.after, "{at}: {e}");
                 }
             }
@@ -159,7 +160,7 @@ fn a_changed_byte_anywhere_in_an_undo_file_changes_nothing_in_the_file() {
             r.is_refused(&r.after, "no old file");
             std::fs::write(r.kept(), &r.before).unwrap();
         }
-        assert!(undo(&r.undo, &r.path, false).unwrap());
+        assert!(undo(&r.undo, &r.path, LaterWrites::Keep).unwrap());
         assert!(std::fs::read(&r.path).unwrap() == r.before && !r.undo.exists() && !r.kept().exists());
     }
 }
@@ -174,7 +175,7 @@ fn the_undo_file_of_another_file_is_refused_even_by_force() {
             std::fs::write(&r.path, &target).unwrap();
             assert!(!take_back_interrupted(&r.path, &r.undo).unwrap());
             for force in [false, true] {
-                let e = undo(&r.undo, &r.path, force).unwrap_err();
+                let e = undo(&r.undo, &r.path, LaterWrites::discard_if(force)).unwrap_err();
                 assert!(is_unfit(&e) && std::fs::read(&r.path).unwrap() == target, "{e}");
             }
         }
@@ -202,7 +203,7 @@ fn a_pair_that_was_copied_elsewhere_serves_when_it_is_asked_for() {
                 std::fs::write(&path, between).unwrap();
             }
             assert!(!take_back_interrupted(&path, &saved).unwrap());
-            assert!(undo(&saved, &path, false).unwrap());
+            assert!(undo(&saved, &path, LaterWrites::Keep).unwrap());
             assert!(std::fs::read(&path).unwrap() == r.before);
             assert_eq!(std::fs::read_dir(there.path()).unwrap().count(), 1, "something is left");
             assert!(std::fs::read(&r.path).unwrap() == r.after && r.undo.exists());
@@ -215,7 +216,7 @@ fn undo_files_of_the_version_before_are_read() {
     let r = repaired(false);
     let record = UndoRecord::decode(&std::fs::read(&r.undo).unwrap()).unwrap();
     std::fs::write(&r.undo, earlier(&record, &record.headers)).unwrap();
-    assert!(undo(&r.undo, &r.path, false).unwrap());
+    assert!(undo(&r.undo, &r.path, LaterWrites::Keep).unwrap());
     assert!(std::fs::read(&r.path).unwrap() == r.before && !r.undo.exists());
     // nothing says which file it was for, so that one that was interrupted is taken back when it is asked for
     let mut between = r.after.clone();
@@ -225,14 +226,14 @@ fn undo_files_of_the_version_before_are_read() {
     assert!(!take_back_interrupted(&r.path, &r.undo).unwrap());
     let told = in_the_way(&r.path, &r.undo).unwrap();
     assert!(is_unfit(&told) && told.to_string().contains("interrupted"), "{told}");
-    assert!(undo(&r.undo, &r.path, false).unwrap());
+    assert!(undo(&r.undo, &r.path, LaterWrites::Keep).unwrap());
     assert!(std::fs::read(&r.path).unwrap() == r.before);
 
     let r = repaired(true);
     std::fs::remove_file(r.kept()).unwrap();
     std::fs::write(&r.undo, marked(&r.before, &r.after)).unwrap();
     assert!(!take_back_interrupted(&r.path, &r.undo).unwrap());
-    assert!(undo(&r.undo, &r.path, false).unwrap());
+    assert!(undo(&r.undo, &r.path, LaterWrites::Keep).unwrap());
     assert!(std::fs::read(&r.path).unwrap() == r.before && !r.undo.exists());
 }
 
@@ -264,7 +265,7 @@ fn nobody_may_read_an_undo_file_who_may_not_read_the_file() {
     use std::os::unix::fs::PermissionsExt;
     for anew in [false, true] {
         let r = repaired(anew);
-        assert!(undo(&r.undo, &r.path, false).unwrap());
+        assert!(undo(&r.undo, &r.path, LaterWrites::Keep).unwrap());
         for wanted in [0o600, 0o640] {
             std::fs::set_permissions(&r.path, std::fs::Permissions::from_mode(wanted)).unwrap();
             let other = r.dir.path().join("other.pst");
@@ -273,7 +274,7 @@ fn nobody_may_read_an_undo_file_who_may_not_read_the_file() {
             repair_in_place(&r.path, &r.undo, &Policy::default(), &()).unwrap();
             assert_eq!((mode(&r.undo), mode(&r.path)), (wanted, wanted));
             assert!(!anew || mode(&r.kept()) == wanted);
-            assert!(undo(&r.undo, &r.path, false).unwrap());
+            assert!(undo(&r.undo, &r.path, LaterWrites::Keep).unwrap());
             assert_eq!(mode(&r.path), wanted);
             std::fs::remove_file(&other).unwrap();
         }
@@ -289,7 +290,7 @@ fn links_in_the_place_of_an_undo_file_or_of_an_old_file_are_not_followed() {
         let link = if anew { r.kept() } else { r.undo.clone() };
         std::fs::rename(&link, &real).unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        let e = undo(&r.undo, &r.path, true).unwrap_err();
+        let e = undo(&r.undo, &r.path, LaterWrites::Discard).unwrap_err();
         assert!(is_unfit(&e) && e.to_string().contains("a link"), "{e}");
         assert!(std::fs::read(&r.path).unwrap() == r.after && real.exists());
     }

@@ -5,7 +5,7 @@ use pstkit::Pst;
 use pstkit::check::{CheckOptions, Report, Verdict, check};
 use pstkit::export::items::Items;
 use pstkit::format::layout::Variant;
-use pstkit::io::{AtomicFile, MemoryStorage, ReadAt, Storage};
+use pstkit::io::{AtomicFile, Existing, MemoryStorage, ReadAt, Storage};
 use pstkit::monitor::Monitor;
 use pstkit::rules::Severity;
 use pstkit::testkit::{MailShape, VARIETIES, mail, small, tiny};
@@ -186,7 +186,7 @@ fn a_full_disk_or_a_cancellation_leaves_no_file() {
     let path = dir.path().join("out.pst");
     let pst = Pst::from_bytes(small(VARIETIES[0], 2).unwrap()).unwrap();
     let run = |writes: u32, steps: u32| {
-        let file = AtomicFile::create(&path, false).unwrap();
+        let file = AtomicFile::create(&path, Existing::Refuse).unwrap();
         let failing = Failing { inner: file.storage().unwrap(), left: AtomicU32::new(writes) };
         let result = copy(&pst, &failing, &CopyOptions::same(&pst), &Stop(AtomicU32::new(steps))).map(|_| ());
         match result {

@@ -5,7 +5,7 @@ use crate::status::{Failure, Outcome, Status};
 use crate::{Context, open, render, repair};
 use pstkit::Pst;
 use pstkit::error::ErrorKind;
-use pstkit::io::AtomicFile;
+use pstkit::io::{AtomicFile, Existing};
 use pstkit::messaging::code_page::CodePage;
 use pstkit::repair::{LeftOut, local_only};
 use pstkit::write::{CopyOptions, CopyReport, copy};
@@ -61,7 +61,7 @@ fn status(report: &CopyReport, damaged: Status) -> u8 {
 fn write(ctx: &mut Context, file: &Path, pst: &Pst, out: &Path, force: bool, options: &CopyOptions, damaged: Status) -> Outcome {
     repair::same_file(file, out)?;
     let fail = |e| Failure::of(out, e);
-    let target = AtomicFile::create(out, force).map_err(fail)?;
+    let target = AtomicFile::create(out, Existing::replace_if(force)).map_err(fail)?;
     repair::name_left_over(ctx, &target);
     pst.ndb().source().file().and_then(|f| f.metadata().ok()).iter().for_each(|old| target.hide_as(old));
     let report = copy(pst, target.storage().map_err(fail)?, options, &ctx.progress).map_err(fail)?;

@@ -7,7 +7,7 @@ use crate::status::{Failure, Outcome, Status};
 use pstkit::format::crypt::CryptMethod;
 use pstkit::format::header::FileKind;
 use pstkit::format::layout::Variant;
-use pstkit::io::{AtomicFile, ReadAt as _};
+use pstkit::io::{AtomicFile, Existing, ReadAt as _};
 use pstkit::messaging::code_page::CodePage;
 use pstkit::write::{PstWriter, StoreOptions};
 use serde::Serialize;
@@ -70,7 +70,7 @@ pub(crate) struct Created {
 pub(crate) fn run(ctx: &mut Context, args: &CreateArgs) -> Outcome {
     let fail = |e| Failure::of(&args.out, e);
     let options = options(args)?;
-    let file = AtomicFile::create(&args.out, args.force).map_err(fail)?;
+    let file = AtomicFile::create(&args.out, Existing::replace_if(args.force)).map_err(fail)?;
     let storage = file.storage().map_err(fail)?;
     PstWriter::create(storage, options).and_then(PstWriter::finish).map_err(fail)?;
     let size = storage.len();

@@ -13,6 +13,7 @@ use pstkit::export::items::Origin;
 use pstkit::export::vcf::Version;
 use pstkit::export::{Exporter, LineWriter, MailFlags, NAME_MAX, NameSet, in_order, mail_flags, mbox_from};
 use pstkit::format::tags;
+use pstkit::format::types::Civil;
 use pstkit::format::types::FileTime;
 use pstkit::messaging::{Attachment, Message, State};
 use pstkit::monitor::Monitor;
@@ -104,7 +105,7 @@ impl Work<'_> {
         let p = message.properties();
         let mut time = None;
         for tag in [tags::MESSAGE_DELIVERY_TIME, tags::CLIENT_SUBMIT_TIME, tags::CREATION_TIME, tags::LAST_MODIFICATION_TIME] {
-            time = time.or(p.time(tag)?.filter(|t| !t.is_unset() && t.civil().0 < 10_000));
+            time = time.or(p.time(tag)?.filter(|t| !t.is_unset() && t.civil().year < 10_000));
         }
         Ok(Seen { class: message.class()?, time, subject: message.subject()?.unwrap_or_default() })
     }
@@ -116,7 +117,7 @@ impl Work<'_> {
             class == want || class.strip_prefix(&want).is_some_and(|rest| rest.starts_with('.'))
         };
         let day = seen.time.map(|t| {
-            let (y, m, d, ..) = t.civil();
+            let Civil { year: y, month: m, day: d, .. } = t.civil();
             y.saturating_mul(10_000).saturating_add(m.saturating_mul(100)).saturating_add(d)
         });
         let of_form = match self.args.to {

@@ -56,9 +56,9 @@ pub(crate) struct Document<'a> {
 }
 
 fn record(folder: &Folder<'_>, path: String, depth: usize) -> FolderRecord {
-    let (own, associated) = folder.counts();
+    let counts = folder.counts();
     let kind = folder.kind();
-    let messages = if kind == FolderKind::Search { folder.hits().map_or(0, |h| h.len()) } else { own };
+    let messages = if kind == FolderKind::Search { folder.hits().map_or(0, |h| h.len()) } else { counts.messages };
     // Each value is read before the state is asked for, so that it counts what reading them has met.
     let class = folder.container_class().ok().flatten();
     let (unread, stated_messages) = (folder.stated_unread().ok().flatten(), folder.stated_count().ok().flatten());
@@ -71,7 +71,7 @@ fn record(folder: &Folder<'_>, path: String, depth: usize) -> FolderRecord {
         class,
         messages,
         unread,
-        associated,
+        associated: counts.associated,
         subfolders: folder.subfolder_ids().count(),
         stated_messages,
         state: folder.properties().verify().unwrap_or(State::Damaged),

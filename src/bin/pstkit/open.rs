@@ -13,6 +13,7 @@ use pstkit::io::{FileId, ReadAt, writer_of};
 use pstkit::limits::Limits;
 use pstkit::messaging::State;
 use pstkit::ndb::Ndb;
+use pstkit::recover::Versions;
 use pstkit::recover::{self, Found, Origin, detect};
 use pstkit::rules::Severity;
 use pstkit::{Nid, OpenOptions, Pst};
@@ -163,7 +164,11 @@ pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool, versions:
             (f.state, f.doubt) = (State::Partial, Some(doubt.clone()));
         }
     }
-    let all = if deleted { recover::deleted_with(&opened, versions, &ctx.progress).map_err(|e| Failure::of(path, e))? } else { None };
+    let all = if deleted {
+        recover::deleted(&opened, Versions::all_if(versions), &ctx.progress).map_err(|e| Failure::of(path, e))?
+    } else {
+        None
+    };
     let salvaged = opened.salvage.as_ref().is_some_and(|s| !deleted || !s.facts.trees_whole);
     let ndb = match all {
         Some(all) => {

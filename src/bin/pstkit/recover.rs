@@ -4,9 +4,10 @@ use crate::args::RecoverArgs;
 use crate::status::{Failure, Outcome, Status};
 use crate::{Context, finds, open, render, repair, repair_text, stores};
 use pstkit::error::ErrorKind;
-use pstkit::io::{AtomicFile, Storage};
+use pstkit::io::{AtomicFile, Existing, Storage};
+use pstkit::recover::Versions;
 use pstkit::recover::shift::Foreign;
-use pstkit::repair::{Account, rescue_within};
+use pstkit::repair::{Account, RescueOptions, rescue};
 use pstkit::{OpenOptions, Pst};
 use serde::Serialize;
 use std::io::Write;
@@ -53,11 +54,12 @@ pub(crate) fn run(ctx: &mut Context, args: &RecoverArgs) -> Outcome {
     repair::same_file(&args.file, &args.out)?;
     let source = stores::input(&args.file, &ctx.global)?;
     let fail = |e| Failure::of(&args.out, e);
-    let file = AtomicFile::create(&args.out, args.force).map_err(fail)?;
+    let file = AtomicFile::create(&args.out, Existing::replace_if(args.force)).map_err(fail)?;
     repair::name_left_over(ctx, &file);
     source.file().and_then(|f| f.metadata().ok()).iter().for_each(|old| file.hide_as(old));
     let target: Arc<dyn Storage> = file.shared().map_err(fail)?;
-    let rescued = rescue_within(&source, &target, args.versions, ctx.global.limits(), &ctx.progress).map_err(|e| match e.kind() {
+    let options = RescueOptions::default().versions(Versions::all_if(args.versions)).limits(ctx.global.limits());
+    let rescued = rescue(&source, &target, &options, &ctx.progress).map_err(|e| match e.kind() {
         ErrorKind::NotPst(_) => {
             let what = open::describe_searched(&args.file, &ctx.global);
             Failure::Said(Status::FAILED, format!("{}: not an Outlook data file: {what}", args.file.display()))

@@ -9,7 +9,7 @@ use pstkit::check::{CheckOptions, Report, Verdict, check};
 use pstkit::error::{Error, ErrorKind};
 use pstkit::finding::{Finding, Loss};
 use pstkit::format::header::FileKind;
-use pstkit::io::{AtomicFile, FileId, FileStorage, ReadAt};
+use pstkit::io::{AtomicFile, Existing, FileId, FileStorage, ReadAt};
 use pstkit::messaging::DamagedPart;
 use pstkit::monitor::{Monitor as _, Phase};
 use pstkit::recover;
@@ -84,8 +84,8 @@ impl Named {
 pub(crate) fn headline(pst: &Pst, nid: Nid) -> Option<(Option<String>, Option<String>, String)> {
     let message = pst.message(nid).ok()?;
     let time = message.received().ok().flatten().or(message.sent().ok().flatten());
-    let (name, email) = message.sender().unwrap_or_default();
-    Some((time.map(|t| t.to_string()), name.or(email), message.subject().ok().flatten().unwrap_or_default()))
+    let sender = message.sender().unwrap_or_default();
+    Some((time.map(|t| t.to_string()), sender.name.or(sender.address), message.subject().ok().flatten().unwrap_or_default()))
 }
 
 /// Everything that a run tells: `pstkit-repair/2`.
@@ -294,7 +294,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
     if let (Some(out), true) = (&args.out, writes) {
         same_file(&args.file, out)?;
         // what keeps the result from being written is told before anything else is done
-        name_left_over(ctx, &AtomicFile::create(out, args.force).map_err(|e| Failure::of(out, e))?);
+        name_left_over(ctx, &AtomicFile::create(out, Existing::replace_if(args.force)).map_err(|e| Failure::of(out, e))?);
     }
     if args.in_place && writes {
         can_be_changed(&args.file)?;
@@ -515,7 +515,7 @@ fn undo_can_be_written(args: &RepairArgs) -> Result<(), Failure> {
     if let Some(e) = repair::in_the_way(&args.file, &undo) {
         return Err(in_the_way(args, &undo, e));
     }
-    match AtomicFile::create(&undo, false) {
+    match AtomicFile::create(&undo, Existing::Refuse) {
         Ok(_) => Ok(()),
         Err(e) => {
             let e = status::explain(&e);

@@ -7,6 +7,7 @@ use crate::show_block;
 use crate::status::{Failure, Outcome, Status};
 use crate::view::View;
 use pstkit::finding::Finding;
+use pstkit::format::header::HeaderField;
 use pstkit::format::ids::{Bid, Ib, Nid};
 use pstkit::ndb::Node;
 use serde::Serialize;
@@ -76,7 +77,7 @@ pub(crate) fn problems(found: &[Finding]) -> Vec<String> {
 fn header(opened: &Opened, args: &ShowArgs) -> Result<Shown, pstkit::error::Error> {
     let header = opened.ndb.header();
     let mut view = View::new(format!("header ({})", opened.ndb.layout().variant));
-    for (offset, size, name, value) in header.fields() {
+    for HeaderField { offset, size, name, value, .. } in header.fields() {
         view.at(offset, size, name, value, "");
     }
     let raw = open::read_up_to(&**opened.ndb.source(), 0, opened.ndb.layout().header_size)?;

@@ -9,6 +9,7 @@ use pstkit::error::Error;
 use pstkit::finding::{Finding, Location};
 use pstkit::format::block::{BlockTrailer, SubnodeBlock, XBlock};
 use pstkit::format::crc::crc;
+use pstkit::format::header::HeaderField;
 use pstkit::format::ids::{Ib, Nid};
 use pstkit::format::layout::{Layout, signature};
 use pstkit::format::maps::{DList, bitmap};
@@ -268,7 +269,7 @@ pub(crate) fn offset(opened: &Opened, at: u64, args: &ShowArgs) -> Result<Shown,
     };
     if at < wide(layout.header_size) {
         let mut view = View::new(format!("{at:#x} lies in the header"));
-        for (o, size, name, value) in opened.ndb.header().fields() {
+        for HeaderField { offset: o, size, name, value, .. } in opened.ndb.header().fields() {
             if (wide(o)..wide(o.saturating_add(size))).contains(&at) {
                 view.at(o, size, name, value, "");
             }

@@ -4,6 +4,7 @@ use crate::args::UndoArgs;
 use crate::status::{Failure, Outcome, Status};
 use crate::{Context, render};
 use pstkit::error::ErrorKind;
+use pstkit::repair::LaterWrites;
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ pub(crate) fn run(ctx: &mut Context, args: &UndoArgs) -> Outcome {
     if let Err(e) = std::fs::metadata(undo) {
         return Err(Failure::of(undo, ErrorKind::Io(e).into()));
     }
-    let whole = pstkit::repair::undo(undo, &target, args.force).map_err(|e| match e.kind() {
+    let whole = pstkit::repair::undo(undo, &target, LaterWrites::discard_if(args.force)).map_err(|e| match e.kind() {
         ErrorKind::Unfit { what, force } => Failure::Said(Status::FAILED, refused(undo, &target, what, *force)),
         _ => Failure::of(&target, e),
     })?;

@@ -107,8 +107,25 @@ fn remove(path: &Path) -> Result<()> {
     std::fs::remove_file(path).map_err(|e| Error::new(ErrorKind::Io(e)))
 }
 
+/// The fate of bytes that were written to the file after the repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LaterWrites {
+    /// They stay: an undo that would lose them is refused.
+    #[default]
+    Keep,
+    /// They are given up where the repair had overwritten the same place.
+    Discard,
+}
+
+impl LaterWrites {
+    /// [`Discard`](Self::Discard) where `yes`.
+    pub const fn discard_if(yes: bool) -> Self {
+        if yes { Self::Discard } else { Self::Keep }
+    }
+}
+
 /// Restores `target` byte for byte to what it was before the repair that made the undo file `undo`, which is removed then. A target that
-/// has been changed since the repair is only written to with `force`. Answers whether every byte is surely as it was: where `force` was needed
+/// has been changed since the repair is only written to with [`LaterWrites::Discard`]. Answers whether every byte is surely as it was: where that was needed
 /// and only what the repair had overwritten is put back, the undo file stays.
 ///
 /// The pair may have been copied to another place; an old file that was kept whole has to lie beside the undo file.
@@ -116,7 +133,8 @@ fn remove(path: &Path) -> Result<()> {
 /// # Errors
 /// [`ErrorKind::Unfit`] where `undo` is no undo file, is damaged, belongs to another file, or the target has been changed since;
 /// [`ErrorKind::Locked`] where another process holds the target; errors of the medium. The target is then as it was.
-pub fn undo(undo: &Path, target: &Path, force: bool) -> Result<bool> {
+pub fn undo(undo: &Path, target: &Path, later: LaterWrites) -> Result<bool> {
+    let force = later == LaterWrites::Discard;
     if is_second_name(undo, target) {
         // a crash of an earlier version came before the new file got its name
         return remove(undo).map(|()| true);

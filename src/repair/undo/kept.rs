@@ -5,7 +5,7 @@ use super::{save, unfit};
 use crate::error::{ErrorKind, Result};
 use crate::format::bytes::index;
 use crate::format::header::HEADER_MAX;
-use crate::io::{AtomicFile, FileStorage, ReadAt, sync_name};
+use crate::io::{AtomicFile, Existing, FileStorage, ReadAt, sync_name};
 use crate::monitor::Monitor;
 use crate::repair::scratch::copy_bytes;
 use std::fs::Metadata;
@@ -148,7 +148,7 @@ pub(super) fn restore(undo: &Path, head: &Head, place: &Path, target: &FileStora
         sync_name(place);
         return Ok(());
     }
-    let copy = AtomicFile::create(place, true)?;
+    let copy = AtomicFile::create(place, Existing::Replace)?;
     copy.take_permissions(&target.metadata()?);
     let storage = copy.shared()?;
     copy_bytes(&First(&file, head.len), storage.as_ref(), monitor)?;

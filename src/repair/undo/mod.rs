@@ -30,7 +30,7 @@ mod back;
 mod head;
 mod kept;
 
-pub use back::{in_the_way, take_back_interrupted, undo};
+pub use back::{LaterWrites, in_the_way, take_back_interrupted, undo};
 pub(super) use back::{in_the_way_of, record_key};
 pub(super) use kept::keep_whole;
 

@@ -252,11 +252,11 @@ pub(super) struct Shared {
 ///
 /// ```no_run
 /// use pstkit::Pst;
-/// use pstkit::io::AtomicFile;
+/// use pstkit::io::{AtomicFile, Existing};
 /// use pstkit::write::{CopyOptions, copy};
 ///
 /// let pst = Pst::open("old.pst")?;
-/// let file = AtomicFile::create("compact.pst".as_ref(), false)?;
+/// let file = AtomicFile::create("compact.pst".as_ref(), Existing::Refuse)?;
 /// let report = copy(&pst, file.storage()?, &CopyOptions::same(&pst), &())?;
 /// if report.is_whole() {
 ///     file.commit()?;
