@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
     let source: Arc<dyn ReadAt> = Arc::new(bytes);
     let options = recover::Options::default().thorough(true);
     let Ok(found) = recover::open(Arc::clone(&source), &options, &()) else { return };
-    if let Ok(Some(all)) = recover::deleted(&found, &()) {
+    if let Ok(Some(all)) = recover::deleted(&found, recover::Versions::Newest, &()) {
         pstkit_fuzz::walk_items(&Pst::from_ndb(all.ndb));
     }
     let memory = Arc::new(MemoryStorage::default());

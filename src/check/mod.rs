@@ -19,7 +19,7 @@ mod pass_refs;
 mod pass_store;
 mod pass_sweep;
 mod pass_trees;
-pub mod report;
+pub(crate) mod report;
 #[cfg(feature = "schema")]
 mod schema;
 #[cfg(feature = "serde")]

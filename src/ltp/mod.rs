@@ -22,22 +22,22 @@ impl Depth {
     }
 }
 
-pub mod bth;
+pub(crate) mod bth;
 #[cfg(test)]
 pub(crate) mod build;
-pub mod heap;
-pub mod named;
-pub mod pc;
+pub(crate) mod heap;
+pub(crate) mod named;
+pub(crate) mod pc;
 
 pub(crate) mod stream;
-pub mod tc;
-pub mod value;
+pub(crate) mod tc;
+pub(crate) mod value;
 
-pub use bth::Bth;
+pub use bth::{Bth, Leaves};
 pub use heap::{Heap, Item};
 pub use named::{NAMED_FIRST, NameKind, NameMap, NameMapBuilder, PropertyName};
 pub use pc::PropertyContext;
 
 pub use stream::ValueReader;
-pub use tc::{Row, TableContext};
-pub use value::{PropValue, ValueSource};
+pub use tc::{Row, Rows, TableContext};
+pub use value::{PropValue, ValueSource, latin1};

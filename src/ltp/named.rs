@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// The first named property id.
 pub const NAMED_FIRST: u16 = 0x8000;
 /// The most names that a store can have: ids 0x8000 to 0xFFFE.
-pub const NAMES_MAX: usize = 0x7FFF;
+pub(crate) const NAMES_MAX: usize = 0x7FFF;
 /// The property with the first hash bucket.
 const BUCKET_FIRST: u16 = 0x1000;
 
@@ -402,7 +402,7 @@ impl NameMapBuilder {
     /// The property id of a name, a new one if it has none yet.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] where all [`NAMES_MAX`] ids are taken.
+    /// [`ErrorKind::TooLarge`] where all ids are taken.
     pub fn add(&mut self, name: &PropertyName) -> Result<u16> {
         if let Some(id) = self.map.id(name) {
             return Ok(id);

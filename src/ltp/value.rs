@@ -13,10 +13,10 @@ use crate::rules::{self, Rule};
 use std::borrow::Cow;
 use std::fmt;
 
-pub use crate::format::types::{FileTime, Guid};
+pub(crate) use crate::format::types::{FileTime, Guid};
 
 /// Turns the bytes of a `PtypString8` value into text; the code page is the caller's knowledge.
-pub type Decode8<'a> = &'a dyn Fn(&[u8]) -> String;
+pub(crate) type Decode8<'a> = &'a dyn Fn(&[u8]) -> String;
 
 /// Decodes 8-bit text as Latin-1: for where no code page is known and none is needed.
 pub fn latin1(bytes: &[u8]) -> String {
@@ -283,7 +283,7 @@ fn items(bytes: &[u8], at: Location) -> impl Iterator<Item = &[u8]> {
 ///
 /// # Errors
 /// What the sink answers to a violation.
-pub fn verify_value(prop_type: PropType, bytes: &[u8], at: Location, sink: &mut dyn Sink) -> Result<()> {
+pub(crate) fn verify_value(prop_type: PropType, bytes: &[u8], at: Location, sink: &mut dyn Sink) -> Result<()> {
     match prop_type {
         PropType::STRING => verify_utf16(bytes, at, sink),
         PropType::MULTI_STRING8 | PropType::MULTI_STRING | PropType::MULTI_BINARY => {
@@ -346,7 +346,7 @@ fn without_nuls(bytes: &[u8]) -> &[u8] {
 /// ```
 /// assert_eq!(pstkit::ltp::value::utf16(b"a\0b\0\0\0"), "ab");
 /// ```
-pub fn utf16(bytes: &[u8]) -> String {
+pub(crate) fn utf16(bytes: &[u8]) -> String {
     ascii(bytes).unwrap_or_else(|| {
         let units = trimmed(bytes).iter().map(|u| u16::from_le_bytes(*u));
         char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
@@ -374,7 +374,7 @@ fn ascii(bytes: &[u8]) -> Option<String> {
 }
 
 /// Encodes text as UTF-16LE without a terminator.
-pub fn encode_utf16(text: &str) -> Vec<u8> {
+pub(crate) fn encode_utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
@@ -531,7 +531,7 @@ impl<'h, 'n> Lookup<'h, 'n> {
 }
 
 /// The type that a string column or property has in a store of this layout.
-pub const fn string_type(layout: &Layout) -> PropType {
+pub(crate) const fn string_type(layout: &Layout) -> PropType {
     if layout.is_ansi() { PropType::STRING8 } else { PropType::STRING }
 }
 

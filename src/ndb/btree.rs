@@ -37,7 +37,7 @@ pub struct LostPage {
 /// What a walk over a tree found.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct TreeWalk<E> {
+pub(crate) struct TreeWalk<E> {
     /// The leaves' entries in the order of the tree.
     pub entries: Vec<E>,
     /// Pages reached and used.
@@ -66,7 +66,7 @@ struct Visit {
 ///
 /// # Errors
 /// What the sink answers.
-pub fn walk<E: TreeEntry>(ndb: &Ndb, root: Bref, sink: &mut dyn Sink) -> Result<TreeWalk<E>> {
+pub(crate) fn walk<E: TreeEntry>(ndb: &Ndb, root: Bref, sink: &mut dyn Sink) -> Result<TreeWalk<E>> {
     let layout = ndb.layout();
     let mut out = TreeWalk { entries: Vec::new(), pages: Vec::new(), lost: Vec::new(), ordered: true, depth: 0 };
     let mut seen = HashSet::new();
@@ -222,7 +222,7 @@ fn first_key<E: TreeEntry>(ndb: &Ndb, bref: Bref) -> Option<u64> {
 }
 
 /// Whether a page may lie at a place: aligned, inside the file, behind the first AMap and not over a map page.
-pub fn place_is_possible(ndb: &Ndb, ib: Ib) -> bool {
+pub(crate) fn place_is_possible(ndb: &Ndb, ib: Ib) -> bool {
     let layout = ndb.layout();
     ib.0.is_multiple_of(layout.page())
         && ib.0.checked_add(layout.page()).is_some_and(|end| end <= ndb.len())

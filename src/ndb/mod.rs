@@ -4,19 +4,20 @@
 //! [`Node`] has a [`DataTree`] and a [`SubnodeTree`]. The index is read from the trees once, tolerantly; a salvaged one can take its
 //! place, so that all layers above work alike on a healthy and on a broken file.
 
-pub mod blockset;
-pub mod btree;
-pub mod content;
-pub mod data;
-pub mod index;
-pub mod refs;
+pub(crate) mod blockset;
+pub(crate) mod btree;
+pub(crate) mod content;
+pub(crate) mod data;
+pub(crate) mod index;
+pub(crate) mod refs;
 pub mod scan;
 pub mod space;
-pub mod subnode;
+pub(crate) mod subnode;
 
 pub use blockset::BlockSet;
+pub use btree::{LostPage, PageFact};
 pub use content::Content;
-pub use data::{DataReader, DataTree};
+pub use data::{DataReader, DataTree, Leaf};
 pub use index::{Index, TreeFacts};
 pub use subnode::SubnodeTree;
 

@@ -90,7 +90,7 @@ pub(crate) fn spread_up(ndb: &Ndb, from: &HashMap<Bid, bool>) -> Result<HashMap<
 ///
 /// # Errors
 /// What the sink answers.
-pub fn each_reference(
+pub(crate) fn each_reference(
     ndb: &Ndb,
     root: Bid,
     enter: &mut dyn FnMut(Bid) -> bool,

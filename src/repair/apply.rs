@@ -76,7 +76,7 @@ impl std::fmt::Debug for Target<'_> {
 }
 
 impl Plan {
-    /// Carries the plan out and checks the result; see the [module's head](super::plan) on what an action that is left out means.
+    /// Carries the plan out and checks the result; see [`Plan`] on an action that is left out.
     ///
     /// # Errors
     /// [`ErrorKind::PlanStale`] where the plan is another file's or the file has changed since; [`ErrorKind::TargetExists`];

@@ -22,7 +22,7 @@ mod rows;
 mod space;
 mod store;
 mod tc;
-pub mod templates;
+pub(crate) mod templates;
 mod tree;
 
 pub(crate) use copy::copy_nodes;

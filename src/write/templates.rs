@@ -8,7 +8,7 @@ use crate::format::ids::{Nid, PropTag, PropType};
 use crate::format::tags::*;
 
 /// Hierarchy tables.
-pub const HIERARCHY: &[PropTag] = &[
+pub(crate) const HIERARCHY: &[PropTag] = &[
     DISPLAY_NAME,
     CONTENT_COUNT,
     CONTENT_UNREAD_COUNT,
@@ -23,7 +23,7 @@ pub const HIERARCHY: &[PropTag] = &[
 ];
 
 /// Contents tables.
-pub const CONTENTS: &[PropTag] = &[
+pub(crate) const CONTENTS: &[PropTag] = &[
     MESSAGE_STATUS,
     MESSAGE_CLASS,
     MESSAGE_FLAGS,
@@ -53,7 +53,7 @@ pub const CONTENTS: &[PropTag] = &[
 ];
 
 /// Associated contents tables.
-pub const ASSOCIATED: &[PropTag] = &[
+pub(crate) const ASSOCIATED: &[PropTag] = &[
     MESSAGE_STATUS,
     MESSAGE_CLASS,
     MESSAGE_FLAGS,
@@ -70,7 +70,7 @@ pub const ASSOCIATED: &[PropTag] = &[
 ];
 
 /// Contents tables of search folders.
-pub const SEARCH_CONTENTS: &[PropTag] = &[
+pub(crate) const SEARCH_CONTENTS: &[PropTag] = &[
     LTP_PARENT_NID,
     PARENT_DISPLAY,
     MESSAGE_STATUS,
@@ -91,16 +91,16 @@ pub const SEARCH_CONTENTS: &[PropTag] = &[
 ];
 
 /// The receive folder table.
-pub const RECEIVE_FOLDER: &[PropTag] = &[RECEIVE_FOLDER_NID, MESSAGE_CLASS];
+pub(crate) const RECEIVE_FOLDER: &[PropTag] = &[RECEIVE_FOLDER_NID, MESSAGE_CLASS];
 
 /// The outgoing queue.
-pub const OUTGOING_QUEUE: &[PropTag] = &[SUBMIT_FLAGS, SPOOLER_STATUS, CLIENT_SUBMIT_TIME];
+pub(crate) const OUTGOING_QUEUE: &[PropTag] = &[SUBMIT_FLAGS, SPOOLER_STATUS, CLIENT_SUBMIT_TIME];
 
 /// Attachment tables.
-pub const ATTACHMENTS: &[PropTag] = &[RENDERING_POSITION, ATTACH_SIZE, ATTACH_METHOD, ATTACH_FILENAME];
+pub(crate) const ATTACHMENTS: &[PropTag] = &[RENDERING_POSITION, ATTACH_SIZE, ATTACH_METHOD, ATTACH_FILENAME];
 
 /// Recipient tables.
-pub const RECIPIENTS: &[PropTag] = &[
+pub(crate) const RECIPIENTS: &[PropTag] = &[
     RESPONSIBILITY,
     ADDRESS_TYPE,
     EMAIL_ADDRESS,
@@ -116,17 +116,17 @@ pub const RECIPIENTS: &[PropTag] = &[
 ];
 
 /// The replication table 0x6B6.
-pub const REPLICATION: &[PropTag] = &[REPL_CHANGE_NUMBER, REPL_TOMBSTONE, REPL_FLAGS];
+pub(crate) const REPLICATION: &[PropTag] = &[REPL_CHANGE_NUMBER, REPL_TOMBSTONE, REPL_FLAGS];
 
 /// The replication table 0x6D7.
-pub const REPLICATION_17: &[PropTag] =
+pub(crate) const REPLICATION_17: &[PropTag] =
     &[REPL_ITEM_SERVER_ID, REPL_SERVER_ID, REPL_ITEM_ID, REPL_FLAGS, REPL_VERSION_HISTORY, REPL_CHANGE_NUMBER, MESSAGE_CLASS];
 
 /// The replication table 0x6F8.
-pub const REPLICATION_18: &[PropTag] = &[CREATION_TIME, REPL_CHANGE_NUMBER];
+pub(crate) const REPLICATION_18: &[PropTag] = &[CREATION_TIME, REPL_CHANGE_NUMBER];
 
 /// The nodes of tables that have no rows in a new store, and their columns.
-pub const TEMPLATES: &[(Nid, &[PropTag])] = &[
+pub(crate) const TEMPLATES: &[(Nid, &[PropTag])] = &[
     (Nid::HIERARCHY_TABLE_TEMPLATE, HIERARCHY),
     (Nid::CONTENTS_TABLE_TEMPLATE, CONTENTS),
     (Nid::ASSOC_CONTENTS_TABLE_TEMPLATE, ASSOCIATED),
@@ -154,7 +154,7 @@ pub(super) fn template_columns(template: Nid, ansi: bool, kind: FileKind) -> Vec
 }
 
 /// Columns as a file has them: texts are of 8 bits in ANSI files.
-pub fn columns_for(ansi: bool, columns: &[PropTag]) -> Vec<PropTag> {
+pub(crate) fn columns_for(ansi: bool, columns: &[PropTag]) -> Vec<PropTag> {
     columns
         .iter()
         .map(|t| match t.prop_type() {

@@ -28,7 +28,7 @@
 use pstkit::finding::Strict;
 use pstkit::format::heap::ClientSig;
 use pstkit::format::ids::{Nid, NidType, PropType};
-use pstkit::ltp::value::latin1;
+use pstkit::ltp::latin1;
 use pstkit::ltp::{Bth, Heap, PropValue, PropertyContext, TableContext};
 use pstkit::ndb::{Ndb, Node};
 use pstkit::testkit::{VARIETIES, small};

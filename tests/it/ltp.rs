@@ -10,7 +10,7 @@ use pstkit::format::layout::Layout;
 use pstkit::format::tags;
 use pstkit::limits::Limits;
 use pstkit::ltp::Depth;
-use pstkit::ltp::{Heap, NameMap, NameMapBuilder, PropValue, PropertyContext, TableContext, value::latin1};
+use pstkit::ltp::{Heap, NameMap, NameMapBuilder, PropValue, PropertyContext, TableContext, latin1};
 use pstkit::ndb::{Ndb, Node};
 use pstkit::rules::Severity;
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use pstkit::finding::Finding;
 use pstkit::format::heap::{ClientSig, HnHeader};
 use pstkit::format::ids::{Nid, PropTag};
 use pstkit::format::tags;
-use pstkit::ltp::value::latin1;
+use pstkit::ltp::latin1;
 use pstkit::ltp::{Heap, PropValue, PropertyContext, TableContext};
 use pstkit::ndb::Node;
 
