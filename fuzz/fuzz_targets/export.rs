@@ -40,7 +40,8 @@ fuzz_target!(|data: &[u8]| {
             .named(named(Guid::PSETID_APPOINTMENT, 0x8216, PropType::BINARY, data))
             .named(named(Guid::PSETID_APPOINTMENT, 0x8233, PropType::BINARY, data))
             .named(Named::text(PropertyName::number(Guid::PSETID_APPOINTMENT, 0x8208), b))
-            .attach(NewAttachment::file(a, b).mime(b).content_id(a));
+            .attach(NewAttachment::file(a, b).mime(b).content_id(a))
+            .attach(NewAttachment::ole(a, data));
         pst.add_message(folder, message).unwrap();
     }
     pst.finish().unwrap();
@@ -54,6 +55,11 @@ fuzz_target!(|data: &[u8]| {
         let mut mbox = LineWriter::mboxrd(Vec::new());
         exporter.eml(&message, &mut mbox, &eml::Options::new()).unwrap();
         assert!(!mbox.finish().unwrap().windows(6).any(|w| w == b"\nFrom "));
+        let mut msg = std::io::Cursor::new(Vec::new());
+        exporter.msg(&message, &mut msg).unwrap();
+        // a compound file begins so, and is made of whole sectors
+        let msg = msg.into_inner();
+        assert!(msg.starts_with(&[0xD0, 0xCF, 0x11, 0xE0]) && msg.len() % 512 == 0);
         for is_card in [false, true] {
             let mut lines = Vec::new();
             if is_card {

@@ -1,5 +1,5 @@
 //! What other tools take: [`items`], one record a message; with the feature `export` also mail as [`eml`], in mbox and Maildir
-//! form, appointments and tasks as [`ics`], contacts as [`vcf`].
+//! form, any item as [`msg`], appointments and tasks as [`ics`], contacts as [`vcf`].
 //!
 //! [`Exporter`] writes many messages of a file; [`safe_name`] makes file names of names that come from mail.
 
@@ -21,6 +21,10 @@ mod lines;
 mod mailbox;
 #[cfg(feature = "export")]
 mod mime;
+#[cfg(feature = "export")]
+pub mod msg;
+#[cfg(feature = "export")]
+mod msg_names;
 #[cfg(feature = "export")]
 mod names;
 

@@ -172,6 +172,7 @@ tags! {
     ATTRIBUTE_HIDDEN = 0x10F4 BOOLEAN "PidTagAttributeHidden";
     ATTRIBUTE_SYSTEM = 0x10F5 BOOLEAN "PidTagAttributeSystem";
     ATTRIBUTE_READ_ONLY = 0x10F6 BOOLEAN "PidTagAttributeReadOnly";
+    ROW_ID = 0x3000 INTEGER32 "PidTagRowid";
     DISPLAY_NAME = 0x3001 STRING "PidTagDisplayName";
     ADDRESS_TYPE = 0x3002 STRING "PidTagAddressType";
     EMAIL_ADDRESS = 0x3003 STRING "PidTagEmailAddress";

@@ -51,6 +51,17 @@ fn write_at(file: &File, mut buf: &[u8], mut offset: u64) -> io::Result<()> {
     Ok(())
 }
 
+// a target that has no reads and writes by position, such as wasm32-unknown-unknown, has no files either
+#[cfg(not(any(unix, windows)))]
+fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(any(unix, windows)))]
+fn write_at(_: &File, _: &[u8], _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Copies bytes from one file to the same place in another without bringing them here, and where the file system can, without copying
 /// at all. Answers how many it has copied: fewer than asked for where it cannot.
 #[cfg(target_os = "linux")]

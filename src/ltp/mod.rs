@@ -40,4 +40,5 @@ pub use pc::PropertyContext;
 
 pub use stream::ValueReader;
 pub use tc::{Row, Rows, TableContext};
+pub(crate) use value::encode_utf16;
 pub use value::{PropValue, ValueSource, latin1};

@@ -288,6 +288,17 @@ impl<'n> PropertyContext<'n> {
         Ok(found)
     }
 
+    /// The data of the sub-node that an object property names, as a stream.
+    ///
+    /// # Errors
+    /// What the sink answers to a violation.
+    pub fn open_object(&self, id: u16, sink: &mut dyn Sink) -> Result<Option<ValueReader<'n>>> {
+        match self.object_node(id, sink)? {
+            Some(node) => Ok(Some(ValueSource::Node(node.ndb, node.data(sink)?).reader())),
+            None => Ok(None),
+        }
+    }
+
     fn report_object(&self, record: &PcRecord, sink: &mut dyn Sink) -> Result<()> {
         sink.report(Finding::new(&rules::OBJECT_VALUE, self.at().with_tag(record.tag)).loss(Loss::Partial))
     }

@@ -156,6 +156,8 @@ impl<'a> Attachment<'a> {
     pub fn data(&self) -> Result<Option<ValueReader<'a>>> {
         match self.method()? {
             AttachMethod::Embedded => Ok(None),
+            // the value of an object is the id of the sub-node that holds it
+            _ if self.properties.tags().any(|t| t == tags::ATTACH_DATA_OBJECT) => self.properties.object_stream(tags::ATTACH_DATA_OBJECT),
             _ => self.properties.stream(tags::ATTACH_DATA_BINARY),
         }
     }

@@ -214,6 +214,28 @@ impl<'a> Message<'a> {
         Ok(out)
     }
 
+    /// The cells of each row of the recipient table; none where there is no table.
+    pub(crate) fn recipient_cells(&self) -> Result<Vec<Vec<(PropTag, PropValue)>>> {
+        let Some(table) = self.sub_table(Nid::RECIPIENT_TABLE)? else { return Ok(Vec::new()) };
+        let p = &self.properties;
+        let ansi = table.columns().iter().any(|c| c.tag.prop_type() == PropType::STRING8);
+        let page = if ansi { p.code_page() } else { super::code_page::CodePage::default() };
+        let decode = |b: &[u8]| page.decode(b).0.into_owned();
+        let mut out = Vec::new();
+        p.tolerate(|sink| {
+            let mut rows = table.rows();
+            while let Some(row) = rows.next(sink)? {
+                let mut cells = Vec::new();
+                for column in table.columns() {
+                    cells.extend(row.value_of(column, &decode, sink)?.map(|value| (column.tag, value)));
+                }
+                out.push(cells);
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
     /// The attachments, by node id. They follow from the message's sub-nodes; the attachment table only lists them.
     ///
     /// # Errors

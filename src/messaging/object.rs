@@ -349,6 +349,16 @@ impl<'a> Properties<'a> {
         Ok(reader.map(|r| r.reporting(Arc::clone(self.progress()), tag.id())))
     }
 
+    /// The data of the sub-node that an object property names, such as an OLE storage, as a stream; see [`stream`](Self::stream).
+    ///
+    /// # Errors
+    /// In strict reading, the first violation.
+    pub fn object_stream(&self, tag: PropTag) -> Result<Option<ValueReader<'a>>> {
+        let Some(context) = &self.context else { return Ok(None) };
+        let reader = self.tolerate(|sink| context.open_object(tag.id(), sink))?.flatten();
+        Ok(reader.map(|r| r.reporting(Arc::clone(self.progress()), tag.id())))
+    }
+
     /// The code page of 8-bit strings: the object's own, or the store's.
     pub fn code_page(&self) -> CodePage {
         *self.code_page.get_or_init(|| {

@@ -5,6 +5,7 @@
 mod bad_input;
 mod check;
 mod export;
+mod export_msg;
 mod hidden;
 mod inspect;
 mod reading;

@@ -16,6 +16,8 @@ pub(crate) enum To {
     Mbox,
     /// Maildir++, with the state of each message in its name
     Maildir,
+    /// Each item as a file of Outlook's, with all its properties
+    Msg,
     /// Contacts and distribution lists alone, as vCard
     Vcf,
     /// Appointments and tasks alone, as iCalendar
@@ -45,6 +47,7 @@ Examples:
   pstkit export mail.pst -o mail/                                   everything, in the tree of the folders
   pstkit export mail.pst -o Maildir/ --to maildir                   for Dovecot and other servers
   pstkit export mail.pst -o mail/ --to mbox --manifest mail.csv     for Thunderbird, with a list of what was written
+  pstkit export mail.pst -o mail/ --to msg --class IPM.Note         for Outlook, and for tools that read its files
   pstkit export mail.pst --attachments files/ --since 2020-01-01    the attachments alone
 
 Exit status: 0 everything was written, 4 something was not, or not wholly (standard error says what), +64 its content is lost,

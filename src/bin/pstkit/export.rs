@@ -21,8 +21,11 @@ use pstkit::{Nid, NidType, Pst};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
+
+/// Bytes of an MSG file that are kept in memory while it is written.
+const SPOOL: usize = 8 << 20;
 
 /// An item that is to be written, and where.
 struct Job {
@@ -237,6 +240,20 @@ impl Work<'_> {
     fn eml(&self, job: &Job, message: &Message<'_>, seen: &Seen) -> Result<Record> {
         let path = self.path(job, seen, "eml");
         let write = |out: &mut dyn Write| self.exporter.eml(message, out, &Options::new());
+        let put = put(&path, seen.time, self.args.manifest.is_some(), &write)?;
+        Ok(self.record(job, seen.class.clone(), Some((&path, put))))
+    }
+
+    fn msg(&self, job: &Job, message: &Message<'_>, seen: &Seen) -> Result<Record> {
+        let path = self.path(job, seen, "msg");
+        let write = |out: &mut dyn Write| {
+            // the form is written back and forth: a small one in memory, a large one in a file without a name
+            let mut spool = tempfile::SpooledTempFile::new_in(SPOOL, &job.dir);
+            let done = self.exporter.msg(message, &mut spool)?;
+            spool.rewind().map_err(ErrorKind::Io)?;
+            io::copy(&mut spool, out).map_err(ErrorKind::Io)?;
+            Ok(done)
+        };
         let put = put(&path, seen.time, self.args.manifest.is_some(), &write)?;
         Ok(self.record(job, seen.class.clone(), Some((&path, put))))
     }
@@ -566,6 +583,7 @@ const fn form_name(to: To) -> &'static str {
         To::Eml => "eml",
         To::Mbox => "mbox",
         To::Maildir => "maildir",
+        To::Msg => "msg",
     }
 }
 
@@ -578,6 +596,7 @@ fn carry_out(work: &Work<'_>, jobs: Vec<Job>, form: &str, threads: usize, accoun
             let pieces: Vec<&[Job]> = jobs.chunks(16).collect();
             let run = |piece: &&[Job]| match form {
                 "auto" | "vcf" | "ics" => work.each(piece, &|job, message, seen| work.natural(job, message, seen)),
+                "msg" => work.each(piece, &|job, message, seen| work.msg(job, message, seen)),
                 "maildir" => work.each(piece, &|job, message, seen| work.maildir(job, message, seen)),
                 "attachments" => work.each(piece, &|job, message, seen| work.attachments(job, message, seen)),
                 _ => work.each(piece, &|job, message, seen| work.eml(job, message, seen)),
