@@ -23,7 +23,7 @@ const VALUE_RULES: (&rules::Rule, &rules::Rule) = (&rules::HID_RANGE, &rules::HN
 /// # fn f(ndb: &pstkit::ndb::Ndb) -> pstkit::error::Result<()> {
 /// use pstkit::finding::Strict;
 /// use pstkit::format::{ids::Nid, tags};
-/// use pstkit::ltp::{PropertyContext, value::latin1};
+/// use pstkit::ltp::{PropertyContext, latin1};
 ///
 /// let node = ndb.node(Nid::MESSAGE_STORE).expect("a store");
 /// if let Some(store) = PropertyContext::open(node, &mut Strict)? {

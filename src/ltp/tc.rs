@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// # fn f(ndb: &pstkit::ndb::Ndb) -> pstkit::error::Result<()> {
 /// use pstkit::finding::Strict;
 /// use pstkit::format::{ids::Nid, tags};
-/// use pstkit::ltp::{TableContext, value::latin1};
+/// use pstkit::ltp::{TableContext, latin1};
 ///
 /// let node = ndb.node(Nid(0x12D)).expect("the root folder's hierarchy table");
 /// if let Some(table) = TableContext::open(node, &mut Strict)? {

@@ -342,10 +342,6 @@ fn without_nuls(bytes: &[u8]) -> &[u8] {
 }
 
 /// Decodes UTF-16LE without its trailing NULs; halves of surrogate pairs become replacement characters, an odd last byte is dropped.
-///
-/// ```
-/// assert_eq!(pstkit::ltp::value::utf16(b"a\0b\0\0\0"), "ab");
-/// ```
 pub(crate) fn utf16(bytes: &[u8]) -> String {
     ascii(bytes).unwrap_or_else(|| {
         let units = trimmed(bytes).iter().map(|u| u16::from_le_bytes(*u));

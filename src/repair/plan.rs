@@ -119,34 +119,6 @@ pub struct Action {
 }
 
 /// What a repair would do, in order: structure before contents, and of each what gives nothing up before what does.
-///
-/// ```
-/// use pstkit::check::{CheckOptions, check};
-/// use pstkit::repair::{Policy, Target};
-/// use pstkit::rules::FixVerb;
-/// use std::sync::Arc;
-///
-/// # fn main() -> Result<(), pstkit::Error> {
-/// # let mut bytes = pstkit::testkit::tiny(pstkit::testkit::VARIETIES[0], 1)?;
-/// # bytes[4] ^= 1;
-/// let source: Arc<dyn pstkit::io::ReadAt> = Arc::new(bytes);
-/// let report = check(Arc::clone(&source), &CheckOptions::default().for_repair(), &())?;
-/// let mut plan = report.plan(&Policy::default());
-/// for action in &plan.actions {
-///     println!("{}: {} ({} violations)", action.id, action.what, action.violations);
-/// }
-/// plan.select(FixVerb::ResetIndex, false);
-/// let target = Arc::new(pstkit::io::MemoryStorage::default());
-/// let outcome = plan.apply(Target::NewFile { source, target: target.clone() }, &())?;
-/// assert!(outcome.after.is_healthy());
-/// # Ok(())
-/// # }
-/// ```
-///
-/// **What leaving an action out means.** Header, trees, reference counts and maps ([`FixVerb::is_structural`]) are one: they are written
-/// anew whenever anything is, and nothing is lost by that. Of the other actions, those that are selected are carried out on the objects
-/// that they concern; all other objects stay as they are, damaged ones too, and the outcome's `after` says what is left of them. Where
-/// so much is wrong that most would have to be written anew, a plan with every action selected writes the whole file.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

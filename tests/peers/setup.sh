@@ -33,6 +33,16 @@ if have npm && have node; then
 fi
 if have node && [ -d "$here/node_modules/pst-extractor" ]; then ready pst-extractor; else skip pst-extractor "no node, or npm could not install it"; fi
 
+# readers of MSG, for messages.py
+"$python" -c 'import extract_msg' 2>/dev/null || "$python" -m pip install --quiet extract-msg olefile >/dev/null 2>&1
+if "$python" -c 'import extract_msg' 2>/dev/null; then ready extract-msg; else skip extract-msg "PyPI package extract-msg"; fi
+debian msgconvert msgconvert libemail-outlook-message-perl
+if have npm && have node; then
+  [ -d "$here/node_modules/@kenjiuno/msgreader" ] ||
+    (cd "$here" && npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix . @kenjiuno/msgreader) >/dev/null 2>&1
+fi
+if [ -d "$here/node_modules/@kenjiuno/msgreader" ]; then ready msgreader; else skip msgreader "no node, or npm could not install it"; fi
+
 if have cargo && cargo build --quiet --release --manifest-path "$top/benches/peers/Cargo.toml"; then
   ready outlook-pst
 else
