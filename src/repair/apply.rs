@@ -1,12 +1,11 @@
 //! Carrying out a plan: into a new file, or in place.
 
-use super::partial::Planned;
 use super::plan::Plan;
 use super::rebuild::{Outcome, rebuild, untouched};
+use super::route::{Attempt, Route, Routed, Why, decided, is_idle, may_add, route};
 use super::scratch::{Scratch, begin_copy, copy_bytes, finish_copy};
 use super::undo::UndoRecord;
 use super::{inplace, partial};
-use crate::check::Verdict;
 use crate::check::report::Source;
 use crate::error::{ErrorKind, Result};
 use crate::io::{AtomicFile, Behind, Existing, FileId, ReadAt, Storage};
@@ -144,48 +143,40 @@ impl Plan {
     pub fn predict(&self, source: &Arc<dyn ReadAt>, monitor: &dyn Monitor) -> Result<Prediction> {
         self.fits(source.as_ref())?;
         let scratch = Scratch::anywhere();
-        let search = self.before.verdict == Verdict::NotPst;
-        if self.is_empty() && !search {
-            return Ok(Prediction { outcome: untouched(self), result: Arc::clone(source) });
-        }
-        if !search && partial::may_serve(self) {
-            match partial::plan(source, self, &scratch, monitor)? {
-                Some(planned) => {
-                    let result: Arc<dyn ReadAt> = planned.view.clone();
-                    return Ok(Prediction { outcome: planned.outcome(self), result });
-                }
-                None if self.is_partial() => return Ok(Prediction { outcome: untouched(self), result: Arc::clone(source) }),
-                None => {}
+        let why = match route(source, self, &scratch, monitor)? {
+            Routed::Untouched(route) => {
+                return Ok(Prediction { outcome: untouched(self, route), result: Arc::clone(source) });
             }
-        }
+            Routed::Added(planned) => {
+                let result: Arc<dyn ReadAt> = planned.view.clone();
+                return Ok(Prediction { outcome: planned.outcome(self), result });
+            }
+            Routed::Anew(why) => why,
+        };
         let target = scratch.room(source.len().saturating_mul(2))?;
-        let outcome = rebuild(source, &target, self, &scratch, monitor)?;
+        let outcome = rebuild(source, &target, self, &scratch, why, monitor)?;
         Ok(Prediction { outcome, result: self.policy.reading(target)? })
     }
 
     fn write_to(&self, source: &Arc<dyn ReadAt>, target: &Arc<dyn Storage>, scratch: &Scratch, monitor: &dyn Monitor) -> Result<Outcome> {
         self.fits(source.as_ref())?;
-        // Where nothing of the header and the trees is left, a search may still find blocks; where it does not, that is the error.
-        let search = self.before.verdict == Verdict::NotPst;
-        if self.is_empty() && !search {
+        if is_idle(self) {
             copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
-            return Ok(untouched(self));
+            return Ok(untouched(self, Route::untouched(None)));
         }
-        if !search && partial::may_serve(self) {
-            let (planned, begun) = self.plan_and_copy(source, target, scratch, monitor);
-            let planned = planned?;
-            if planned.is_some() || self.is_partial() {
-                let view = planned.as_ref().map(|p| p.view.as_ref());
-                let begun = begun.unwrap_or_else(|| begin_copy(source.as_ref(), target.as_ref(), monitor));
-                match begun.and_then(|()| finish_copy(source.as_ref(), view, target.as_ref(), monitor)) {
-                    Ok(()) => return Ok(planned.map_or_else(|| untouched(self), |p| p.outcome(self))),
-                    // of what cannot be read, nobody may have need
-                    Err(e) if e.is_cancelled() || self.is_partial() => return Err(e),
-                    Err(_) => {}
-                }
-            }
+        let (attempt, begun) = if may_add(self) { self.plan_and_copy(source, target, scratch, monitor) } else { (Ok(None), None) };
+        let (view, outcome) = match decided(self, attempt?) {
+            Routed::Anew(why) => return rebuild(source, target, self, scratch, why, monitor),
+            Routed::Untouched(route) => (None, untouched(self, route)),
+            Routed::Added(planned) => (Some(Arc::clone(&planned.view)), planned.outcome(self)),
+        };
+        let begun = begun.unwrap_or_else(|| begin_copy(source.as_ref(), target.as_ref(), monitor));
+        match begun.and_then(|()| finish_copy(source.as_ref(), view.as_deref(), target.as_ref(), monitor)) {
+            Ok(()) => Ok(outcome),
+            // of what cannot be read, nobody may have need
+            Err(e) if e.is_cancelled() || self.is_partial() => Err(e),
+            Err(_) => rebuild(source, target, self, scratch, Why::CannotGrow, monitor),
         }
-        rebuild(source, target, self, scratch, monitor)
     }
 
     /// Finds out what the changes are; where the system copies, it does so meanwhile, and what came of that is answered too.
@@ -196,15 +187,15 @@ impl Plan {
         target: &Arc<dyn Storage>,
         scratch: &Scratch,
         monitor: &dyn Monitor,
-    ) -> (Result<Option<Planned>>, Option<Result<()>>) {
+    ) -> (Result<Option<Attempt>>, Option<Result<()>>) {
         if source.file().is_none() || target.file().is_none() {
-            return (partial::plan(source, self, scratch, monitor), None);
+            return (partial::plan(source, self, scratch, monitor).map(Some), None);
         }
         std::thread::scope(|scope| {
             let copying = scope.spawn(|| begin_copy(source.as_ref(), target.as_ref(), &Quiet(monitor)));
             let planned = partial::plan(source, self, scratch, monitor);
             let begun = copying.join().unwrap_or_else(|_| Err(ErrorKind::Io(std::io::Error::other("the thread ended early")).into()));
-            (planned, Some(begun))
+            (planned.map(Some), Some(begun))
         })
     }
 

@@ -13,8 +13,10 @@
 //! the old file stays under a name of its own, which the undo file says.
 
 use super::partial;
+use super::partial::Planned;
 use super::plan::{Plan, Policy};
 use super::rebuild::{Outcome, rebuild, untouched};
+use super::route::{Route, Routed, decided, route};
 use super::scratch::Scratch;
 use super::undo::{UndoRecord, in_the_way_of, keep_whole, record_key, take_back_interrupted};
 use crate::check::check;
@@ -24,6 +26,7 @@ use crate::format::header::Header;
 use crate::format::layout::Layout;
 use crate::io::{AtomicFile, Behind, Existing, FileStorage, Overlay, ReadAt, Storage};
 use crate::monitor::Monitor;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -142,17 +145,18 @@ pub(super) fn apply_to_storage(
     let source: Arc<dyn ReadAt> = Arc::clone(target) as Arc<dyn ReadAt>;
     plan.fits(source.as_ref())?;
     if plan.is_empty() {
-        return Ok(untouched(plan));
+        return Ok(untouched(plan, Route::untouched(None)));
     }
-    match partial::plan(&source, plan, &Scratch::anywhere(), monitor)? {
-        Some(planned) => {
+    // a storage cannot be replaced: adding to it is tried whatever else would be quicker
+    match decided(plan, Some(partial::plan(&source, plan, &Scratch::anywhere(), monitor)?)) {
+        Routed::Added(planned) => {
             commit(target.as_ref(), &planned.view, planned.layout, keep)?;
             Ok(planned.outcome(plan))
         }
-        None if plan.is_partial() => Ok(untouched(plan)),
-        None => {
-            let what = "adding to the file does not set it right: it has to be written anew, into a new file";
-            Err(ErrorKind::Unsupported(what.to_owned()).into())
+        Routed::Untouched(route) => Ok(untouched(plan, route)),
+        Routed::Anew(why) => {
+            let what = format!("the file has to be written anew, into a new file, because {}", why.text());
+            Err(ErrorKind::Unsupported(what).into())
         }
     }
 }
@@ -177,37 +181,23 @@ impl Held {
 fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<Outcome> {
     let Held { path, storage, source } = held;
     if plan.is_empty() {
-        return Ok(untouched(plan));
+        return Ok(untouched(plan, Route::untouched(None)));
     }
     if let Some(e) = in_the_way_of(storage, undo) {
         return Err(e);
     }
     let scratch = Scratch::beside(path);
     let old = storage.metadata()?;
-    if partial::may_serve(plan) {
-        if let Some(planned) = partial::plan(source, plan, &scratch, monitor)? {
-            let (ranges, mut record) = prepare(storage.as_ref(), &planned.view, planned.layout)?;
-            let view: Arc<dyn ReadAt> = planned.view.clone();
-            record.record_key = record_key(&view);
-            record.save(undo, &old).map_err(|e| of_undo_file(undo, e))?;
-            if let Err((e, is_back)) = bring_or_take_back(storage.as_ref(), &planned.view, &ranges, &record) {
-                if is_back {
-                    // nothing is left to be undone
-                    let _ = std::fs::remove_file(undo);
-                }
-                return Err(e);
-            }
-            return Ok(planned.outcome(plan));
-        }
-        if plan.is_partial() {
-            return Ok(untouched(plan));
-        }
-    }
+    let why = match route(source, plan, &scratch, monitor)? {
+        Routed::Untouched(route) => return Ok(untouched(plan, route)),
+        Routed::Added(planned) => return add(plan, *planned, held, (undo, &old)),
+        Routed::Anew(why) => why,
+    };
     let file = AtomicFile::create(path, Existing::Replace)?;
     file.take_permissions(&old);
     let behind = Behind::new(file.shared()?);
     let target: Arc<dyn Storage> = behind.clone();
-    let outcome = rebuild(source, &target, plan, &scratch, monitor)?;
+    let outcome = rebuild(source, &target, plan, &scratch, why, monitor)?;
     behind.finish()?;
     drop((target, behind));
     // The old file keeps its bytes under a name of its own, the undo file names it, and the new one takes its name in one step.
@@ -220,6 +210,23 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
         return Err(e);
     }
     Ok(outcome)
+}
+
+/// Writes what is added into the file, behind its undo file.
+fn add(plan: &Plan, planned: Planned, held: &Held, (undo, old): (&Path, &Metadata)) -> Result<Outcome> {
+    let storage = &held.storage;
+    let (ranges, mut record) = prepare(storage.as_ref(), &planned.view, planned.layout)?;
+    let view: Arc<dyn ReadAt> = planned.view.clone();
+    record.record_key = record_key(&view);
+    record.save(undo, old).map_err(|e| of_undo_file(undo, e))?;
+    if let Err((e, is_back)) = bring_or_take_back(storage.as_ref(), &planned.view, &ranges, &record) {
+        if is_back {
+            // nothing is left to be undone
+            let _ = std::fs::remove_file(undo);
+        }
+        return Err(e);
+    }
+    Ok(planned.outcome(plan))
 }
 
 /// An error of the medium with the name of the file that it is about: it is not the one that is being repaired.

@@ -15,6 +15,7 @@ mod partial;
 pub(crate) mod plan;
 mod rebuild;
 mod rescue;
+mod route;
 mod scratch;
 mod undo;
 
@@ -28,4 +29,5 @@ pub use plan::{Action, Place, Plan, Policy};
 pub(crate) use rebuild::with_lost_folders;
 pub use rebuild::{Outcome, repair};
 pub use rescue::{RescueOptions, Rescued, rescue};
+pub use route::{Route, Way, Why};
 pub use undo::{LaterWrites, UndoRecord, in_the_way, take_back_interrupted, undo};

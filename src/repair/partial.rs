@@ -9,6 +9,7 @@ use super::Account;
 use super::account::Count;
 use super::plan::Plan;
 use super::rebuild::{Outcome, Part, open_to_copy, origins_of, provenance, write_some};
+use super::route::{Attempt, Route, Why};
 use super::scratch::Scratch;
 use crate::check::{Report, check_again};
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +38,8 @@ const SOME: u64 = 16 << 20;
 
 /// A file as it would be, held over the file as it is.
 pub(super) struct Planned {
+    /// Objects that are written anew.
+    objects: u64,
     pub(super) view: Arc<Overlay>,
     pub(super) layout: &'static Layout,
     pub(super) after: Report,
@@ -62,7 +65,8 @@ impl Planned {
         };
         let before = plan.before.as_ref().clone();
         account.settle_apart(&before, &self.after);
-        Outcome { before, plan: plan.clone(), after: self.after, account, passes: self.passes, changed: true }
+        let route = Route::appended(self.objects);
+        Outcome { before, plan: plan.clone(), route, after: self.after, account, passes: self.passes, changed: true }
     }
 }
 
@@ -104,14 +108,6 @@ fn joined(all: Account, copied: Account) -> Account {
         attachments: join(all.attachments, copied.attachments),
         ..copied
     }
-}
-
-/// Whether a plan can be carried out on some objects, and all others stay where they are: where the search for nodes that were lost has
-/// brought up what else is wrong with the file, all is written anew.
-pub(super) fn may_serve(plan: &Plan) -> bool {
-    // a file that is too large for its format must not grow further
-    let too_large = plan.before.rule(&rules::ANSI_TOO_LARGE).is_some();
-    !too_large && (plan.is_partial() || plan.is_structural() || !plan.salvage)
 }
 
 /// Whether a finding is about what follows from other objects and is cheap to write: lists and indexes of the store. What a repair writes
@@ -203,9 +199,9 @@ fn freed(recovered: &Recovered) -> Vec<Bid> {
     out
 }
 
-/// What carrying out the selected actions makes of a file. `None` where that makes it no better; and, where nothing is left out, where it
-/// does not make it healthy or where so much has to be written anew that all may be.
-pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, monitor: &dyn Monitor) -> Result<Option<Planned>> {
+/// The file that the selected actions make; the reason where adding to it does not serve: the result is no better, or, where nothing is left
+/// out, not healthy, or so much has to be written anew that all may be.
+pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, monitor: &dyn Monitor) -> Result<Attempt> {
     let before = plan.before.as_ref();
     // objects that have one another's blocks are told by what does not fit
     let apart =
@@ -216,12 +212,12 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
     let ndb = &recovered.ndb;
     if ndb.len() != source.len() {
         // bytes were moved: everything has to be written anew
-        return Ok(None);
+        return Ok(Err(Why::BytesMoved));
     }
     // a map page goes over whatever lies in its place
     let layout = ndb.layout();
     if plan.is_partial() && ndb.index().blocks().iter().any(|b| layout.hits_map(b.ib.0, b.size_on_disk(layout))) {
-        return Ok(None);
+        return Ok(Err(Why::MapOverwritten));
     }
     let is_searched = recovered.salvage.is_some();
     let mut taken = BTreeSet::new();
@@ -271,7 +267,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
         if !taken.is_empty() {
             let bytes = bytes_of(ndb, &taken)?;
             if !plan.is_partial() && bytes > all_bytes / 2 && bytes > SOME {
-                return Ok(None);
+                return Ok(Err(Why::MostOfTheFile));
             }
             // a search has found what there is
             let searched = if recovered.salvage.is_some() { None } else { Some(open_to_copy(source, plan, monitor)?) };
@@ -286,7 +282,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
             let written = plan.policy.reading(room)?;
             let pst = Pst::from_source(written, &crate::messaging::OpenOptions::new())?;
             if !std::ptr::eq(pst.layout(), ndb.layout()) {
-                return Ok(None);
+                return Ok(Err(Why::OtherLayout));
             }
             if new {
                 taken.extend(strayed);
@@ -312,7 +308,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
         match write_over(ndb, before, unique, keep.as_deref(), &view, with, monitor) {
             Ok(()) => {}
             // what could be read before and cannot now would be given up without a word
-            Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_) | ErrorKind::Damaged(_)) => return Ok(None),
+            Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_) | ErrorKind::Damaged(_)) => return Ok(Err(Why::CannotGrow)),
             Err(e) => return Err(e),
         }
         let whole_view: Arc<dyn ReadAt> = Arc::clone(&view) as Arc<dyn ReadAt>;
@@ -352,12 +348,13 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
     let is_done = after.is_healthy() && !(plan.policy.notices && after.findings.iter().any(|f| plan.answers(f) == Some(true)));
     let serves = better && (plan.is_partial() || is_done);
     if !serves {
-        return Ok(None);
+        return Ok(Err(Why::NotBetter));
     }
     let links = recovered.salvage.as_ref().map(|s| &s.links).filter(|_| account.is_none());
     let origins = links.map(|links| origins_of(links, None)).unwrap_or_default();
     let found = provenance(&Pst::from_ndb(ndb.share()), &origins, &CopyReport::default());
-    Ok(Some(Planned { view, layout: ndb.layout(), after, account, unexplained, missing, origins, found, passes }))
+    let objects = wide(taken.len());
+    Ok(Ok(Planned { objects, view, layout: ndb.layout(), after, account, unexplained, missing, origins, found, passes }))
 }
 
 impl Plan {

@@ -2,8 +2,9 @@
 
 use super::account::{Account, Count, LeftOut, LostMessage};
 use super::apply::Target;
-use super::partial::{self, unchanged};
+use super::partial::unchanged;
 use super::plan::{Plan, Policy};
+use super::route::{Route, Routed, Why, route};
 use super::scratch::{Scratch, begin_copy, copy_bytes, finish_copy};
 use crate::check::{Report, check};
 use crate::error::{Error, ErrorKind, Result};
@@ -30,6 +31,8 @@ pub struct Outcome {
     pub before: Report,
     /// What was to be done about it.
     pub plan: Plan,
+    /// The way in which the plan was carried out.
+    pub route: Route,
     /// What is wrong with the result.
     pub after: Report,
     /// What became of everything.
@@ -155,6 +158,7 @@ pub(super) fn rebuild(
     target: &Arc<dyn Storage>,
     plan: &Plan,
     scratch: &Scratch,
+    why: Why,
     monitor: &dyn Monitor,
 ) -> Result<Outcome> {
     let policy = &plan.policy;
@@ -164,7 +168,7 @@ pub(super) fn rebuild(
     if plan.before.is_healthy() && !policy.notices && !is_better(&after, &plan.before) {
         // warnings that stay are no reason for another file
         copy_bytes(source.as_ref(), target.as_ref(), monitor)?;
-        return Ok(untouched(plan));
+        return Ok(untouched(plan, Route::untouched(Some(Why::NotBetter))));
     }
     let mut passes = 1;
     while (!after.is_healthy() || after.count(Severity::Warning) > 0) && passes < policy.passes {
@@ -180,7 +184,8 @@ pub(super) fn rebuild(
         after = next;
     }
     account.settle_apart(&plan.before, &after);
-    Ok(Outcome { before: plan.before.as_ref().clone(), plan: plan.clone(), after, account, passes, changed: true })
+    let (before, plan) = (plan.before.as_ref().clone(), plan.clone());
+    Ok(Outcome { before, plan, route: Route::rebuilt(why), after, account, passes, changed: true })
 }
 
 /// Whether a report has fewer errors, fewer warnings, or a better verdict than an earlier one.
@@ -198,9 +203,7 @@ fn once_more(
     scratch: &Scratch,
     monitor: &dyn Monitor,
 ) -> Result<Option<Account>> {
-    if partial::may_serve(plan)
-        && let Some(planned) = partial::plan(written, plan, scratch, monitor)?
-    {
+    if let Routed::Added(planned) = route(written, plan, scratch, monitor)? {
         begin_copy(written.as_ref(), target.as_ref(), monitor)?;
         finish_copy(written.as_ref(), Some(planned.view.as_ref()), target.as_ref(), monitor)?;
         return Ok(Some(planned.outcome(plan).account));
@@ -219,10 +222,10 @@ fn once_more(
 }
 
 /// The outcome where nothing is done.
-pub(super) fn untouched(plan: &Plan) -> Outcome {
+pub(super) fn untouched(plan: &Plan, route: Route) -> Outcome {
     let before = plan.before.as_ref().clone();
     let account = unchanged(&before);
-    Outcome { after: before.clone(), before, plan: plan.clone(), account, passes: 0, changed: false }
+    Outcome { after: before.clone(), before, plan: plan.clone(), route, account, passes: 0, changed: false }
 }
 
 /// A recovered file with the folders of which only rows or ids are left, so that what is in them has a folder.

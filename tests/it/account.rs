@@ -6,13 +6,14 @@ use pstkit::Pst;
 use pstkit::check::{CheckOptions, check};
 use pstkit::io::{MemoryStorage, ReadAt};
 use pstkit::messaging::State;
-use pstkit::repair::{Policy, Target};
+use pstkit::repair::{Policy, Target, Way};
 use pstkit::testkit::small;
 use std::sync::Arc;
 
 #[test]
 fn a_repair_does_what_its_plan_predicts_whatever_the_damage() {
     let dir = tempfile::tempdir().unwrap();
+    let mut ways = std::collections::HashSet::new();
     for variety in varieties() {
         let path = dir.path().join("healthy.pst");
         std::fs::write(&path, small(variety, 21).unwrap()).unwrap();
@@ -33,10 +34,20 @@ fn a_repair_does_what_its_plan_predicts_whatever_the_damage() {
                 (p, d) => panic!("{what}: {p:?} {d:?}"),
             };
             assert_eq!(predicted.outcome.account, done.account, "{what}");
+            assert_eq!(predicted.outcome.route, done.route, "{what}");
+            let route = done.route;
+            assert_eq!(route.way == Way::Untouched, !done.changed, "{what}: {route}");
+            // a file that is written anew as a whole is so for a reason, and what is added has none
+            assert!(route.why.is_some() == (route.way == Way::Rebuilt) || route.way == Way::Untouched, "{what}: {route}");
+            assert_eq!(route.objects > 0, route.way == Way::Appended, "{what}: {route}");
+            ways.insert(route.way);
             assert_eq!(predicted.outcome.after.summary(), done.after.summary(), "{what}");
             assert_eq!(predicted.outcome.exit_status(), done.exit_status(), "{what}");
             assert_eq!(predicted.result.len(), target.len(), "{what}");
         }
+    }
+    for way in [Way::Structure, Way::Appended, Way::Rebuilt] {
+        assert!(ways.contains(&way), "no damage is mended by {way:?}: {ways:?}");
     }
 }
 

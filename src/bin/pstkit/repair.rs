@@ -13,7 +13,7 @@ use pstkit::io::{AtomicFile, Existing, FileId, FileStorage, ReadAt};
 use pstkit::messaging::DamagedPart;
 use pstkit::monitor::{Monitor as _, Phase};
 use pstkit::recover;
-use pstkit::repair::{self, Account, LocalOnly, Plan, Policy, Target};
+use pstkit::repair::{self, Account, LocalOnly, Plan, Policy, Route, Target};
 use pstkit::rules::{FixVerb, Severity};
 use pstkit::{Nid, OpenOptions, Pst};
 use serde::Serialize;
@@ -117,6 +117,9 @@ pub(crate) struct Told<'a> {
     pub(crate) plan: &'a Plan,
     /// Whether anything was written.
     pub(crate) changed: bool,
+    /// The way in which the plan is carried out; none where the result could not be worked out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) route: Option<Route>,
     /// Rounds that the repair took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) passes: Option<u32>,
@@ -388,6 +391,7 @@ pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
         before: &outcome.before,
         plan: &outcome.plan,
         changed: outcome.changed,
+        route: Some(outcome.route),
         passes: Some(outcome.passes),
         after: Some(&outcome.after),
         account: Some(&account),
@@ -446,6 +450,7 @@ fn show_plan(
         before,
         plan,
         changed: false,
+        route: predicted.as_ref().map(|p| p.outcome.route),
         passes: None,
         after: predicted.as_ref().map(|p| &p.outcome.after),
         account: account.as_ref(),

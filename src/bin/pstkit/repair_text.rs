@@ -6,7 +6,7 @@ use crate::status::Failure;
 use crate::{Context, check, finds, render};
 use pstkit::check::Report;
 use pstkit::finding::Loss;
-use pstkit::repair::{Account, LeftOut, LocalOnly, Outcome, Plan};
+use pstkit::repair::{Account, LeftOut, LocalOnly, Outcome, Plan, Way};
 use pstkit::rules::Severity;
 use std::io::Write;
 use std::path::Path;
@@ -119,6 +119,7 @@ pub(crate) fn plan(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
         if told.plan.salvage {
             writeln!(ctx.out, "  The whole file is searched for what the trees do not reach any more.")?;
         }
+        way(ctx, told)?;
     }
     match told.account {
         // without anything to do, the result is the file as it is
@@ -130,6 +131,14 @@ pub(crate) fn plan(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
     }
     names(ctx, &told.named)?;
     writeln!(ctx.out, "\n{}", told.next)?;
+    Ok(())
+}
+
+/// The way of the repair, where there is anything to say of it.
+fn way(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
+    if let Some(route) = told.route.filter(|r| r.way != Way::Untouched || r.why.is_some()) {
+        writeln!(ctx.out, "  way: {route}")?;
+    }
     Ok(())
 }
 
@@ -159,6 +168,7 @@ pub(crate) fn done(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
         (false, None, _) => "nothing was changed".to_owned(),
     };
     writeln!(ctx.out, "done: {done}")?;
+    way(ctx, told)?;
     if let Some(after) = told.after {
         writeln!(ctx.out, "after: {}", after.summary())?;
         left(ctx, after)?;
