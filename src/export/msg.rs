@@ -22,7 +22,8 @@ use crate::error::Result;
 use crate::format::bytes::{low32, wide};
 use crate::format::ids::{PropTag, PropType};
 use crate::format::tags;
-use crate::ltp::{NAMED_FIRST, PropValue, ValueReader};
+use crate::format::types::Guid;
+use crate::ltp::{NAMED_FIRST, PropValue, PropertyName, ValueReader};
 use crate::messaging::{AttachMethod, Attachment, Message, Properties};
 use cfb::{CompoundFile, Version};
 use std::collections::BTreeMap;
@@ -43,6 +44,8 @@ const EMBEDDED: u32 = 1;
 const STORAGE: u32 = 4;
 /// From this size on, a file has sectors of 4 KiB: those of 512 bytes end at 2 GiB.
 const LARGE: i64 = 1 << 30;
+/// A longer text is passed on as it is stored.
+const TEXT_HELD: u64 = 1 << 20;
 /// The largest OLE storage that is opened; a larger one is written as bytes.
 const OLE_MAX: u64 = 64 << 20;
 
@@ -175,6 +178,7 @@ impl<'r, F: Read + Write + Seek> Run<'r, F> {
 
     fn stream(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
         let mut stream = self.file.create_stream(path).map_err(io)?;
+        self.exporter.bytes.spend(wide(bytes.len()));
         stream.write_all(bytes).and_then(|()| stream.flush()).map_err(io)
     }
 
@@ -261,6 +265,7 @@ impl<'r, F: Read + Write + Seek> Run<'r, F> {
         self.properties(p, path, &mut entries, &|tag| tag.id() == data || tag.prop_type() == PropType::OBJECT)?;
         entries.put_i32(tags::ATTACH_NUMBER, i32::try_from(number).unwrap_or(i32::MAX));
         entries.put_i32(tags::OBJECT_TYPE, 7);
+        entries.put_i32(tags::STORE_SUPPORT_MASK, STORE_SUPPORT);
         let inner = if !self.exporter.attachments.take(1) || self.exporter.bytes.is_spent() {
             self.done.leave_out(&name, TOO_OFTEN);
             None
@@ -369,6 +374,14 @@ impl<'r, F: Read + Write + Seek> Run<'r, F> {
             let Some(own) = self.named(p, tag)? else { continue };
             if matches!(tag.prop_type(), PropType::STRING | PropType::BINARY) {
                 if let Some(reader) = p.stream(tag)? {
+                    if tag.prop_type() == PropType::STRING
+                        && reader.len() <= TEXT_HELD
+                        && let Some(text) = p.get(tag)?
+                    {
+                        // some programs store the NUL at the end, which a message file does not have
+                        self.value(own, &text, path, entries)?;
+                        continue;
+                    }
                     let mut reader = reader.lossy();
                     let length = self.copy(&mut reader, &format!("{path}{}", stream_name(own)))?;
                     let end = if tag.prop_type() == PropType::STRING { 2 } else { 0 };
@@ -383,7 +396,8 @@ impl<'r, F: Read + Write + Seek> Run<'r, F> {
         Ok(())
     }
 
-    /// The tag of a property within the file; `None` for a named one whose name is not known.
+    /// The tag of a property within the file; `None` where there are more names than ids. A name that is lost stands as a number of PS_MAPI,
+    /// as in a data file: the value is not given up.
     fn named(&mut self, p: &Properties<'_>, tag: PropTag) -> Result<Option<PropTag>> {
         let unicode = match tag.prop_type() {
             PropType::STRING8 => PropType::STRING,
@@ -393,9 +407,10 @@ impl<'r, F: Read + Write + Seek> Run<'r, F> {
         if tag.id() < NAMED_FIRST {
             return Ok(Some(tag.with_type(unicode)));
         }
-        let id = p.pst().names().name(tag.id()).and_then(|name| self.names.id(name));
+        let lost = PropertyName::number(Guid::PS_MAPI, tag.id().into());
+        let id = self.names.id(p.pst().names().name(tag.id()).unwrap_or(&lost));
         if id.is_none() {
-            self.done.say(format!("property {tag}: its name is not known, so it is left out"));
+            self.done.partial(&format!("property {tag} is left out: a message file has no more ids for names"));
         }
         Ok(id.map(|id| PropTag::new(id, unicode)))
     }
@@ -404,7 +419,10 @@ impl<'r, F: Read + Write + Seek> Run<'r, F> {
     fn value(&mut self, tag: PropTag, value: &PropValue, path: &str, entries: &mut Entries) -> Result<()> {
         let name = format!("{path}{}", stream_name(tag));
         match value {
-            PropValue::Null | PropValue::Object(_) | PropValue::Unknown(..) => {}
+            PropValue::Null => {}
+            PropValue::Object(_) | PropValue::Unknown(..) => {
+                self.done.partial(&format!("property {tag} is left out: a message file has no form for its type"));
+            }
             PropValue::Integer16(_)
             | PropValue::Integer32(_)
             | PropValue::Floating32(_)

@@ -183,3 +183,23 @@ fn damaged_data_is_written_as_far_as_it_goes_and_told() {
     let msg = Msg::read(std::fs::read(&msg_files(&out)[0]).unwrap());
     assert_eq!(msg.stream("__attach_version1.0_#00000000/__substg1.0_37010102").len(), 60_000);
 }
+
+#[test]
+fn values_whose_name_is_lost_stay_and_texts_lose_the_nul_that_some_programs_store() {
+    let nameless = pstkit::PropTag::new(0x9ABC, PropType::STRING);
+    let (dir, path) = store(|pst| {
+        let message = NewMessage::note("Lost", "text").attach(NewAttachment::file("a.txt", "x")).set(|p| {
+            p.set_str(nameless, "kept");
+            p.set(tags::INTERNET_MESSAGE_ID, b"<\0a\0>\0\0\0".to_vec());
+        });
+        pst.add_message(IPM_SUBTREE, message).unwrap();
+    });
+    let out = dir.path().join("out");
+    let run = pstkit(["export", path.to_str().unwrap(), "-o", out.to_str().unwrap(), "--to", "msg"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let msg = Msg::read(std::fs::read(&msg_files(&out)[0]).unwrap());
+    let id = msg.id(1, 0x9ABC).expect("a number of PS_MAPI");
+    assert_eq!(msg.text(&format!("__substg1.0_{id:04X}001F")), "kept");
+    assert_eq!((msg.text("__substg1.0_1035001F"), msg.entry("", 32, 0x1035_001F)[0]), ("<a>".to_owned(), 8));
+    assert_eq!(msg.entry("__attach_version1.0_#00000000/", 8, tags::STORE_SUPPORT_MASK.0)[..4], 0x0004_0E79_u32.to_le_bytes());
+}
