@@ -272,3 +272,53 @@ fn a_series_keeps_its_zone_its_gaps_and_its_changes() {
     }
     assert_eq!(text.matches("EXDATE").count(), 1);
 }
+
+#[test]
+fn one_file_of_records_says_what_items_says_of_the_chosen_ones() {
+    let (dir, path) = store(|pst| {
+        for name in ["Inbox", "Other"] {
+            let folder = pst.add_folder(IPM_SUBTREE, name).unwrap();
+            for i in 0..20 {
+                let message = NewMessage::note(&format!("{name} {i}"), "text").from("Ann", "ann@example.com").sent(time(i));
+                let reference = NewAttachment::reference("far.doc", "/far.doc");
+                pst.add_message(folder, message.attach(NewAttachment::file("a.bin", vec![7; 3000])).attach(reference)).unwrap();
+            }
+        }
+    });
+    let (out, list) = (dir.path().join("mail.jsonl"), dir.path().join("list.jsonl"));
+    let args =
+        ["export", path.to_str().unwrap(), "-o", out.to_str().unwrap(), "--to", "jsonl", "--manifest", list.to_str().unwrap(), "--json"];
+    let run = pstkit(args);
+    let told = run.json();
+    assert_eq!((run.status, told["items"]["written"].as_u64(), told["attachments"]["written"].as_u64()), (0, Some(40), Some(40)), "{told}");
+    assert_eq!((told["attachments"]["elsewhere"].as_u64(), told["to"].as_str()), (Some(40), Some("jsonl")));
+    let written = std::fs::read_to_string(&out).unwrap();
+    assert_eq!(written, pstkit(["items", "--jsonl", path.to_str().unwrap()]).out);
+    let list = std::fs::read_to_string(&list).unwrap();
+    assert!(list.lines().count() == 40 && list.lines().all(|l| l.contains("\"file\":\"mail.jsonl\"")), "{list}");
+
+    let again = pstkit(args).json();
+    assert_eq!((again["items"]["present"].as_u64(), again["items"]["written"].as_u64()), (Some(40), Some(0)), "{again}");
+    std::fs::write(&out, "another file").unwrap();
+    assert_eq!(pstkit(args).status, 4);
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), "another file");
+    let folder = pstkit(["export", path.to_str().unwrap(), "-o", dir.path().to_str().unwrap(), "--to", "jsonl"]);
+    assert_eq!(folder.status, 16, "{folder:?}");
+
+    let part = dir.path().join("part.jsonl");
+    let paths = pstkit(["items", "--jsonl", path.to_str().unwrap()]).out;
+    let of = paths.lines().next().and_then(|l| serde_json::from_str::<serde_json::Value>(l).ok()).unwrap();
+    let run = pstkit([
+        "export",
+        path.to_str().unwrap(),
+        "-o",
+        part.to_str().unwrap(),
+        "--to",
+        "jsonl",
+        "--folder",
+        of["folder"].as_str().unwrap(),
+    ]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let chosen = std::fs::read_to_string(&part).unwrap();
+    assert!(chosen.lines().count() == 20 && chosen.lines().all(|l| written.contains(l)));
+}

@@ -18,6 +18,8 @@ pub(crate) enum To {
     Maildir,
     /// Each item as a file of Outlook's, with all its properties
     Msg,
+    /// One record an item, as `pstkit items --jsonl` prints them, in one file (-o FILE)
+    Jsonl,
     /// Contacts and distribution lists alone, as vCard
     Vcf,
     /// Appointments and tasks alone, as iCalendar
@@ -48,6 +50,7 @@ Examples:
   pstkit export mail.pst -o Maildir/ --to maildir                   for Dovecot and other servers
   pstkit export mail.pst -o mail/ --to mbox --manifest mail.csv     for Thunderbird, with a list of what was written
   pstkit export mail.pst -o mail/ --to msg --class IPM.Note         for Outlook, and for tools that read its files
+  pstkit export mail.pst -o mail.jsonl --to jsonl --folder Inbox    for databases: one record an item
   pstkit export mail.pst --attachments files/ --since 2020-01-01    the attachments alone
 
 Exit status: 0 everything was written, 4 something was not, or not wholly (standard error says what), +64 its content is lost,
@@ -55,7 +58,7 @@ Exit status: 0 everything was written, 4 something was not, or not wholly (stand
 pub(crate) struct ExportArgs {
     /// The file
     pub(crate) file: PathBuf,
-    /// Write the items into this folder; it is made where it is not there
+    /// Write the items into this folder, which is made where it is not there; with --to jsonl, into this file
     #[arg(short, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// The form

@@ -17,6 +17,7 @@ use pstkit::format::types::Civil;
 use pstkit::format::types::FileTime;
 use pstkit::messaging::{Attachment, Message, State};
 use pstkit::monitor::Monitor;
+use pstkit::recover::Found;
 use pstkit::{Nid, NidType, Pst};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -28,10 +29,10 @@ use std::path::{Path, PathBuf};
 const SPOOL: usize = 8 << 20;
 
 /// An item that is to be written, and where.
-struct Job {
-    nid: Nid,
-    folder: String,
-    origin: Origin,
+pub(crate) struct Job {
+    pub(crate) nid: Nid,
+    pub(crate) folder: String,
+    pub(crate) origin: Origin,
     dir: PathBuf,
     name: String,
 }
@@ -79,26 +80,28 @@ pub(crate) struct Told<'a> {
 }
 
 /// What a piece of work gave.
-struct Done {
-    records: Vec<Record>,
+pub(crate) struct Done {
+    pub(crate) records: Vec<Record>,
     /// Items that the selection leaves out.
-    passed: u64,
+    pub(crate) passed: u64,
 }
 
 /// What all pieces need.
-struct Work<'a> {
-    pst: &'a Pst,
+pub(crate) struct Work<'a> {
+    pub(crate) pst: &'a Pst,
+    /// How the items were found that no tree lists.
+    pub(crate) found: &'a HashMap<Nid, Found>,
     exporter: Exporter<'a>,
-    args: &'a ExportArgs,
-    root: &'a Path,
+    pub(crate) args: &'a ExportArgs,
+    pub(crate) root: &'a Path,
     progress: &'a crate::progress::Progress,
     /// Names in folders of Maildir that an earlier run, or a mail program, left: with flags that may have changed since.
     present: HashMap<PathBuf, HashMap<String, PathBuf>>,
 }
 
 /// What of an item decides whether it is chosen, and what its file is called.
-struct Seen {
-    class: Option<String>,
+pub(crate) struct Seen {
+    pub(crate) class: Option<String>,
     time: Option<FileTime>,
     subject: String,
 }
@@ -135,13 +138,13 @@ impl Work<'_> {
     }
 
     /// A message that is chosen; an error is told in its record.
-    fn open(&self, job: &Job) -> Result<Option<(Message<'_>, Seen)>> {
+    pub(crate) fn open(&self, job: &Job) -> Result<Option<(Message<'_>, Seen)>> {
         let message = self.pst.message(job.nid)?;
         let seen = Self::see(&message)?;
         Ok(self.is_chosen(&seen).then_some((message, seen)))
     }
 
-    fn record(&self, job: &Job, class: Option<String>, put: Option<(&Path, Put<Exported>)>) -> Record {
+    pub(crate) fn record(&self, job: &Job, class: Option<String>, put: Option<(&Path, Put<Exported>)>) -> Record {
         let base = Record {
             schema: SCHEMA,
             nid: job.nid.0,
@@ -179,7 +182,7 @@ impl Work<'_> {
     }
 
     /// A record of an item that could not be written; errors of the target end the run.
-    fn failed(&self, job: &Job, e: &Error) -> Result<Record> {
+    pub(crate) fn failed(&self, job: &Job, e: &Error) -> Result<Record> {
         if matches!(e.kind(), ErrorKind::Io(_) | ErrorKind::Cancelled) {
             return Err(match e.kind() {
                 ErrorKind::Io(io) => Error::from(ErrorKind::Io(io::Error::new(io.kind(), io.to_string()))),
@@ -189,7 +192,7 @@ impl Work<'_> {
         Ok(Record { problems: vec![e.to_string()], ..self.record(job, None, None) })
     }
 
-    fn step(&self) -> Result<()> {
+    pub(crate) fn step(&self) -> Result<()> {
         self.progress.advance(1);
         if self.progress.cancelled() { Err(ErrorKind::Cancelled.into()) } else { Ok(()) }
     }
@@ -509,9 +512,13 @@ pub(crate) fn run(ctx: &mut Context, args: &ExportArgs) -> Outcome {
     let paths = readable.pst.folder_paths();
     let select = ItemsArgs { file: args.file.clone(), folder: args.folder.clone(), origin: args.origin.clone(), versions: false };
     let chosen = choose(ctx, &select, &readable, &paths)?;
-    fs::create_dir_all(root).map_err(|e| failed(root, e))?;
-    claim(root, &readable.pst, &args.file, form)?;
-    let maildir = form == "maildir";
+    let (maildir, is_file) = (form == "maildir", form == "jsonl");
+    if !is_file {
+        fs::create_dir_all(root).map_err(|e| failed(root, e))?;
+        claim(root, &readable.pst, &args.file, form)?;
+    } else if root.is_dir() {
+        return Err(Failure::usage("--to jsonl writes one file: -o FILE"));
+    }
     let mut places = Places::new(&readable.pst, root, maildir);
     let chosen = chosen.into_iter().filter(|(nid, ..)| args.associated || nid.nid_type() != NidType::ASSOC_MESSAGE);
     let jobs: Vec<Job> = chosen
@@ -521,13 +528,13 @@ pub(crate) fn run(ctx: &mut Context, args: &ExportArgs) -> Outcome {
             Job { nid, folder: path.to_owned(), origin, dir, name }
         })
         .collect();
-    let present = make_folders(&jobs, maildir).map_err(|e| failed(root, e))?;
+    let present = if is_file { HashMap::new() } else { make_folders(&jobs, maildir).map_err(|e| failed(root, e))? };
     let manifest = match &args.manifest {
         Some(path) => Some(Manifest::create(path).map_err(|e| failed(path, e))?),
         None => None,
     };
     let exporter = Exporter::new(&readable.pst);
-    let work = Work { pst: &readable.pst, exporter, args, root, progress: &ctx.progress, present };
+    let work = Work { pst: &readable.pst, found: &readable.found, exporter, args, root, progress: &ctx.progress, present };
     let mut account = Account {
         ctx,
         file: &args.file,
@@ -584,6 +591,7 @@ const fn form_name(to: To) -> &'static str {
         To::Mbox => "mbox",
         To::Maildir => "maildir",
         To::Msg => "msg",
+        To::Jsonl => "jsonl",
     }
 }
 
@@ -591,6 +599,10 @@ const fn form_name(to: To) -> &'static str {
 fn carry_out(work: &Work<'_>, jobs: Vec<Job>, form: &str, threads: usize, account: &mut Account<'_>) -> Result<()> {
     let take = &mut |done| account.take(done);
     match form {
+        "jsonl" => {
+            take(work.jsonl(&jobs, threads)?);
+            Ok(())
+        }
         "mbox" => in_order(threads, &groups(jobs), &|group: &Vec<Job>| work.mbox(group), take),
         _ => {
             let pieces: Vec<&[Job]> = jobs.chunks(16).collect();

@@ -150,9 +150,7 @@ impl Work<'_> {
         let found = self.readable.found.get(&nid);
         match self.readable.pst.message(nid).and_then(|m| Item::read_with(&self.reading, &m, path, origin)) {
             Ok(mut item) => {
-                if let Some(doubt) = found.and_then(|f| f.doubt.as_ref()) {
-                    item.doubt(&doubt.why);
-                }
+                doubt(&mut item, found);
                 if item.state != State::Ok {
                     let first = item.problems.first().map_or("", String::as_str);
                     let subject = render::cut(item.subject.as_deref().unwrap_or(""), 60);
@@ -164,6 +162,18 @@ impl Work<'_> {
         }
         Ok(done)
     }
+}
+
+fn doubt(item: &mut Item, found: Option<&Found>) {
+    if let Some(doubt) = found.and_then(|f| f.doubt.as_ref()) {
+        item.doubt(&doubt.why);
+    }
+}
+
+/// Writes an item as a record, without the end of the line.
+pub(crate) fn record(out: &mut Vec<u8>, item: &mut Item, found: Option<&Found>) -> io::Result<()> {
+    doubt(item, found);
+    plain::json_line(out, &Record { schema: "pstkit-item/2", item, found })
 }
 
 /// Takes items in their order, and says what is wrong with them.

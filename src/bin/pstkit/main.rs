@@ -13,6 +13,7 @@ mod copy;
 mod create;
 mod explain;
 mod export;
+mod export_lines;
 mod export_manifest;
 mod export_place;
 mod finds;
