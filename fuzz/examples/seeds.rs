@@ -58,9 +58,16 @@ fn main() {
         of_store(dir, variety);
     }
     for (i, image) in Image::seeds().iter().enumerate() {
-        for target in ["check_image", "repair_image", "recover_image"] {
+        for target in ["check_image", "repair_image", "recover_image", "export_image"] {
             put(dir, target, &format!("{i:03}"), &image.encode());
         }
+    }
+    for (name, text) in [
+        ("fields", "Re: one\r\nBcc: two@example.com\r\n\r\nFrom here on\n.\n--=_1"),
+        ("names", "../../con.txt:stream;name=\"x\"\u{202E}Ann; Lee, \\n <a@b.example>"),
+        ("days", "\u{4}0\u{4}0\u{B} \u{1}BEGIN:VEVENT\r\nEND:VCARD\0"),
+    ] {
+        put(dir, "export", name, text.as_bytes());
     }
     put(dir, "undo", "real", &record().0.encode());
     put(dir, "undo", "changed", &[1, 40, 0, 7, 96, 0, 9]);
