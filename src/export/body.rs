@@ -17,6 +17,8 @@ pub(super) enum Part {
     /// As it is stored, with the name of its charset.
     Html(Vec<u8>, &'static str),
     Rtf(Vec<u8>),
+    /// A calendar, and its method.
+    Calendar(Vec<u8>, &'static str),
 }
 
 impl Part {
@@ -25,6 +27,7 @@ impl Part {
             Self::Text(_) => "text/plain",
             Self::Html(..) => "text/html",
             Self::Rtf(_) => "text/rtf",
+            Self::Calendar(..) => "text/calendar",
         }
     }
 
@@ -34,13 +37,14 @@ impl Part {
             Self::Text(_) => "text/plain; charset=utf-8".to_owned(),
             Self::Html(_, charset) => format!("text/html; charset={charset}"),
             Self::Rtf(_) => "text/rtf".to_owned(),
+            Self::Calendar(_, method) => format!("text/calendar; charset=utf-8; method={method}"),
         }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
-            Self::Html(bytes, _) | Self::Rtf(bytes) => bytes,
+            Self::Html(bytes, _) | Self::Rtf(bytes) | Self::Calendar(bytes, _) => bytes,
         }
     }
 

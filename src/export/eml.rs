@@ -5,6 +5,7 @@
 //! - A message without a Message-ID gets `<DIGEST@message.invalid>`: the first 40 digits of its
 //!   [content digest](super::items::Item::content_sha256), so that each run, and each copy of the message, gives the same.
 //! - Bodies are alternatives: text, and HTML in its own charset, or taken out of the RTF body; RTF where it alone has the form.
+//! - A meeting request, a cancellation and an answer have their calendar as the last alternative (`text/calendar` with its method).
 //! - What the HTML shows by `cid:` is related to it; other attachments follow, embedded messages as `message/rfc822`.
 //! - A signed message whose store holds the signed entity is written as that entity, byte for byte.
 //! - An attachment that only refers to a file elsewhere is `message/external-body`, and [`Exported::elsewhere`] names it.
@@ -307,8 +308,10 @@ impl<'r, 'w> Run<'r, 'w> {
         if let Some(boundary) = &boundary {
             self.put(&format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\n"))?;
         }
-        self.bodies(&parts, &related)?;
-        if let ([part], true, 0) = (parts.as_slice(), boundary.is_none() && related.is_empty(), depth)
+        let calendar = super::ics::meeting(self.exporter, message, &mut self.done)?.map(|(bytes, method)| Part::Calendar(bytes, method));
+        self.bodies(&parts, &related, calendar.as_ref())?;
+        let is_alone = boundary.is_none() && related.is_empty() && calendar.is_none();
+        if let ([part], true, 0) = (parts.as_slice(), is_alone, depth)
             && !part.bytes().ends_with(b"\n")
         {
             // The last line of a message has an end; within parts it belongs to the boundary.
@@ -317,10 +320,10 @@ impl<'r, 'w> Run<'r, 'w> {
         Ok(Frame { message: None, rest: rest.into_iter(), boundary })
     }
 
-    /// Writes the bodies: one, or alternatives, the last of them with what it shows.
-    fn bodies(&mut self, parts: &[Part], related: &[Attachment<'_>]) -> Result<()> {
+    /// Writes the bodies: one, or alternatives, the last text among them with what it shows; a calendar is the last alternative.
+    fn bodies(&mut self, parts: &[Part], related: &[Attachment<'_>], calendar: Option<&Part>) -> Result<()> {
         let Some((last, others)) = parts.split_last() else { return Ok(()) };
-        let boundary = (!others.is_empty()).then(|| self.boundary());
+        let boundary = (!others.is_empty() || calendar.is_some()).then(|| self.boundary());
         if let Some(b) = &boundary {
             self.put(&format!("Content-Type: multipart/alternative; boundary=\"{b}\"\r\n\r\n"))?;
         }
@@ -343,6 +346,10 @@ impl<'r, 'w> Run<'r, 'w> {
                 self.attachment(a, true)?;
             }
             self.put(&format!("\r\n--{b}--\r\n"))?;
+        }
+        if let (Some(calendar), Some(b)) = (calendar, &boundary) {
+            self.put(&format!("\r\n--{b}\r\n"))?;
+            self.part(calendar)?;
         }
         match boundary {
             Some(b) => self.put(&format!("\r\n--{b}--\r\n")),

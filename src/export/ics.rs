@@ -30,11 +30,7 @@ pub fn write(message: &Message<'_>, out: &mut impl Write) -> Result<Exported> {
 
 pub(super) fn run(exporter: &Exporter<'_>, message: &Message<'_>, out: &mut dyn Write) -> Result<Exported> {
     let mut done = Exported::default();
-    let mut l = Lines::default();
-    l.raw("BEGIN", "VCALENDAR");
-    l.raw("VERSION", "2.0");
-    l.raw("PRODID", "-//pstkit//export//EN");
-    l.raw("CALSCALE", "GREGORIAN");
+    let mut l = begin();
     let common = Common::of(exporter, message)?;
     let class = message.class()?.unwrap_or_default().to_ascii_lowercase();
     if class.starts_with("ipm.task") {
@@ -48,6 +44,55 @@ pub(super) fn run(exporter: &Exporter<'_>, message: &Message<'_>, out: &mut dyn 
     Ok(done)
 }
 
+fn begin() -> Lines {
+    let mut l = Lines::default();
+    l.raw("BEGIN", "VCALENDAR");
+    l.raw("VERSION", "2.0");
+    l.raw("PRODID", "-//pstkit//export//EN");
+    l.raw("CALSCALE", "GREGORIAN");
+    l
+}
+
+/// The calendar of a meeting request, a cancellation or an answer, and its method ([RFC 5546], [MS-OXCICAL] 2.1.3.1.1.1); `None` for every other
+/// message, and for one that names no time.
+pub(super) fn meeting(exporter: &Exporter<'_>, message: &Message<'_>, done: &mut Exported) -> Result<Option<(Vec<u8>, &'static str)>> {
+    let class = message.class()?.unwrap_or_default().to_ascii_lowercase();
+    let Some(kind) = class.strip_prefix("ipm.schedule.meeting.") else { return Ok(None) };
+    let (method, answer) = match kind {
+        "request" => ("REQUEST", 0),
+        "canceled" => ("CANCEL", 0),
+        "resp.tent" => ("REPLY", 2),
+        "resp.pos" => ("REPLY", 3),
+        "resp.neg" => ("REPLY", 4),
+        _ => return Ok(None),
+    };
+    if named::APPOINTMENT_START_WHOLE.time(message.properties())?.is_none() {
+        return Ok(None);
+    }
+    let mut common = Common::of(exporter, message)?;
+    let recipients = message.recipients()?;
+    let (from, _) = senders(message, &recipients)?;
+    let people = recipients.iter().filter(|r| r.recipient_type != RecipientType::Originator && r.flags & 2 == 0);
+    common.alarm = None;
+    common.is_cancelled = method == "CANCEL";
+    if method == "REPLY" {
+        // who answers is its only attendee, and whom it goes to the organizer
+        common.organizer = recipients.iter().find(|r| r.recipient_type == RecipientType::To).map(mailbox);
+        common.attendees = vec![(from, RecipientType::To, answer)];
+    } else {
+        common.organizer = common.organizer.or((!from.is_empty()).then_some(from));
+        common.attendees = people.map(|r| (mailbox(r), r.recipient_type, 0)).collect();
+    }
+    if common.organizer.is_none() || common.attendees.iter().all(|(who, ..)| who.is_empty()) {
+        return Ok(None);
+    }
+    let mut l = begin();
+    l.raw("METHOD", method);
+    event(&mut l, message, &common, done)?;
+    l.raw("END", "VCALENDAR");
+    Ok(Some((l.as_bytes().to_vec(), method)))
+}
+
 /// What each component of an item repeats.
 struct Common {
     uid: String,
@@ -57,6 +102,7 @@ struct Common {
     organizer: Option<Mailbox>,
     attendees: Vec<(Mailbox, RecipientType, i32)>,
     alarm: Option<i32>,
+    is_cancelled: bool,
 }
 
 impl Common {
@@ -105,6 +151,7 @@ impl Common {
             organizer,
             attendees,
             alarm,
+            is_cancelled: false,
         })
     }
 
@@ -376,7 +423,7 @@ fn details(l: &mut Lines, message: &Message<'_>, common: &Common, e: Option<&Exc
         l.raw("SEQUENCE", &n.to_string());
     }
     // 4: it was cancelled
-    if named::APPOINTMENT_STATE_FLAGS.i32(p)?.is_some_and(|f| f & 4 != 0) {
+    if common.is_cancelled || named::APPOINTMENT_STATE_FLAGS.i32(p)?.is_some_and(|f| f & 4 != 0) {
         l.raw("STATUS", "CANCELLED");
     }
     common.people(l);

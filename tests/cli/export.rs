@@ -322,3 +322,111 @@ fn one_file_of_records_says_what_items_says_of_the_chosen_ones() {
     let chosen = std::fs::read_to_string(&part).unwrap();
     assert!(chosen.lines().count() == 20 && chosen.lines().all(|l| written.contains(l)));
 }
+
+/// Runs openssl; `None` where it is not installed.
+fn openssl(dir: &Path, args: &[&str]) -> Option<bool> {
+    let run = std::process::Command::new("openssl").args(args).current_dir(dir).output().ok()?;
+    Some(run.status.success())
+}
+
+#[test]
+fn openssl_verifies_the_signatures_of_exported_messages() {
+    let made = tempfile::tempdir().unwrap();
+    let at = made.path();
+    let key = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Ann", "-keyout", "key", "-out", "cert"];
+    if openssl(at, &key) != Some(true) {
+        eprintln!("skipped: no openssl");
+        return;
+    }
+    std::fs::write(at.join("text"), "Content-Type: text/plain\r\n\r\n  odd   spaces \r\nFrom here on\r\n").unwrap();
+    let sign = ["cms", "-sign", "-in", "text", "-signer", "cert", "-inkey", "key"];
+    assert_eq!(openssl(at, &[&sign[..], &["-out", "clear"]].concat()), Some(true));
+    assert_eq!(openssl(at, &[&sign[..], &["-nodetach", "-outform", "DER", "-out", "opaque"]].concat()), Some(true));
+    // Outlook keeps the entity without the field of the message, with the line ends of mail.
+    let clear = std::fs::read_to_string(at.join("clear")).unwrap().replace("\r\n", "\n");
+    let clear = clear.trim_start_matches("MIME-Version: 1.0\n").replace('\n', "\r\n");
+    let opaque = std::fs::read(at.join("opaque")).unwrap();
+    let (dir, path) = store(|pst| {
+        let inbox = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
+        let signed = |class, subject, data: Vec<u8>, mime| {
+            NewMessage::new(class).subject(subject).attach(NewAttachment::file("smime.p7m", data).mime(mime))
+        };
+        let message = signed("IPM.Note.SMIME.MultipartSigned", "clear", clear.into_bytes(), "multipart/signed");
+        pst.add_message(inbox, message).unwrap();
+        pst.add_message(inbox, signed("IPM.Note.SMIME", "opaque", opaque, "application/pkcs7-mime")).unwrap();
+    });
+    let out = dir.path().join("out");
+    assert_eq!(pstkit(["export", path.to_str().unwrap(), "-o", out.to_str().unwrap(), "--to", "eml"]).status, 0);
+    let verify = ["cms", "-verify", "-noverify", "-in", "mail", "-out", "content"];
+    for (name, bytes) in files(&out) {
+        std::fs::write(at.join("mail"), &bytes).unwrap();
+        assert_eq!(openssl(at, &verify), Some(true), "{name}");
+        let content = std::fs::read_to_string(at.join("content")).unwrap();
+        assert!(content.replace("\r\n", "\n").ends_with("  odd   spaces \nFrom here on\n"), "{content}");
+        if name.contains("clear") {
+            let text = String::from_utf8(bytes).unwrap().replacen("odd   spaces", "odd spaces", 1);
+            std::fs::write(at.join("mail"), text).unwrap();
+            assert_eq!(openssl(at, &verify), Some(false), "a changed text is not what was signed");
+        }
+    }
+}
+
+#[test]
+fn meeting_requests_cancellations_and_answers_have_their_calendar() {
+    let (dir, path) = store(|pst| {
+        let inbox = pst.add_folder(IPM_SUBTREE, "Inbox").unwrap();
+        for (class, subject) in [
+            ("IPM.Schedule.Meeting.Request", "plan"),
+            ("IPM.Schedule.Meeting.Canceled", "off"),
+            ("IPM.Schedule.Meeting.Resp.Neg", "no"),
+            ("IPM.Schedule.Meeting.Request", "timeless"),
+            ("IPM.Note", "mail"),
+        ] {
+            let when = |lid, minutes| {
+                Named::new(PropertyName::number(Guid::PSETID_APPOINTMENT, lid), PropType::TIME, time(minutes).0.to_le_bytes())
+            };
+            let mut message = NewMessage::new(class).subject(subject).text("Come\r\nall").from("Ann", "ann@example.com");
+            message = message.to("Bob", "bob@example.com").attach(NewAttachment::file("agenda.txt", "first"));
+            if subject != "timeless" {
+                message = message.named(when(0x820D, 0)).named(when(0x820E, 30));
+            }
+            pst.add_message(inbox, message).unwrap();
+        }
+    });
+    let out = dir.path().join("out");
+    assert_eq!(pstkit(["export", path.to_str().unwrap(), "-o", out.to_str().unwrap(), "--to", "eml"]).status, 0);
+    let all = files(&out);
+    let of = |subject: &str| {
+        let (_, bytes) = all.iter().find(|(name, _)| name.contains(&format!("{subject} ["))).unwrap();
+        String::from_utf8(bytes.clone()).unwrap().replace("\r\n ", "")
+    };
+    for (subject, method, lines) in [
+        (
+            "plan",
+            "REQUEST",
+            vec![
+                "ORGANIZER;CN=\"Ann\":mailto:ann@example.com",
+                "ATTENDEE;CN=\"Bob\";ROLE=REQ-PARTICIPANT;PARTSTAT=NEEDS-ACTION:mailto:bob@example.com",
+            ],
+        ),
+        ("off", "CANCEL", vec!["STATUS:CANCELLED", "ORGANIZER;CN=\"Ann\":mailto:ann@example.com"]),
+        (
+            "no",
+            "REPLY",
+            vec![
+                "ORGANIZER;CN=\"Bob\":mailto:bob@example.com",
+                "ATTENDEE;CN=\"Ann\";ROLE=REQ-PARTICIPANT;PARTSTAT=DECLINED:mailto:ann@example.com",
+            ],
+        ),
+    ] {
+        let text = of(subject);
+        assert!(text.contains(&format!("Content-Type: text/calendar; charset=utf-8; method={method}\r\n")), "{text}");
+        assert!(text.contains(&format!("METHOD:{method}\r\n")) && text.contains("DTSTART:") && !text.contains("VALARM"), "{text}");
+        for line in lines {
+            assert!(text.contains(&format!("\r\n{line}\r\n")), "{line} is not in {text}");
+        }
+        let order: Vec<_> = ["text/plain", "text/calendar", "agenda.txt"].iter().map(|w| text.find(w).unwrap()).collect();
+        assert!(order.is_sorted(), "{text}");
+    }
+    assert!(!of("timeless").contains("text/calendar") && !of("mail").contains("text/calendar"));
+}

@@ -92,7 +92,7 @@ def bodies_and_files(message):
             text = part
         elif part.get_content_disposition() is None and part.get_content_type() == "text/html" and html is None:
             html = part
-        elif part.get_content_disposition() is None and part.get_content_type() == "text/rtf":
+        elif part.get_content_disposition() is None and part.get_content_type() in ("text/rtf", "text/calendar"):
             pass
         else:
             files.append(part)
