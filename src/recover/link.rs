@@ -553,6 +553,52 @@ fn state_digest((id, v, [class, subject, time]): StateKey<'_>) -> u64 {
     digest(id, &[Some(v), class, subject, time])
 }
 
+/// Gives messages that an older leaf gave the newest state that is left of them. `described` has the rows that tables have of them.
+fn newest_states(
+    s: &Salvage,
+    present: &[NbtEntry],
+    candidates: &[&Object],
+    described: &HashMap<Nid, &Values>,
+    joins: &Joins,
+    nodes: &mut HashMap<Nid, NbtEntry>,
+    used: &mut HashSet<Bid>,
+) {
+    // nobody else asks for them
+    let is_asked = present.iter().any(|n| s.filled.contains(&n.nid));
+    let mut states = States::of(candidates.iter().copied().filter(|c| is_asked && !s.freed.contains(&c.data)));
+    for n in present.iter().filter(|n| s.filled.contains(&n.nid)) {
+        let Some(o) = object(&s.ndb, n.data, Location::node(n.nid)) else { continue };
+        let none = Values::new();
+        let row = described.get(&n.nid).copied().unwrap_or(&none);
+        let like = |v: &Values| likeness(row, v).unwrap_or(0);
+        let time = |v: &Values| number(v, 0x3008);
+        let is_same = |c: &Object| identity(&c.values) == identity(&o.values);
+        // a state in free space is not the newest, whatever a row says: the row can be as old as the state is
+        let is_stale = s.freed.contains(&n.data.masked()) && identity(&o.values).is_some();
+        let newest = states.newer(&o.values, o.data).filter(|c| is_stale && is_same(c) && time(&c.values) > time(&o.values));
+        let newest = newest.max_by_key(|c| (time(&c.values), c.data));
+        // where the row tells nothing, the time of the change does, or that there is none
+        let is_later = |c: &Object| {
+            like(&c.values) == like(&o.values) && is_same(c) && time(&c.values).is_none_or(|t| time(&o.values).is_some_and(|u| t > u))
+        };
+        let likest = || {
+            let newer = states.newer(&o.values, o.data).map(|c| (like(&c.values), c.data, c));
+            let best = newer.max_by_key(|(l, bid, _)| (*l, *bid));
+            best.filter(|(l, _, c)| *l > like(&o.values) || is_later(c)).map(|b| b.2)
+        };
+        if let Some(c) = newest.or_else(likest) {
+            used.insert(c.data);
+            states.remove(c);
+            let mut e = NbtEntry { nid: n.nid, key_high: 0, data: c.data, sub: joins.sub(c.data), parent: n.parent };
+            if e.sub.is_none() && !n.sub.is_none() && subnodes_serve(s, n, c) {
+                // only the properties were written again
+                e.sub = n.sub;
+            }
+            nodes.insert(n.nid, e);
+        }
+    }
+}
+
 #[allow(clippy::too_many_arguments)]
 fn link_messages(
     s: &mut Salvage,
@@ -589,34 +635,7 @@ fn link_messages(
         for t in &ordered {
             described.extend(t.rows.iter().filter(|(n, _)| s.filled.contains(n)).map(|(n, row)| (*n, row)));
         }
-        // nobody else asks for them
-        let is_asked = present.iter().any(|n| s.filled.contains(&n.nid));
-        let mut states = States::of(candidates.iter().copied().filter(|c| is_asked && !s.freed.contains(&c.data)));
-        for n in present.iter().filter(|n| s.filled.contains(&n.nid)) {
-            let Some(o) = object_of(n) else { continue };
-            let none = Values::new();
-            let row = described.get(&n.nid).copied().unwrap_or(&none);
-            let like = |v: &Values| likeness(row, v).unwrap_or(0);
-            let newer = states.newer(&o.values, o.data);
-            let best = newer.map(|c| (like(&c.values), c.data, c)).max_by_key(|(l, bid, _)| (*l, *bid));
-            // where the row tells nothing, the time of the change does, or that there is none
-            let time = |v: &Values| number(v, 0x3008);
-            let is_later = |c: &Object| {
-                like(&c.values) == like(&o.values)
-                    && identity(&c.values) == identity(&o.values)
-                    && time(&c.values).is_none_or(|t| time(&o.values).is_some_and(|u| t > u))
-            };
-            if let Some((_, _, c)) = best.filter(|(l, _, c)| *l > like(&o.values) || is_later(c)) {
-                used.insert(c.data);
-                states.remove(c);
-                let mut e = entry(n.nid, c, n.parent);
-                if e.sub.is_none() && !n.sub.is_none() && subnodes_serve(s, n, c) {
-                    // only the properties were written again
-                    e.sub = n.sub;
-                }
-                nodes.insert(n.nid, e);
-            }
-        }
+        newest_states(s, &present, &candidates, &described, joins, nodes, used);
         let mut given = best_matches(s, &rows, &candidates, used);
         if kind == Kind::Associated {
             // little of a setting stands in its row; but often there is only one of a class
