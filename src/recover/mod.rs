@@ -15,6 +15,7 @@ mod freed;
 mod join;
 pub mod kinds;
 pub mod link;
+mod newest;
 pub mod nodes;
 mod orphans;
 mod parents;
