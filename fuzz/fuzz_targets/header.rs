@@ -2,7 +2,7 @@
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use pstkit::finding::{Finding, Strict};
-use pstkit::format::header::{Header, describe_foreign};
+use pstkit::format::header::{Header, ForeignFile};
 use pstkit::format::layout::Layout;
 
 fuzz_target!(|data: &[u8]| {
@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let _ = Header::decode(data, &mut Strict);
-    let _ = describe_foreign(data, data.len() as u64, "mail.pst");
+    let _ = ForeignFile::of(data, data.len() as u64, "mail.pst");
     for layout in Layout::all() {
         let _ = Header::decode_as(layout, data);
     }

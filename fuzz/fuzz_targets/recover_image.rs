@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use pstkit::Pst;
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::recover;
-use pstkit::repair::rescue;
+use pstkit::repair::{RescueOptions, rescue};
 use pstkit_fuzz::image::Image;
 use std::sync::Arc;
 

@@ -54,6 +54,8 @@ pub(super) struct RowFacts {
     pub keys: Vec<(Nid, Option<u32>)>,
     /// Objects whose rows bear ids for synchronisation, and the ids.
     pub ids: Vec<([u8; 16], Nid)>,
+    /// Objects that no node stands for.
+    pub gone: Vec<Nid>,
 }
 
 impl RowFacts {
@@ -62,6 +64,7 @@ impl RowFacts {
         self.versions.extend(more.versions);
         self.keys.extend(more.keys);
         self.ids.extend(more.ids);
+        self.gone.extend(more.gone);
     }
 }
 

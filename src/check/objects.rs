@@ -34,6 +34,8 @@ pub(super) struct Objects<'a> {
     pub deep: bool,
     /// The names of named properties, where a pass needs them.
     pub names: Option<&'a NameMap>,
+    /// Tables that are not read, because so many folders name them.
+    pub repeated: Option<&'a HashSet<Nid>>,
     /// An offline file: it has fewer properties in objects and more in rows.
     pub offline: bool,
 }
@@ -71,7 +73,22 @@ impl State {
 impl<'a> Objects<'a> {
     pub(super) fn new(ndb: &'a Ndb, options: &'a CheckOptions, causes: &'a Causes, allowance: &'a Allowance) -> Self {
         let deep = options.level >= Level::Deep;
-        Self { ndb, options, causes, allowance, sizes: None, deep, names: None, offline: ndb.header().kind() == Some(FileKind::Ost) }
+        Self {
+            ndb,
+            options,
+            causes,
+            allowance,
+            sizes: None,
+            deep,
+            names: None,
+            repeated: None,
+            offline: ndb.header().kind() == Some(FileKind::Ost),
+        }
+    }
+
+    /// Whether a table is not read, because so many folders name it.
+    pub(super) fn is_repeated(&self, table: Nid) -> bool {
+        self.repeated.is_some_and(|all| all.contains(&table))
     }
 
     /// A tag as this file has it: texts are of 8 bits in ANSI files.

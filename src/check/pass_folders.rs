@@ -6,7 +6,7 @@ use super::Check;
 use super::collect::{Collector, Context};
 use super::kept::{Facts, Looking, RowFacts};
 use super::objects::{Objects, State, are_equal, count_of, differ};
-use super::report::ItemCount;
+use super::report::{ItemCount, Items};
 use crate::error::Result;
 use crate::finding::{Finding, Ignore, Location, Loss, Sink};
 use crate::format::bytes::wide;
@@ -16,6 +16,7 @@ use crate::format::tags;
 use crate::ltp::tc::Row;
 use crate::ltp::{PropertyContext, TableContext};
 use crate::messaging::conversation::index_key;
+use crate::messaging::repeated_tables;
 use crate::monitor::step;
 use crate::rules::{self, Rule, Severity};
 use crate::work::in_order;
@@ -43,7 +44,9 @@ struct TableFacts {
 /// Checks every folder.
 pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     let (options, monitor) = (check.options, check.monitor);
-    let objects = Objects::new(&check.ndb, options, &check.causes, &check.allowance);
+    let repeated = repeated_tables(&check.ndb, check.ndb.index().nodes().iter());
+    let mut objects = Objects::new(&check.ndb, options, &check.causes, &check.allowance);
+    objects.repeated = Some(&repeated);
     let index = check.ndb.index();
     let folders: Vec<NbtEntry> = index.nodes().iter().filter(|n| n.nid.is_folder()).copied().collect();
     let (out, items, memory) = (&mut check.out, &mut check.items, &mut check.memory);
@@ -64,6 +67,7 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     )?;
     let mut rest = objects.collector();
     strays(&objects, &mut rest)?;
+    count_once(&mut rows.gone, items);
     rows.versions.sort_unstable();
     // A table that has a version twice has been told.
     if !out.has(&rules::TC_ROW_VER) {
@@ -73,6 +77,22 @@ pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     check.rows = rows;
     check.out.merge(rest, monitor);
     Ok(())
+}
+
+/// An object that is gone is one, however many folders list it.
+fn count_once(gone: &mut [Nid], items: &mut Items) {
+    gone.sort_unstable();
+    for (nid, next) in gone.iter().zip(gone.iter().skip(1)).filter(|(nid, next)| nid == next) {
+        let one = ItemCount { expected: 1, lost: 1, ..ItemCount::default() };
+        if next.is_folder() {
+            items.folders = items.folders.less(one);
+        } else {
+            items.messages = items.messages.less(one);
+            if nid.nid_type() == NidType::ASSOC_MESSAGE {
+                items.associated = items.associated.less(one);
+            }
+        }
+    }
 }
 
 /// A folder, with its tables and the objects in it. A search folder is always examined: its results may be anywhere in the store.
@@ -194,6 +214,11 @@ fn folder_table(
         out.add_under(f, objects.causes.of_node(nid));
         return Ok(facts);
     };
+    if objects.is_repeated(nid) {
+        out.add(shared_table(at));
+        facts.opened = true;
+        return Ok(facts);
+    }
     let before = out.mark();
     objects.look_for_bad_blocks(&node, out)?;
     let table = objects.table(node, out)?;
@@ -252,11 +277,17 @@ fn folder_table(
         };
         if owner.is_none() {
             facts.dangling = facts.dangling.saturating_add(1);
+            said.gone.push(nid);
         }
         out.add_under(f, objects.causes.of_node(nid));
     }
     out.context = context;
     Ok(facts)
+}
+
+/// The finding of a table that is not read.
+fn shared_table(at: Location) -> Finding {
+    Finding::new(&rules::LIMIT, at).actual("the table is another folder's, and that of many more: it is read there").loss(Loss::Metadata)
 }
 
 /// Columns that the table lacks; one of another type counts as none.
@@ -385,7 +416,9 @@ fn search_folder(objects: &Objects<'_>, nid: Nid, out: &mut Collector<'_>) -> Re
         }
     }
     let results = nid.with_type(NidType::SEARCH_CONTENTS_TABLE);
-    if let Some(node) = objects.ndb.node(results) {
+    if objects.is_repeated(results) {
+        out.add(shared_table(Location::node(results)));
+    } else if let Some(node) = objects.ndb.node(results) {
         out.watch(Location::node(results));
         objects.look_for_bad_blocks(&node, out)?;
         if !node.data.is_none()

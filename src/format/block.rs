@@ -101,7 +101,6 @@ pub fn seal_block(layout: &Layout, start: usize, cb_inflated: u16, ib: Ib, bid: 
 
 /// What the trailer of a block must agree with.
 #[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
 pub struct BlockFacts {
     /// The id under which it is listed.
     pub bid: Bid,

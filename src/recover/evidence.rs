@@ -10,6 +10,7 @@ use crate::format::context::TcolDesc;
 use crate::format::ids::{Bid, Nid, NidType};
 use crate::ltp::TableContext;
 use crate::ltp::tc::Row;
+use crate::messaging::repeated_tables;
 use crate::monitor::{Monitor, step};
 use crate::ndb::{Ndb, Node};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -194,7 +195,8 @@ pub(super) fn current(s: &Salvage, monitor: &dyn Monitor) -> Result<Vec<Table>> 
     let mut out = Vec::new();
     // a row is needed where its object is not at hand, or may be an older one
     let unknown = |nid: Nid| nid.is_folder() || s.filled.contains(&nid) || s.ndb.index().node(nid).is_none();
-    for n in s.ndb.index().nodes() {
+    let repeated = repeated_tables(&s.ndb, s.ndb.index().nodes().iter());
+    for n in s.ndb.index().nodes().iter().filter(|n| !repeated.contains(&n.nid)) {
         step(monitor, 0)?;
         let Some(kind) = Kind::of(n.nid.nid_type()) else { continue };
         if n.nid.index() < 0x40 && n.nid.with_type(NidType::NORMAL_FOLDER) != Nid::ROOT_FOLDER {
@@ -296,8 +298,9 @@ const PARENT_NID: u16 = 0x67F1;
 /// What the tables of search folders say of folders ([MS-PST] 2.4.8.6.3): each row names the folder that its message is in. One table for
 /// each of these folders, of the rows of all searches.
 pub(super) fn searched(s: &Salvage, roots: &[Bid]) -> Vec<Table> {
+    let repeated = repeated_tables(&s.ndb, s.ndb.index().nodes().iter());
     let listed = s.ndb.index().nodes().iter().filter(|n| n.nid.nid_type() == NidType::SEARCH_CONTENTS_TABLE && n.nid.index() >= 0x40);
-    let listed = listed.filter_map(|n| s.ndb.node(n.nid));
+    let listed = listed.filter(|n| !repeated.contains(&n.nid)).filter_map(|n| s.ndb.node(n.nid));
     let found = roots.iter().filter(|root| !s.freed.contains(root)).map(|root| {
         let at = Location { bid: Some(*root), ..Location::NONE };
         Node::detached(&s.ndb, Nid::NONE, *root, Bid::NONE, at)

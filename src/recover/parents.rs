@@ -14,6 +14,7 @@ use crate::format::ids::{Nid, NidType};
 use crate::format::page::NbtEntry;
 use crate::format::tags;
 use crate::ltp::TableContext;
+use crate::messaging::repeated_tables;
 use crate::monitor::{Monitor, step};
 use crate::ndb::{Ndb, Node};
 use std::collections::{HashMap, HashSet};
@@ -33,7 +34,9 @@ pub(super) struct Settled {
 /// Cancellation.
 pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, monitor: &dyn Monitor) -> Result<Settled> {
     let exchanged = exchange_tables(ndb, nodes);
-    let mut tables: Vec<NbtEntry> = nodes.values().filter(|n| Kind::of(n.nid.nid_type()).is_some()).copied().collect();
+    let repeated = repeated_tables(ndb, nodes.values());
+    let is_read = |n: &&NbtEntry| Kind::of(n.nid.nid_type()).is_some() && !repeated.contains(&n.nid);
+    let mut tables: Vec<NbtEntry> = nodes.values().filter(is_read).copied().collect();
     tables.sort_by_key(|n| n.nid);
     let mut listed: HashMap<Nid, Nid> = HashMap::new();
     let mut settled: HashSet<Nid> = HashSet::new();
@@ -102,7 +105,9 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
 /// Gives two folders' contents tables back that have been exchanged: each lists what is in the other folder, and nothing of its own. Of two
 /// objects only, the entries may as well be wrong, unless the folders say how many they have.
 fn exchange_tables(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>) -> usize {
-    let tables: Vec<NbtEntry> = nodes.values().filter(|n| n.nid.nid_type() == NidType::CONTENTS_TABLE).copied().collect();
+    let repeated = repeated_tables(ndb, nodes.values());
+    let is_read = |n: &&NbtEntry| n.nid.nid_type() == NidType::CONTENTS_TABLE && !repeated.contains(&n.nid);
+    let tables: Vec<NbtEntry> = nodes.values().filter(is_read).copied().collect();
     // what each lists is in: the folder, if it is another one's alone, and how many
     let mut told: HashMap<Nid, (Option<Nid>, usize)> = HashMap::new();
     for t in &tables {

@@ -22,7 +22,7 @@ use crate::format::page::{BbtEntry, NbtEntry};
 use crate::format::tags;
 use crate::io::{Overlay, ReadAt};
 use crate::ltp::{PropertyContext, TableContext};
-use crate::messaging::Pst;
+use crate::messaging::{Pst, repeated_tables};
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::Ndb;
 use crate::ndb::refs::{each_reference, spread_up};
@@ -127,7 +127,8 @@ fn is_of_a_table(f: &Finding) -> bool {
 fn highest_row_version(ndb: &Ndb, monitor: &dyn Monitor) -> Result<u32> {
     let mut highest = 0;
     let lists = |t| matches!(t, NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE);
-    for n in ndb.index().nodes().iter().filter(|n| lists(n.nid.nid_type())) {
+    let repeated = repeated_tables(ndb, ndb.index().nodes().iter());
+    for n in ndb.index().nodes().iter().filter(|n| lists(n.nid.nid_type()) && !repeated.contains(&n.nid)) {
         step(monitor, 0)?;
         let Some(table) = ndb.node(n.nid).and_then(|node| TableContext::open(node, &mut Ignore).ok().flatten()) else { continue };
         let mut rows = table.rows();

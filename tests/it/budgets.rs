@@ -18,7 +18,9 @@ use pstkit::rules;
 use pstkit::write::{
     CopyOptions, CopyReport, IPM_SUBTREE, NdbWriter, NewMessage, NewRecipient, Props, PstWriter, StoreOptions, SubNodes, copy,
 };
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn store(fill: &mut dyn FnMut(&mut PstWriter<'_>, Nid)) -> Vec<u8> {
     let memory = MemoryStorage::default();
@@ -180,5 +182,71 @@ fn no_healthy_file_meets_a_budget_or_misses_anything() {
             let item = item.unwrap();
             assert!(item.state == State::Ok || !item.problems.iter().any(|p| p.contains("PST-D022")), "{}: {:?}", file.file, item.problems);
         }
+    }
+}
+
+/// Counts the bytes that are read.
+struct Counting(Vec<u8>, AtomicU64);
+
+impl ReadAt for Counting {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.1.fetch_add(buf.len() as u64, Ordering::Relaxed);
+        self.0.read_exact_at(buf, offset)
+    }
+}
+
+/// Messages whose rows many folders share.
+const MANY: u32 = 3000;
+
+/// A folder with messages that are gone, and `n` more folders whose table is its table.
+fn folders_with_one_table(n: u32) -> Vec<u8> {
+    let mail = changed(mail(MANY), &|nid| nid.nid_type() != NidType::NORMAL_MESSAGE, &mut |_, _| {});
+    changed(mail, &|_| true, &mut |w, pst| {
+        let of = |nid: Nid| *pst.ndb().index().node(nid).unwrap();
+        let folder =
+            pst.folders().map(|f| f.nid()).find(|nid| pst.folder(*nid).unwrap().stated_count().unwrap() == Some(MANY as i32)).unwrap();
+        for _ in 0..n {
+            let nid = w.next_nid(NidType::NORMAL_FOLDER).unwrap();
+            let [own, lists, contents, associated] =
+                [NidType::NORMAL_FOLDER, NidType::HIERARCHY_TABLE, NidType::CONTENTS_TABLE, NidType::ASSOC_CONTENTS_TABLE]
+                    .map(|t| of(folder.with_type(t)));
+            w.add_node(nid, own.data, own.sub, own.parent).unwrap();
+            for table in [lists, contents, associated] {
+                w.add_node(nid.with_type(table.nid.nid_type()), table.data, table.sub, Nid::NONE).unwrap();
+            }
+        }
+    })
+}
+
+#[test]
+fn a_table_that_many_folders_name_is_read_a_few_times_and_what_it_lists_is_lost_once() {
+    let mut read = Vec::new();
+    for n in [20, 220] {
+        let bytes = folders_with_one_table(n);
+        assert_eq!(Pst::from_bytes(bytes.clone()).unwrap().missing().messages, u64::from(MANY));
+        let mut costs = Vec::new();
+        for command in ["check", "repair", "recover"] {
+            let counting = Arc::new(Counting(bytes.clone(), AtomicU64::new(0)));
+            let source: Arc<dyn ReadAt> = counting.clone();
+            let target: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+            // their blocks are still there: the check counts them as lost, the others bring them back, and none twice
+            let count = |c: pstkit::repair::Count| (c.lost, c.ok + c.partial);
+            let found = match command {
+                "check" => count(check(source, &CheckOptions::default().threads(1), &()).unwrap().items.messages.into()),
+                "repair" => count(repair(&source, &target, &Policy::default().threads(1), &()).unwrap().account.messages),
+                _ => count(rescue(&source, &target, &RescueOptions::default(), &()).unwrap().account.messages),
+            };
+            assert_eq!(found, if command == "check" { (u64::from(MANY), 0) } else { (0, u64::from(MANY)) }, "{command}, {n} folders");
+            costs.push(counting.1.load(Ordering::Relaxed));
+        }
+        read.push(costs);
+    }
+    for (command, (few, many)) in ["check", "repair", "recover"].into_iter().zip(read[0].iter().zip(&read[1])) {
+        // the table has more than 300 KB; a folder more is some blocks of its own
+        let each = (many - few) / 200;
+        assert!(each < 250_000, "{command}: {each} bytes for each folder more");
     }
 }
