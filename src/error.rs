@@ -1,4 +1,4 @@
-//! The crate's error: what kind, where, and which rule was broken.
+//! The crate's error: its kind, its place, and the rule that was broken.
 
 use crate::finding::{Finding, Location};
 use crate::rules::Rule;
@@ -9,17 +9,17 @@ use std::path::PathBuf;
 /// `Result` with the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of error it is.
+/// The kind of the error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The operating system could not read or write.
     #[error("{0}")]
     Io(io::Error),
-    /// The bytes are not an Outlook data file; says what they are instead.
+    /// The bytes are not an Outlook data file; names their kind.
     #[error("not an Outlook data file: {0}")]
     NotPst(String),
-    /// A variant or feature that cannot be read; says which and what to do.
+    /// A variant or feature that cannot be read; names it and the next step.
     #[error("unsupported: {0}")]
     Unsupported(String),
     /// A rule of the format is broken.
@@ -28,7 +28,7 @@ pub enum ErrorKind {
     /// A limit was reached that protects against hostile files.
     #[error("limit reached: {what} ({limit})")]
     Limit {
-        /// What was limited.
+        /// The limited resource.
         what: &'static str,
         /// The limit.
         limit: u64,
@@ -36,7 +36,7 @@ pub enum ErrorKind {
     /// Another process holds the file.
     #[error("another process holds the file")]
     Locked,
-    /// What was asked for is not there.
+    /// The requested object is not there.
     #[error("no {0}")]
     NotFound(String),
     /// A value cannot be stored in this variant; says which limit.
@@ -65,7 +65,7 @@ pub enum ErrorKind {
     Unfit {
         /// Why.
         what: String,
-        /// Whether undoing goes on where the caller takes the loss of what was written since.
+        /// Whether undoing goes on where the caller takes the loss of later writes.
         force: bool,
     },
     /// The monitor asked to stop.
@@ -116,7 +116,7 @@ impl Error {
         self
     }
 
-    /// What kind of error it is.
+    /// The kind of the error.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }

@@ -1,4 +1,4 @@
-//! What is wrong, and where: [`Finding`], [`Location`], and the [`Sink`] that decoders report to.
+//! Violations and their places: [`Finding`], [`Location`], and the [`Sink`] that decoders report to.
 
 use crate::error::{Error, Result};
 use crate::format::ids::{Bid, Hid, Ib, Nid, PropTag};
@@ -145,7 +145,7 @@ impl From<String> for Value {
     }
 }
 
-/// What a violation costs the user.
+/// The cost of a violation for the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -188,11 +188,11 @@ pub struct Finding {
     pub severity: Severity,
     /// Where.
     pub at: Location,
-    /// What the rule demands.
+    /// The value that the rule demands.
     pub expected: Value,
-    /// What the file holds.
+    /// The value that the file holds.
     pub actual: Value,
-    /// What it costs.
+    /// The loss.
     pub loss: Loss,
     /// The folder's path, where an object of the messaging layer is concerned.
     pub folder: Option<Arc<str>>,

@@ -137,7 +137,7 @@
 //!
 //! - Files are opened for reading alone; nothing but repair in place ever writes to a source.
 //! - No input makes the library panic, hang, or allocate more than the bytes in the file justify.
-//! - What is damaged is told, never dropped in silence.
+//! - Damage is told, never dropped in silence.
 //!
 //! # Layers
 //!

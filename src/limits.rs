@@ -3,7 +3,7 @@
 use crate::ndb::Content;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What reading may cost; every limit is far above what real files need.
+/// The cost that reading may have; every limit is far above the needs of real files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -23,7 +23,7 @@ pub struct Limits {
     pub table_rows: u32,
     /// Problems kept for one object.
     pub problems: usize,
-    /// How many times the blocks of a file are entered, each of them counted once: what objects share is what a hostile file repeats. The
+    /// How many times the blocks of a file are entered, each of them counted once: a hostile file repeats shared blocks. The
     /// greatest number lifts every budget.
     pub repeats: u64,
 }
@@ -45,7 +45,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The same without budgets: what objects share is entered as often as they name it.
+    /// The same without budgets: shared blocks are entered as often as objects name them.
     #[must_use]
     pub const fn without_budgets(mut self) -> Self {
         self.repeats = u64::MAX;
@@ -53,8 +53,8 @@ impl Limits {
     }
 }
 
-/// What a run may still enter of a kind of thing. Nearly everything in a file has blocks of its own; objects that were copied share them, and
-/// a hostile file can name the same blocks from everywhere: then what there is to enter grows with the square of the file, or faster.
+/// The number of objects of a kind that a run may still enter. Nearly everything in a file has blocks of its own; objects that were copied share them, and
+/// a hostile file can name the same blocks from everywhere: then the number of entries grows with the square of the file, or faster.
 #[derive(Debug)]
 pub struct Allowance(AtomicU64);
 
@@ -80,12 +80,12 @@ impl Allowance {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(n)).is_ok()
     }
 
-    /// Takes `n` of it, or what is left: what has cost that much already is still of use.
+    /// Takes `n` of it, or the rest: a result that has cost that much already is still of use.
     pub fn spend(&self, n: u64) {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(n)));
     }
 
-    /// What is left.
+    /// The rest.
     pub fn left(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -24,7 +24,7 @@ pub enum Phase {
     Maps,
     /// Searching the whole file for pages and blocks that no tree names.
     Scan,
-    /// Linking what was found.
+    /// Linking the finds.
     Link,
     /// Planning a repair.
     Plan,
@@ -39,7 +39,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// What a person reads while it runs.
+    /// The words that a person reads while it runs.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Header => "header",

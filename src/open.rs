@@ -29,7 +29,7 @@ impl Pst {
     /// the file was cut, and [`io::writer_of`](crate::io::writer_of) whether somebody holds a lock of the other kind.
     ///
     /// # Errors
-    /// Where it cannot be opened, or nothing in it is part of an Outlook data file; the error says what it is instead.
+    /// Where it cannot be opened, or nothing in it is part of an Outlook data file; the error names the kind that it is instead.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, &OpenOptions::default(), &())
     }

@@ -58,7 +58,7 @@ pub enum Layer {
     Header,
     /// `A`: allocation maps and space.
     Allocation,
-    /// `B`: the block B-tree and what it says of blocks.
+    /// `B`: the block B-tree and its entries.
     BlockTree,
     /// `N`: the node B-tree.
     NodeTree,
@@ -78,7 +78,7 @@ pub enum Layer {
     Recipient,
     /// `X`: Outlook's index nodes.
     Index,
-    /// `C`: carving, what recovery found.
+    /// `C`: carving, the finds of recovery.
     Carving,
 }
 
@@ -103,7 +103,7 @@ impl Layer {
     }
 }
 
-/// What mends a violation.
+/// The fix of a violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -111,7 +111,7 @@ impl Layer {
 pub enum FixVerb {
     /// Nothing to do.
     None,
-    /// Rewrite the header from what the file holds.
+    /// Rewrite the header from the file's contents.
     RewriteHeader,
     /// Rebuild AMaps, PMaps, FMaps, FPMaps, DList and the free counts from the space in use.
     RebuildMaps,
@@ -119,9 +119,9 @@ pub enum FixVerb {
     RebuildTree,
     /// Count the references again.
     RecountReferences,
-    /// Write the block, data tree or sub-node tree again from what is readable.
+    /// Write the block, data tree or sub-node tree again from the readable parts.
     RewriteBlock,
-    /// Write the heap, property context or table again from what is readable.
+    /// Write the heap, property context or table again from the readable parts.
     RewriteContext,
     /// Build the table from the objects that it lists.
     RebuildTable,
@@ -129,7 +129,7 @@ pub enum FixVerb {
     SetProperty,
     /// Create the missing object from its template.
     CreateObject,
-    /// Take the object out; what it held is gone.
+    /// Take the object out; its contents are gone.
     DropObject,
     /// Put the object under Lost and Found.
     MoveToLostAndFound,
@@ -138,7 +138,7 @@ pub enum FixVerb {
 }
 
 impl FixVerb {
-    /// All verbs in the order in which a repair carries them out: structure before contents, what takes something out last.
+    /// All verbs in the order in which a repair carries them out: structure before contents, actions that take something out last.
     pub const ALL: [Self; 13] = [
         Self::RewriteHeader,
         Self::RebuildTree,
@@ -179,7 +179,7 @@ impl FixVerb {
         Self::ALL.into_iter().find(|v| v.as_str() == word)
     }
 
-    /// What is done, for people.
+    /// The action, for people.
     pub const fn what(self) -> &'static str {
         match self {
             Self::None => "nothing to mend",
@@ -198,7 +198,7 @@ impl FixVerb {
         }
     }
 
-    /// What that brings back, for people.
+    /// The gain, for people.
     pub const fn restores(self) -> &'static str {
         match self {
             Self::None => "nothing",
@@ -241,20 +241,20 @@ pub struct Rule {
     pub layer: Layer,
     /// Severity, unless the evidence in a file gives another.
     pub severity: Severity,
-    /// What mends it.
+    /// Its fix.
     pub fix: FixVerb,
     /// Whether an unattended run may mend it.
     pub safe: bool,
     /// Whether mending it may lose data that was readable.
     pub may_lose: bool,
-    /// What is wrong, as a sentence without a full stop.
+    /// The violation, as a sentence without a full stop.
     pub message: &'static str,
     /// Section of [MS-PST] that states it; `-` where it is not documented there.
     pub section: &'static str,
     /// How scanpst words it, where it has words for it, behind its class: `!!` or `??`; `{name}` stands for an id or value, and a reason on a line of its own
     /// stands behind `|`.
     pub scanpst: Option<&'static str>,
-    /// What it means for the mail, and what to do.
+    /// Its meaning for the mail, and the next step.
     pub meaning: &'static str,
 }
 
@@ -267,8 +267,8 @@ impl Rule {
 }
 
 impl Rule {
-    /// The class in which scanpst counts a violation: `!!` for a broken invariant, `??` for what alone leaves a file with minor
-    /// inconsistencies; `None` where it says nothing. It is independent of [`severity`](Self::severity), which follows from what healthy
+    /// The class in which scanpst counts a violation: `!!` for a broken invariant, `??` for one that alone leaves a file with minor
+    /// inconsistencies; `None` where it says nothing. It is independent of [`severity`](Self::severity), which follows from the forms of healthy
     /// files have.
     pub fn scanpst_class(&self) -> Option<&'static str> {
         self.scanpst.and_then(|words| words.get(..2))

@@ -1,4 +1,4 @@
-//! The census: what is where, and how often it is referred to. Compact enough to hold for any file: 8 bytes a block, 16 a page.
+//! The census: the place and the references of each object. Compact enough to hold for any file: 8 bytes a block, 16 a page.
 
 use crate::format::bytes::{index, low32, wide};
 use crate::format::ids::{Bid, Nid};
@@ -7,7 +7,7 @@ use crate::ndb::Index;
 use crate::ndb::space::SpaceMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What a check has counted; a repair plans from it.
+/// The counts of a check; a repair plans from them.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Census {
@@ -99,7 +99,7 @@ impl<'i> Counter<'i> {
         self.index.blocks().get(at)
     }
 
-    /// What was counted, by place in the index.
+    /// The counts, by place in the index.
     pub(super) fn into_counts(self) -> Vec<u32> {
         self.counts.into_iter().map(AtomicU32::into_inner).collect()
     }

@@ -1,7 +1,7 @@
 //! Collecting findings: limits a rule, root causes, order.
 //!
 //! Passes that run on several threads give each piece of work a [`Collector`] of its own, and merge them in the order of the work, so
-//! that a report does not depend on the number of threads. What is known to be broken when a pass begins stands in [`Causes`]: a
+//! that a report does not depend on the number of threads. The objects known to be broken when a pass begins stands in [`Causes`]: a
 //! violation that follows from it is counted there and not listed.
 
 use super::report::{CheckOptions, RuleCount};
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Cause(pub usize);
 
-/// What is known to be broken, and which finding said so.
+/// The objects known to be broken, with their findings.
 #[derive(Debug, Default)]
 pub(super) struct Causes {
     /// Ranges of block ids whose entries are lost with a page of the block B-tree.
@@ -29,7 +29,7 @@ pub(super) struct Causes {
     unlisted: Vec<Bid>,
     /// The cause of everything that a truncated file lacks.
     pub truncated: Option<Cause>,
-    /// A block that is not where its entry says: what lies there instead is in use by nothing.
+    /// A block that is not where its entry says: the object there instead is in use by nothing.
     pub misplaced: Option<Cause>,
 }
 
@@ -103,7 +103,7 @@ impl Causes {
             return None;
         }
         if std::ptr::eq(f.rule, &rules::ORPHAN_BLOCK) {
-            // What a lost node, or a lost list of blocks, referred to has no other reference.
+            // The target of a lost node, or of a lost list of blocks, has no other reference.
             return self.of_nodes().or_else(|| self.of_blocks()).or_else(|| self.bad_internal());
         }
         if std::ptr::eq(f.rule, &rules::NODE_DATA_MISSING) || std::ptr::eq(f.rule, &rules::NODE_SUB_MISSING) {
@@ -138,7 +138,7 @@ fn find(ranges: &[(u64, Option<u64>, Cause)], id: u64) -> Option<Cause> {
     ranges.iter().find(|(first, end, _)| id >= *first && end.is_none_or(|end| id < end)).map(|(_, _, c)| *c)
 }
 
-/// What a violation follows from.
+/// The cause of a violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Context {
     /// Nothing known.
@@ -163,7 +163,7 @@ struct Tally {
 pub(super) struct Collector<'c> {
     options: &'c CheckOptions,
     causes: Option<&'c Causes>,
-    /// What the object at hand is known to suffer from: whatever else is wrong with it follows from that.
+    /// The known fault of the object at hand: every other fault of it follows from that.
     pub context: Context,
     /// Findings in order.
     pub findings: Vec<Finding>,
@@ -173,7 +173,7 @@ pub(super) struct Collector<'c> {
     pub reports: u64,
     /// The worst loss reported since [`watch`](Self::watch).
     pub loss: Loss,
-    /// Objects are being looked at: what is wrong with blocks has been told before.
+    /// Objects are being looked at: the faults of blocks have been told before.
     objects: bool,
     /// The bad block that the object at hand was found to have.
     touched: Option<Cause>,
@@ -181,7 +181,7 @@ pub(super) struct Collector<'c> {
     owners: HashMap<Cause, (Location, Loss)>,
     /// Where the object at hand is.
     pub at: Location,
-    /// What was found about it, in order, listed or not.
+    /// The findings about it, in order, listed or not.
     trail: Vec<Step>,
 }
 
@@ -216,7 +216,7 @@ impl<'c> Collector<'c> {
         }
     }
 
-    /// An empty collector for what is wrong with objects.
+    /// An empty collector for the faults of objects.
     pub(super) fn for_objects(options: &'c CheckOptions, causes: &'c Causes) -> Self {
         Self { objects: true, ..Self::new(options, Some(causes)) }
     }
@@ -267,7 +267,7 @@ impl<'c> Collector<'c> {
         }
     }
 
-    /// A place in what is found about the object at hand, for [`suffer`](Self::suffer).
+    /// A place in the findings about the object at hand, for [`suffer`](Self::suffer).
     pub(super) fn mark(&self) -> usize {
         self.trail.len()
     }
@@ -298,7 +298,7 @@ impl<'c> Collector<'c> {
             }
             return None;
         }
-        // What is left over in a heap follows from what is wrong with the heap.
+        // Leftovers in a heap follow from the faults of the rest.
         let leaked = std::ptr::eq(f.rule, &rules::HN_ITEM_LEAKED);
         let before = self.trail.last().filter(|b| leaked && b.severity >= Severity::Warning);
         let follows = before.filter(|b| (b.nid, b.sub) == (f.at.nid, f.at.sub)).map(|b| Context::Here(b.place));
@@ -355,7 +355,7 @@ impl<'c> Collector<'c> {
         *n = n.saturating_add(by);
     }
 
-    /// Takes in what another collector has, as if it had been reported here; tells the monitor. Answers where its findings went.
+    /// Takes in the findings of another collector, as if it had been reported here; tells the monitor. Answers where its findings went.
     pub(super) fn merge(&mut self, other: Collector<'_>, monitor: &dyn Monitor) -> Vec<Option<Cause>> {
         let mut places = Vec::with_capacity(other.findings.len());
         for f in other.findings {

@@ -1,7 +1,7 @@
-//! What a check keeps for a repair of the same file: what it has read of the trees, which blocks are whole, and what it has found about
+//! The memory of a check for a repair of the same file: the trees as far as read, the whole blocks, and the findings about
 //! each object.
 //!
-//! A repair leaves most of a file where it is. What was whole before is not read again to say so: the search for what the trees do not
+//! A repair leaves most of a file where it is. Whole objects are not read again: the search for what the trees do not
 //! list looks at the other blocks alone, and so does the check of the result, where an object whose entries are the same, over blocks
 //! that are where they were, is what it was. References, places and maps are counted anew in each check.
 
@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// So many findings about one piece of work are kept; a piece with more is looked at again.
 const FINDINGS: usize = 64;
 
-/// What a check knows of a file.
+/// The facts of a check about a file.
 #[derive(Debug)]
 pub(crate) struct Kept {
     /// The header, as the check read it.
@@ -37,7 +37,7 @@ pub(crate) struct Kept {
     objects: HashMap<u64, Known>,
 }
 
-/// What is known of some objects.
+/// The facts about some objects.
 #[derive(Debug)]
 struct Known {
     findings: Vec<Finding>,
@@ -45,7 +45,7 @@ struct Known {
     rows: RowFacts,
 }
 
-/// What the rows of folders' tables say, for what is true of all of them and for what indexes their objects.
+/// The words of the rows of folders' tables, for rules over all of them and for the indexes of their objects.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RowFacts {
     /// Versions of rows.
@@ -59,7 +59,7 @@ pub(super) struct RowFacts {
 }
 
 impl RowFacts {
-    /// Adds what other rows say.
+    /// Adds the words of other rows.
     pub(super) fn extend(&mut self, more: Self) {
         self.versions.extend(more.versions);
         self.keys.extend(more.keys);
@@ -68,11 +68,11 @@ impl RowFacts {
     }
 }
 
-/// What looking at some objects brings.
+/// The result of looking at some objects.
 pub(super) struct Facts<'c> {
     pub out: Collector<'c>,
     pub items: Items,
-    /// What the rows of folders' tables say.
+    /// The words of the rows of folders' tables.
     pub rows: RowFacts,
     key: Option<u64>,
 }
@@ -82,12 +82,12 @@ impl<'c> Facts<'c> {
         Self { out, items: Items::default(), rows: RowFacts::default(), key: None }
     }
 
-    /// What is found also follows from objects that were not named: it is not to be remembered.
+    /// The findings also follow from objects that were not named: it is not to be remembered.
     pub(super) fn depends_on_others(&mut self) {
         self.key = None;
     }
 
-    /// Adds what was found to the check's; what rows say is answered.
+    /// Adds the findings to the check's; the words of rows are answered.
     pub(super) fn settle(self, memory: &mut Memory, out: &mut Collector<'_>, items: &mut Items, monitor: &dyn Monitor) -> RowFacts {
         memory.remember(&self);
         out.merge(self.out, monitor);
@@ -118,7 +118,7 @@ impl Kept {
     }
 }
 
-/// Looks at objects, or knows what comes of it.
+/// Looks at objects, or knows the result.
 pub(super) struct Looking {
     earlier: Option<Arc<Kept>>,
     /// None where nothing is known, nor to be remembered.
@@ -153,11 +153,11 @@ impl Looking {
     }
 }
 
-/// What a check remembers as it goes, and what it knows from an earlier one.
+/// The memory of a check as it goes, and the facts from an earlier one.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     earlier: Option<Arc<Kept>>,
-    /// What this check keeps.
+    /// The memory of this check.
     state: Option<RandomState>,
     objects: HashMap<u64, Known>,
     /// Blocks that are not whole in each respect.
@@ -169,7 +169,7 @@ impl Memory {
         Self { earlier, state: keep.then(RandomState::new), ..Self::default() }
     }
 
-    /// What an earlier check knows.
+    /// The facts of an earlier check.
     pub(super) fn earlier(&self) -> Option<&Kept> {
         self.earlier.as_deref()
     }
@@ -191,7 +191,7 @@ impl Memory {
         Looking { earlier: self.earlier.clone(), state }
     }
 
-    /// Takes note of what was found, where it follows from nothing else.
+    /// Takes note of the findings, where it follows from nothing else.
     fn remember(&mut self, facts: &Facts<'_>) {
         let (Some(_), Some(key)) = (&self.state, facts.key) else { return };
         if facts.out.stands_alone() && facts.out.findings.len() <= FINDINGS {
@@ -200,7 +200,7 @@ impl Memory {
         }
     }
 
-    /// What a repair can go on from.
+    /// The facts that a repair can go on from.
     pub(super) fn keep(self, ndb: &Ndb, as_read: bool, findings: &[Finding], counts: &[RuleCount]) -> Option<Arc<Kept>> {
         let state = self.state.filter(|_| as_read)?;
         let (header, crypt, index) = (ndb.header().clone(), ndb.crypt(), ndb.shared_index());

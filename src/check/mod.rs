@@ -1,8 +1,8 @@
-//! The check: what is wrong with a file, exactly, and what it costs.
+//! The check: the exact faults of a file, and their cost.
 //!
 //! Facts first: the header, both trees, then one sweep over all blocks in the order of the file; later passes compare facts and read
 //! again only what they decode. A decoder's violation is a finding here; nothing describes a structure a second time. Each pass is a
-//! file of its own, and what one pass finds broken is the root cause of what the later ones miss because of it.
+//! file of its own, and an object that one pass finds broken is the root cause of misses in the later ones.
 
 mod census;
 mod collect;
@@ -46,15 +46,15 @@ use pass_header::Opening;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What a check leaves: the report, and what a repair works on.
+/// The result of a check: the report, and the input of a repair.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Examination {
-    /// What was found.
+    /// The findings.
     pub report: Report,
     /// The file, opened as the check read it; `None` where it is no Outlook data file.
     pub ndb: Option<Ndb>,
-    /// What was counted.
+    /// The counts.
     pub census: Census,
 }
 
@@ -73,9 +73,9 @@ struct Check<'a> {
     phases: Vec<PhaseCount>,
     items: Items,
     memory: Memory,
-    /// What the rows of folders' tables say.
+    /// The words of the rows of folders' tables.
     rows: kept::RowFacts,
-    /// The index is what reading the trees has shown.
+    /// The index is the result of reading the trees.
     as_read: bool,
 }
 
@@ -108,7 +108,7 @@ impl crate::messaging::Pst {
 /// Checks a file and reports.
 ///
 /// # Errors
-/// Cancellation, and a medium that cannot be read at all. What is wrong with the file is in the report.
+/// Cancellation, and a medium that cannot be read at all. The faults of the  is in the report.
 pub fn check(source: Arc<dyn ReadAt>, options: &CheckOptions, monitor: &dyn Monitor) -> Result<Report> {
     let done = examine(Arc::clone(&source), options, options.limits, monitor)?;
     source.intact().map_err(crate::error::ErrorKind::Io)?;
@@ -129,7 +129,7 @@ pub(crate) fn check_again(
     examine_knowing(source, options, options.limits, earlier, monitor).map(|o| o.report)
 }
 
-/// The same, with what a repair needs to know besides.
+/// The same, with the facts that a repair needs besides.
 ///
 /// # Errors
 /// As [`check`].
@@ -221,7 +221,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// What has been said of blocks is the cause of what their objects lack.
+    /// Findings about blocks are the cause of losses in their objects.
     fn blame(&mut self) {
         for (i, f) in self.out.findings.iter().enumerate() {
             let about_block = f.rule.layer == Layer::Data
@@ -233,7 +233,7 @@ impl Check<'_> {
         }
     }
 
-    /// Everything that looks at folders, messages and what Outlook keeps beside them.
+    /// Everything that looks at folders, messages and objects that Outlook keeps beside them.
     fn objects(&mut self) -> Result<()> {
         let count = self.ndb.index().nodes().iter().filter(|n| n.nid.is_folder() || n.nid.is_message()).count();
         self.begin(Phase::Messaging, wide(count));
@@ -328,7 +328,7 @@ fn has_messages(kind: Option<FileKind>) -> bool {
     kind != Some(FileKind::Pab)
 }
 
-/// What is wrong with a compressed body: the rule, and the reason in words.
+/// The faults of a  body: the rule, and the reason in words.
 fn rtf_problem(bytes: &[u8], limits: &Limits) -> Result<(), (&'static rules::Rule, String)> {
     let limit = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
     let d = crate::messaging::rtf::decompress(bytes, limit).map_err(|e| (&rules::RTF_UNDECODABLE, e.to_string()))?;

@@ -1,6 +1,6 @@
-//! Names for people: the folder and the subject of what a finding is about.
+//! Names for people: the folder and the subject of a finding's object.
 //!
-//! Looked up once the findings are known, so that a healthy file costs nothing; what cannot be read has no name.
+//! Looked up once the findings are known, so that a healthy file costs nothing; an unreadable object has no name.
 
 use crate::finding::Finding;
 use crate::format::ids::{Nid, NidType};

@@ -1,4 +1,4 @@
-//! What the passes over objects share: opening contexts, comparing cells with properties, the account of items.
+//! The common part of the passes over objects: opening contexts, comparing cells with properties, the account of items.
 
 use super::collect::{Causes, Collector};
 use super::report::{CheckOptions, ItemCount, Level};
@@ -20,7 +20,7 @@ use std::collections::HashSet;
 /// Cells of more bytes are not compared: such values are in no table.
 const CELL_BYTES: u64 = 64 << 10;
 
-/// What the passes over objects know of the file.
+/// The facts about the file for the passes over objects.
 #[derive(Clone, Copy)]
 pub(super) struct Objects<'a> {
     pub ndb: &'a Ndb,
@@ -96,7 +96,7 @@ impl<'a> Objects<'a> {
         if self.ndb.layout().is_ansi() && tag.prop_type() == PropType::STRING { tag.with_type(PropType::STRING8) } else { tag }
     }
 
-    /// A collector for objects: what a bad block has been blamed for is not told again.
+    /// A collector for objects: faults that a bad block has been blamed for are not told again.
     pub(super) fn collector(&self) -> Collector<'a> {
         Collector::for_objects(self.options, self.causes)
     }
@@ -220,7 +220,7 @@ impl<'a> Objects<'a> {
         Ok(())
     }
 
-    /// A cell without property or a property without cell: what to say of it, if anything.
+    /// A cell without property or a property without cell: the finding, if any.
     fn one_sided(
         &self,
         row: &Row<'_, 'a>,
@@ -249,7 +249,7 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// Whether two values have the same bytes. What is too long to be read stands in no cell, and counts as equal where the lengths agree.
+/// Whether two values have the same bytes. A value too long to be read stands in no cell, and counts as equal where the lengths agree.
 pub(super) fn are_equal(a: &ValueSource<'_, '_>, b: &ValueSource<'_, '_>) -> bool {
     match (a.bytes(CELL_BYTES, &mut Ignore), b.bytes(CELL_BYTES, &mut Ignore)) {
         (Ok(a), Ok(b)) => a == b,
@@ -269,7 +269,7 @@ fn may_differ(tag: PropTag) -> bool {
         || matches!(tag.id(), 0x0E08 | 0x0E2A | 0x1097 | 0x3013 | 0x65C6 | 0x67F1 | 0x67F4 | 0x67F5)
 }
 
-/// What stands in one of two ascending lists and not in the other: `left` for those missing on the right, `right` for the others.
+/// The entries of one of two ascending lists that the other lacks: `left` for those missing on the right, `right` for the others.
 pub(super) fn differ(
     left: &[u32],
     right: &[u32],

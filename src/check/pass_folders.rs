@@ -26,7 +26,7 @@ const READ: i32 = 1;
 /// Folders in one piece of work: handing out a small folder costs more than looking at it.
 const PIECE: usize = 16;
 
-/// What a table brings back.
+/// The facts of a table.
 #[derive(Default)]
 struct TableFacts {
     /// The table can be read.
@@ -37,7 +37,7 @@ struct TableFacts {
     unread: u64,
     /// Ids in rows that no node has.
     dangling: u64,
-    /// There are rows of what the folder does not have.
+    /// There are rows of objects that the folder does not have.
     strange: bool,
 }
 
@@ -156,7 +156,7 @@ fn folder<'a>(objects: &Objects<'a>, n: &NbtEntry, mut facts: Facts<'a>) -> Resu
     Ok(facts)
 }
 
-/// What distinguishes a folder's tables.
+/// The differences of a folder's tables.
 struct TableKind {
     table: NidType,
     types: &'static [NidType],
@@ -222,7 +222,7 @@ fn folder_table(
     let before = out.mark();
     objects.look_for_bad_blocks(&node, out)?;
     let table = objects.table(node, out)?;
-    // Rows that cannot be read follow from what is wrong with the table.
+    // Rows that cannot be read follow from the faults of the .
     out.suffer(before, Severity::Error);
     let Some(table) = table else {
         for id in listed {
@@ -301,7 +301,7 @@ fn columns(objects: &Objects<'_>, table: &TableContext<'_>, wanted: &[PropTag], 
     Ok(())
 }
 
-/// Takes note of what a row says for all tables together and for the indexes.
+/// Takes note of a row's words for all tables together and for the indexes.
 fn note_row(table: &TableContext<'_>, row: &Row<'_, '_>, kind: &TableKind, said: &mut RowFacts) -> Result<()> {
     let nid = Nid(row.id());
     said.versions.push(row.version());

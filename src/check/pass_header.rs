@@ -1,4 +1,4 @@
-//! The header: first by itself, then against what the rest of the file has shown ([MS-PST] 2.2.2.6, 2.2.2.5).
+//! The header: first by itself, then against the rest of the file ([MS-PST] 2.2.2.6, 2.2.2.5).
 
 use super::Check;
 use super::collect::{Causes, Collector};
@@ -16,7 +16,7 @@ use crate::ndb::Ndb;
 use crate::ndb::scan::another_store;
 use crate::rules::{self, Severity};
 
-/// What the first bytes of a file show.
+/// The facts that the first bytes of a file show.
 pub(super) enum Opening {
     /// A header, perhaps with findings.
     Header(Box<Header>),
@@ -133,7 +133,7 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
         truncated = if eof > len && !wrong {
             out.add(f.loss(Loss::Partial))
         } else {
-            // What lies behind the end that the header names is in use by nothing.
+            // Space behind the end that the header names is in use by nothing.
             // With another store there, the end that the header names is right.
             let severity = if another.is_some() { Severity::Notice } else { Severity::Warning };
             out.add(if wrong { f } else { f.severity(severity) });
@@ -167,7 +167,7 @@ pub(super) fn sizes(check: &mut Check<'_>) -> Result<()> {
 /// The end of an ANSI file: its offsets have 32 bits, and Outlook refuses it from here on.
 const ANSI_END: u64 = 2 << 30;
 
-/// An ANSI file beyond what such a file can be, and the way out.
+/// An ANSI file beyond the largest size, and the way out.
 pub(super) fn ansi_limit(check: &mut Check<'_>) -> Result<()> {
     let (layout, len) = (check.ndb.layout(), check.ndb.len());
     if !layout.is_ansi() || len <= ANSI_END {
@@ -177,7 +177,7 @@ pub(super) fn ansi_limit(check: &mut Check<'_>) -> Result<()> {
     let pages = wide(check.ndb.index().facts.pages.len()).saturating_mul(layout.page());
     let used = blocks.fold(pages, u64::saturating_add);
     let mib = |n: u64| n.div_ceil(1 << 20);
-    // maps and what a writer leaves free between blocks take some more
+    // maps and the gaps that a writer leaves between blocks take some more
     let way = if used < ANSI_END / 16 * 15 { "compacted, the file is small enough" } else { "it has to become a Unicode file" };
     let f = Finding::new(&rules::ANSI_TOO_LARGE, Location::at(ANSI_END));
     let mut out = check.collector();
@@ -330,13 +330,13 @@ pub(super) fn counters(check: &mut Check<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether new nodes of a type take their ids from the header's counter: those of caches and of what an offline file keeps beside a
+/// Whether new nodes of a type take their ids from the header's counter: those of caches and of objects that an offline file keeps beside a
 /// folder have the folder's.
 fn is_counted(t: NidType) -> bool {
     !matches!(t.0, 0x0A | 0x13..=0x15 | 0x19)
 }
 
-/// What makes every count over all blocks wrong.
+/// The faults that make every count over all blocks wrong.
 fn lost(causes: &Causes) -> Option<super::collect::Cause> {
     causes.of_blocks().or(causes.truncated)
 }

@@ -1,5 +1,5 @@
 //! Outlook's own index nodes: the map of object ids (0xC01), the message index (0xE01) with its queue (0xE41), and lists that it keeps for
-//! itself. None of them is documented; what no healthy file has is a warning, all else a notice at most.
+//! itself. None of them is documented; a state that no healthy file has is a warning, all else a notice at most.
 
 use super::Check;
 use super::collect::Collector;

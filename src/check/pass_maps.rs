@@ -17,7 +17,7 @@ use crate::ndb::btree::PageFact;
 use crate::ndb::space::SpaceMap;
 use crate::rules::{self, Rule, Severity};
 
-/// The map of what is in use, from the trees.
+/// The map of used space, from the trees.
 pub(super) fn in_use(ndb: &Ndb, eof: u64) -> SpaceMap {
     let layout = ndb.layout();
     let mut map = SpaceMap::new(layout, eof);
@@ -33,7 +33,7 @@ pub(super) fn in_use(ndb: &Ndb, eof: u64) -> SpaceMap {
     map
 }
 
-/// What lies where, so that a run of slots leads to what is in it without a look at everything else.
+/// The places of objects, so that a run of slots leads to its objects without a look at everything else.
 struct Places<'i> {
     pages: &'i [PageFact],
     /// Places of them, in the order of the file.
@@ -71,7 +71,7 @@ impl<'i> Places<'i> {
     }
 }
 
-/// What all sections together show.
+/// The sum of all sections.
 #[derive(Default)]
 struct Totals {
     free_slots: u64,
@@ -278,7 +278,7 @@ fn compare_totals(ndb: &Ndb, totals: &Totals, lost: Option<Cause>, out: &mut Col
     if free != root.amap_free {
         // A file that was not closed cleanly says itself that its maps and counts are to be made again.
         let severity = if root.amap_valid == 0 { Severity::Warning } else { rules::FREE_TOTAL.severity };
-        // Where the header counts as free what the maps hold back beyond the space reserved for pages, it is the maps that are wrong.
+        // Where the header counts space as free that the maps hold back beyond the space reserved for pages, it is the maps that are wrong.
         let held = totals.leaked_slots.saturating_mul(layout.slot).saturating_sub(root.pmap_free);
         let section = totals.first_leak.and_then(|ib| layout.amap_of(ib)).map(|j| layout.amap_at(j));
         let place = section.filter(|_| free.saturating_add(held) == root.amap_free).map_or(at(2), Location::at);
@@ -300,7 +300,7 @@ fn compare_totals(ndb: &Ndb, totals: &Totals, lost: Option<Cause>, out: &mut Col
     Ok(())
 }
 
-/// rgbFM: all ones where it is not used; otherwise not below what is free.
+/// rgbFM: all ones where it is not used; otherwise not below the free space.
 fn legacy_maps(ndb: &Ndb, header: &Header, used: &SpaceMap, out: &mut Collector<'_>) -> Result<()> {
     let layout = ndb.layout();
     if !layout.has_pmaps {

@@ -81,7 +81,7 @@ fn table_of(message: Nid) -> NidType {
     if message.nid_type() == NidType::ASSOC_MESSAGE { NidType::ASSOC_CONTENTS_TABLE } else { NidType::CONTENTS_TABLE }
 }
 
-/// The names of named properties, where the store has any; what is wrong with the map itself is the store's.
+/// The names of named properties, where the store has any; the faults of the  itself is the store's.
 fn names(ndb: &Ndb) -> Result<Option<NameMap>> {
     let Some(node) = ndb.node(Nid::NAME_TO_ID_MAP) else { return Ok(None) };
     match PropertyContext::open(node, &mut Ignore)? {
@@ -179,7 +179,7 @@ fn embedded<'a>(
     if p.depth > objects.ndb.limits().embedded_depth {
         return out.report(Finding::new(&rules::DATA_TREE_DEPTH, p.node.at).loss(Loss::Partial));
     }
-    // What is wrong with the outer message says nothing about this one.
+    // The faults of the  message says nothing about this one.
     out.context = Context::Free;
     let pc = message(objects, p.node, false, p.depth, attachments, pending, out)?;
     let size = pc.as_ref().and_then(|pc| pc.int(tags::MESSAGE_SIZE.id())).and_then(|n| u32::try_from(n).ok());
@@ -191,7 +191,7 @@ fn embedded<'a>(
     Ok(())
 }
 
-/// Checks a message and what belongs to it; embedded messages are left to be looked at.
+/// Checks a message and its parts; embedded messages are left to be looked at.
 fn message<'a>(
     objects: &Objects<'a>,
     node: Node<'a>,
@@ -203,7 +203,7 @@ fn message<'a>(
 ) -> Result<Option<PropertyContext<'a>>> {
     let before = out.mark();
     let Some(pc) = objects.properties(node, out)? else { return Ok(None) };
-    // What a broken heap hides is no finding of its own.
+    // A value that a broken heap hides is no finding of its own.
     out.suffer(before, Severity::Error);
     properties(objects, &pc, associated, depth, out)?;
     let found = subnodes(objects, &pc, depth, attachments, pending, out)?;
@@ -387,7 +387,7 @@ fn size(objects: &Objects<'_>, pc: &PropertyContext<'_>, out: &mut Collector<'_>
     Ok(())
 }
 
-/// What stands in a row alone and follows from the message all the same: its size, and its conversation.
+/// The values that stand in a row alone and follow from the message all the same: its size, and its conversation.
 fn row_follows(
     objects: &Objects<'_>,
     table: &TableContext<'_>,

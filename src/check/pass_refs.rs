@@ -18,7 +18,7 @@ use crate::ndb::Ndb;
 use crate::rules::{self, Severity};
 use std::collections::HashMap;
 
-/// An XBLOCK: what stands above it needs to know.
+/// An XBLOCK, for the block above it.
 #[derive(Debug, Clone, Copy)]
 struct XFacts {
     total: u64,
@@ -33,7 +33,7 @@ struct Xx {
     children: Vec<Bid>,
 }
 
-/// What listing blocks have shown.
+/// The facts that listing blocks have shown.
 #[derive(Debug, Default)]
 pub(super) struct Structures {
     xs: HashMap<u64, XFacts>,
@@ -73,7 +73,7 @@ pub(super) fn look_inside(
     let at = Location::block(b.ib, b.bid);
     facts.count = facts.count.saturating_add(1);
     if !whole {
-        // Its references are counted where they make sense; what is wrong with it has been said.
+        // Its references are counted where they make sense; its faults has been said.
         let children = XBlock::decode(ndb.layout(), data, at, &mut Ignore)?.map(|x| x.children).unwrap_or_default();
         for c in children {
             counter.count(c);
@@ -239,7 +239,7 @@ fn first_of(ndb: &Ndb, data: &[u8]) -> Result<Option<Nid>> {
     })
 }
 
-/// The nodes' roots, and what needs more than one block.
+/// The nodes' roots, and rules that need more than one block.
 pub(super) fn roots(check: &mut Check<'_>, counter: &Counter<'_>, facts: &Structures) -> Result<()> {
     let ndb = &check.ndb;
     let mut out = Collector::new(check.options, Some(&check.causes));
@@ -349,7 +349,7 @@ fn nesting(ndb: &Ndb, facts: &Structures, counter: &Counter<'_>, out: &mut Colle
     Ok(())
 }
 
-/// The counts against what the block B-tree says.
+/// The counts against those of the block B-tree.
 pub(super) fn compare(check: &mut Check<'_>) -> Result<()> {
     let blocks = check.ndb.index().blocks();
     let mut out = Collector::new(check.options, Some(&check.causes));

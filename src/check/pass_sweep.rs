@@ -24,7 +24,7 @@ use std::borrow::Cow;
 /// Blocks that one piece of work covers.
 const PIECE: usize = 2048;
 
-/// What a piece of work brings back.
+/// The result of a piece of work.
 struct Swept<'c> {
     out: Collector<'c>,
     /// Blocks that are not to be trusted, and their first finding's place.
@@ -120,7 +120,7 @@ fn sweep(ndb: &Ndb, piece: &[u32], causes: &Causes, counter: &Counter<'_>, earli
             };
             let inside = swept.out.findings.len();
             look_inside(ndb, b, *i, &data, whole, counter, &mut swept.structures, &mut swept.out)?;
-            // What a list cannot tell is missing elsewhere because of it.
+            // A reference that a list cannot tell is missing elsewhere because of it.
             let here = swept.out.findings.get(inside..).unwrap_or_default();
             let unreadable = |f: &Finding| std::ptr::eq(f.rule, &rules::XBLOCK_HEAD) || std::ptr::eq(f.rule, &rules::SUBNODE_HEAD);
             if let Some(n) = here.iter().position(|f| unreadable(f) && f.at.bid == Some(b.bid) && f.loss > Loss::None) {

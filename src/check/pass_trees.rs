@@ -15,7 +15,7 @@ use crate::ndb::{Index, Ndb};
 use crate::rules::{self, Severity};
 use std::collections::HashMap;
 
-/// Reads both trees; what is lost with a page is the root cause of what is missing later.
+/// Reads both trees; a lost page is the root cause of later misses.
 pub(super) fn load(check: &mut Check<'_>, ndb: &Ndb) -> Result<Index> {
     let mut out = check.collector();
     let mut index = Index::load(ndb, &mut out)?;
@@ -128,7 +128,7 @@ pub(super) fn places(check: &mut Check<'_>) -> Result<()> {
     let end = reach.0;
     let found = check.out.merge(out, check.monitor);
     if end > eof && eof < ndb.len() {
-        // The header cuts off what is in use.
+        // The header cuts off used space.
         check.out.raise(&rules::EOF_MISMATCH, Severity::Error);
     }
     check.causes.misplaced = found.iter().copied().flatten().next();

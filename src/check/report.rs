@@ -1,4 +1,4 @@
-//! What a check answers: [`Report`], its [`Verdict`], and how it was asked: [`CheckOptions`].
+//! The answer of a check: [`Report`], its [`Verdict`], and its options: [`CheckOptions`].
 //!
 //! A report accounts for everything: findings up to a limit a rule with an honest count of the rest, consequences counted under the
 //! finding that they follow from, and folders, messages and attachments that are expected, whole, partly readable or lost.
@@ -34,7 +34,7 @@ pub enum Level {
     Deep,
 }
 
-/// What to check, and how much to keep of what is found.
+/// The extent of a check, and the number of findings that are kept.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CheckOptions {
@@ -46,11 +46,11 @@ pub struct CheckOptions {
     pub max_findings: usize,
     /// Rules whose severity is another one in this run; the last entry of a rule counts.
     pub severities: Vec<(&'static Rule, Severity)>,
-    /// What to call the file in the report.
+    /// The name of the file in the report.
     pub path: Option<String>,
-    /// What reading may cost.
+    /// The cost that reading may have.
     pub limits: Limits,
-    /// The report keeps what a repair can go on from.
+    /// The report keeps the facts that a repair can go on from.
     pub(crate) keep: bool,
 }
 
@@ -119,7 +119,7 @@ impl CheckOptions {
     }
 }
 
-/// What a check comes to.
+/// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -175,7 +175,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// What is told of a source.
+    /// The facts about a source.
     pub(crate) fn of(path: Option<String>, source: &dyn ReadAt) -> Self {
         let size = source.len();
         let mut head = vec![0; usize::try_from(size).unwrap_or(HEADER_MAX).min(HEADER_MAX)];
@@ -186,7 +186,7 @@ impl Source {
     }
 }
 
-/// What kind of file it is.
+/// The kind of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -204,7 +204,7 @@ pub struct Format {
     pub crypt: CryptMethod,
 }
 
-/// What a phase looked at.
+/// The objects of a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -304,30 +304,30 @@ pub struct Items {
     pub complete: bool,
 }
 
-/// What a check found.
+/// The findings of a check.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// The file.
     pub source: Source,
-    /// What kind of file it is; `None` where that cannot be told.
+    /// The kind of the file; `None` where that cannot be told.
     pub format: Option<Format>,
     /// How deep the check went.
     pub level: Level,
-    /// The phases in order, with what they looked at.
+    /// The phases in order, with the number of their objects.
     pub phases: Vec<PhaseCount>,
-    /// The findings: by phase, and in each by place. Root causes come before what follows from them.
+    /// The findings: by phase, and in each by place. Root causes come before their consequences.
     pub findings: Vec<Finding>,
     /// How often each broken rule was broken, in the order of the codes.
     pub counts: Vec<RuleCount>,
     /// Folders, messages and attachments.
     pub items: Items,
-    /// What it comes to.
+    /// The verdict.
     pub verdict: Verdict,
     pub(crate) kept: Option<Arc<Kept>>,
 }
 
 impl Report {
-    /// Whether nothing worse than what Outlook's own files have was found.
+    /// Whether nothing worse was found than Outlook's own files have.
     pub const fn is_healthy(&self) -> bool {
         matches!(self.verdict, Verdict::Clean | Verdict::Minor)
     }
@@ -364,7 +364,7 @@ impl Report {
         found | lost
     }
 
-    /// One line: the verdict and what it rests on.
+    /// One line: the verdict and its grounds.
     pub fn summary(&self) -> String {
         let mut parts = Vec::new();
         for (severity, one, many) in [

@@ -39,7 +39,7 @@ impl JsonSchema for Value {
     }
 }
 
-/// Where a finding is; what does not apply is not there.
+/// The place of a finding; parts that do not apply are left out.
 #[derive(JsonSchema)]
 #[schemars(rename = "Location")]
 struct LocationShape {
@@ -80,17 +80,17 @@ struct FindingShape {
     name: &'static str,
     severity: Severity,
     layer: Layer,
-    /// What is wrong.
+    /// The faults.
     message: &'static str,
     /// Where.
     at: Location,
-    /// What the file has.
+    /// The value in the file.
     #[schemars(skip_serializing_if = "Option::is_none")]
     actual: Option<Value>,
-    /// What it should have.
+    /// The value that it should have.
     #[schemars(skip_serializing_if = "Option::is_none")]
     expected: Option<Value>,
-    /// What it costs; not there where it costs nothing.
+    /// The loss; left out where there is none.
     #[schemars(skip_serializing_if = "Option::is_none")]
     loss: Option<Loss>,
     fix: Fix,
@@ -144,15 +144,15 @@ struct RuleShape {
     safe: bool,
     /// Whether the fix may give up contents.
     may_lose: bool,
-    /// What is wrong where it is broken.
+    /// The violation in words.
     message: &'static str,
     /// Section of [MS-PST].
     section: &'static str,
-    /// What scanpst prints of it.
+    /// The line that scanpst prints.
     scanpst: Option<&'static str>,
     /// How scanpst counts it: `!!` an error, `??` a minor inconsistency, nothing where it does not look.
     scanpst_class: Option<&'static str>,
-    /// What it means for people.
+    /// The meaning for people.
     meaning: &'static str,
 }
 shaped!(Rule as RuleShape);
@@ -167,13 +167,13 @@ struct TotalsShape {
     error: u64,
     /// Accounting is off.
     warning: u64,
-    /// What Outlook sets right by itself.
+    /// Faults that Outlook sets right by itself.
     notice: u64,
     /// Facts.
     info: u64,
 }
 
-/// What a check found.
+/// The findings of a check.
 #[derive(JsonSchema)]
 #[schemars(rename = "Report")]
 struct ReportShape {
@@ -190,9 +190,9 @@ struct ReportShape {
     /// The verdict in words.
     summary: String,
     totals: TotalsShape,
-    /// What is whole, there in part, and lost.
+    /// The items that are whole, there in part, and lost.
     items: Items,
-    /// What each phase looked at.
+    /// The objects of each phase.
     phases: Vec<PhaseCount>,
     /// How often each rule was broken.
     counts: Vec<RuleCount>,

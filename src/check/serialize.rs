@@ -1,7 +1,7 @@
 //! The shape of a serialised report: `pstkit-report/2`.
 //!
 //! Ids of nodes and heap items (32 bits), offsets and counts are numbers, as in every document; ids of blocks are strings in hexadecimal, because
-//! they have 64 bits, which some readers of JSON round. What does not apply is left out.
+//! they have 64 bits, which some readers of JSON round. Parts that do not apply are left out.
 
 use super::report::{Report, RuleCount, SCHEMA};
 use crate::finding::{Finding, Loss, Value};

@@ -1,4 +1,4 @@
-//! Addresses as header fields have them ([RFC 5322] 3.4), out of what a store has of people.
+//! Addresses as header fields have them ([RFC 5322] 3.4), out of the properties that a store has of people.
 
 use super::mime::{encoded_words, folded, is_plain, one_line};
 use crate::error::Result;

@@ -150,7 +150,7 @@ pub(super) fn is_entity(first: &[u8]) -> bool {
         .any(|field| first.get(..field.len()).is_some_and(|b| b.eq_ignore_ascii_case(field)))
 }
 
-/// What kind of cryptographic message bytes are, in the word of [RFC 8551].
+/// The kind of a cryptographic message, in the word of [RFC 8551].
 pub(super) fn cms_kind(first: &[u8]) -> &'static str {
     const PKCS7: [u8; 10] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07];
     let at = first.get(..64.min(first.len())).unwrap_or_default().windows(PKCS7.len()).position(|w| w == PKCS7);
@@ -169,7 +169,7 @@ pub(super) fn is_token(text: &str) -> bool {
 pub(super) fn mime_type(stated: Option<&str>, name: &str, method: AttachMethod, first: &[u8]) -> String {
     let stated = stated.map(|m| m.trim().to_ascii_lowercase()).filter(|m| {
         let known = m.split_once('/').is_some_and(|(a, b)| is_token(a) && is_token(b));
-        // Composite types may not be encoded, and what is attached is bytes.
+        // Composite types may not be encoded, and an attachment is bytes.
         known && !m.starts_with("multipart/") && !m.starts_with("message/")
     });
     if let Some(mime) = stated {

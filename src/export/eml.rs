@@ -1,12 +1,12 @@
 //! Messages as EML: MIME ([RFC 5322], [RFC 2045]), written as a stream, whatever the size.
 //!
 //! - The stored header fields come word for word and in their order, but for `MIME-Version` and `Content-*`, which describe the body
-//!   that is written. What they lack is made from properties. No field names the present or this machine.
+//!   that is written. Missing fields are made from properties. No field names the present or this machine.
 //! - A message without a Message-ID gets `<DIGEST@message.invalid>`: the first 40 digits of its
 //!   [content digest](super::items::Item::content_sha256), so that each run, and each copy of the message, gives the same.
 //! - Bodies are alternatives: text, and HTML in its own charset, or taken out of the RTF body; RTF where it alone has the form.
 //! - A meeting request, a cancellation and an answer have their calendar as the last alternative (`text/calendar` with its method).
-//! - What the HTML shows by `cid:` is related to it; other attachments follow, embedded messages as `message/rfc822`.
+//! - Attachments that the HTML shows by `cid:` are related to it; other attachments follow, embedded messages as `message/rfc822`.
 //! - A signed message whose store holds the signed entity is written as that entity, byte for byte.
 //! - An attachment that only refers to a file elsewhere is `message/external-body`, and [`Exported::elsewhere`] names it.
 
@@ -61,7 +61,7 @@ impl Options {
     }
 }
 
-/// What became of the attachments of a message, and of the messages in it.
+/// The fate of the attachments of a message, and of the messages in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -94,17 +94,17 @@ impl Tally {
     }
 }
 
-/// What became of a message.
+/// The fate of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Exported {
-    /// Its Message-ID as it was written; empty for what has none.
+    /// Its Message-ID as it was written; empty for an item without one.
     pub message_id: String,
     /// How much of it could be read.
     pub state: State,
     /// Whether content is missing, and not only something about it.
     pub is_lossy: bool,
-    /// What was wrong.
+    /// The faults.
     pub problems: Vec<String>,
     /// Its attachments.
     pub attachments: Tally,
@@ -132,7 +132,7 @@ impl Exported {
         }
     }
 
-    /// Notes that something of the item is not in what was written.
+    /// Notes that something of the item was not written.
     pub(super) fn partial(&mut self, why: &str) {
         self.state = self.state.max(State::Partial);
         self.is_lossy = true;
@@ -154,7 +154,7 @@ impl Exported {
         }
     }
 
-    /// Counts an attachment whose data was written, with what was wrong with the data.
+    /// Counts an attachment whose data was written, with the faults of the .
     pub(super) fn take_attachment(&mut self, a: &Attachment<'_>, problems: &[Finding]) {
         let own = a.properties().problems();
         let is_error = |f: &Finding| f.severity >= Severity::Error;
@@ -194,7 +194,7 @@ impl Exported {
 /// ```
 ///
 /// # Errors
-/// What `out` answers; in strict reading, the first violation.
+/// An error of ``; in strict reading, the first violation.
 pub fn write(message: &Message<'_>, out: &mut impl Write, options: &Options) -> Result<Exported> {
     Exporter::new(message.properties().pst()).eml(message, out, options)
 }
@@ -216,7 +216,7 @@ pub(super) struct Run<'r, 'w> {
     out: &'w mut dyn Write,
     options: &'r Options,
     done: Exported,
-    /// What makes boundaries unlike anything in the message.
+    /// The part that makes boundaries unlike anything in the message.
     seed: String,
     boundaries: u64,
 }
@@ -320,7 +320,7 @@ impl<'r, 'w> Run<'r, 'w> {
         Ok(Frame { message: None, rest: rest.into_iter(), boundary })
     }
 
-    /// Writes the bodies: one, or alternatives, the last text among them with what it shows; a calendar is the last alternative.
+    /// Writes the bodies: one, or alternatives, the last text among them with the attachments that it shows; a calendar is the last alternative.
     fn bodies(&mut self, parts: &[Part], related: &[Attachment<'_>], calendar: Option<&Part>) -> Result<()> {
         let Some((last, others)) = parts.split_last() else { return Ok(()) };
         let boundary = (!others.is_empty() || calendar.is_some()).then(|| self.boundary());
@@ -451,7 +451,7 @@ impl<'r, 'w> Run<'r, 'w> {
                 return Ok(false);
             }
             let kind = body::cms_kind(first);
-            // What the sender's program said of it is as good as what its bytes say, and more exact.
+            // The word of the sender's program is as good as the bytes, and more exact.
             let stored = fields.value("Content-Type").filter(|v| v.to_ascii_lowercase().contains("pkcs7-mime") && v.is_ascii());
             let stored = stored.map(|v| v.split(';').map(str::trim).collect::<Vec<_>>().join(";\r\n "));
             let own = || format!("application/pkcs7-mime; smime-type={kind};\r\n name=\"smime.p7m\"");
@@ -469,7 +469,7 @@ impl<'r, 'w> Run<'r, 'w> {
     }
 }
 
-/// What is said of attachments beyond the file's allowance.
+/// The text about attachments beyond the file's allowance.
 pub(super) const TOO_OFTEN: &str = "not written, because objects of this file name the same blocks too often";
 
 /// Where the bytes of an attachment are that holds none itself: a path or an address.

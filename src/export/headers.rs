@@ -29,7 +29,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Reads stored header fields; what stands behind the first empty line is no longer header.
+    /// Reads stored header fields; the header ends with the first empty line.
     pub(super) fn parse(stored: &str) -> Self {
         let mut out = Self::default();
         let mut is_open = false;
@@ -294,7 +294,7 @@ pub(super) fn complete(message: &Message<'_>, made: impl FnOnce() -> Result<Stri
     Ok((f, id))
 }
 
-/// Fields for what Outlook keeps beside the message: importance, sensitivity, categories, conversation, receipts, flags.
+/// Fields for the values that Outlook keeps beside the message: importance, sensitivity, categories, conversation, receipts, flags.
 fn annotate(f: &mut Fields, message: &Message<'_>) -> Result<()> {
     let p = message.properties();
     match p.i32(tags::IMPORTANCE)? {

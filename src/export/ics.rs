@@ -23,7 +23,7 @@ use std::io::Write;
 /// Writes an appointment or a task as iCalendar.
 ///
 /// # Errors
-/// What `out` answers; in strict reading, the first violation.
+/// An error of ``; in strict reading, the first violation.
 pub fn write(message: &Message<'_>, out: &mut impl Write) -> Result<Exported> {
     Exporter::new(message.properties().pst()).ics(message, out)
 }
@@ -93,7 +93,7 @@ pub(super) fn meeting(exporter: &Exporter<'_>, message: &Message<'_>, done: &mut
     Ok(Some((l.as_bytes().to_vec(), method)))
 }
 
-/// What each component of an item repeats.
+/// The lines that each component of an item repeats.
 struct Common {
     uid: String,
     stamp: FileTime,
@@ -483,7 +483,7 @@ fn observance(l: &mut Lines, name: &str, rule: &ZoneRule, change: Change, (befor
     l.raw("END", name);
 }
 
-/// What is added to UTC, as `+0100`.
+/// The offset from UTC, as `+0100`.
 fn offset(bias: i32) -> String {
     let sign = if bias > 0 { '-' } else { '+' };
     let n = bias.unsigned_abs();

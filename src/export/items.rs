@@ -1,6 +1,6 @@
 //! Items: one record for each message, for other tools and for comparing files.
 //!
-//! [`Item::read`] takes from a message what a person would call its contents. [`Item::content_sha256`] is a digest of that alone (class,
+//! [`Item::read`] takes from a message the part that a person would call its contents. [`Item::content_sha256`] is a digest of that alone (class,
 //! subject, sender, recipients, times, bodies, attachments, embedded messages): it does not depend on ids, layout or variant, so that
 //! the same message has the same digest in the damaged, repaired, compacted and converted file.
 
@@ -142,7 +142,7 @@ pub struct Item {
     pub state: State,
     /// Where it was found.
     pub origin: Origin,
-    /// What was wrong.
+    /// The faults.
     pub problems: Vec<String>,
     /// Digest of the contents.
     pub content_sha256: String,
@@ -155,7 +155,7 @@ impl Item {
         self.problems.insert(0, why.to_owned());
     }
 
-    /// Reads a message and everything in it. In tolerant reading what is damaged is left out and told in `problems`.
+    /// Reads a message and everything in it. In tolerant reading damaged parts are left out and told in `problems`.
     ///
     /// # Errors
     /// In strict reading, the first violation.
@@ -163,7 +163,7 @@ impl Item {
         Self::read_with(&Reading::of(message.properties().pst()), message, folder, origin)
     }
 
-    /// The same, as one of many of a file: what several of them have in common is read once, and all of them together cost no more than the
+    /// The same, as one of many of a file: the parts that several of them share are read once, and all of them together cost no more than the
     /// file's size justifies.
     ///
     /// # Errors
@@ -194,7 +194,7 @@ impl Item {
 /// Values of more bytes are read once, however many objects share them.
 const LARGE: u64 = 64 << 10;
 
-/// What reading the items of a file goes by.
+/// The rules and the budget of reading the items of a file.
 #[derive(Debug)]
 pub struct Reading {
     /// Attachments that are still entered.
@@ -224,7 +224,7 @@ impl Reading {
         Some(hex(&EntryId { flags: 0, uid, nid: message.nid() }.encode()))
     }
 
-    /// Reads what else an object has, so that its state is known; as long as it is still read.
+    /// Reads the rest of an object, so that its state is known; as long as it is still read.
     fn verify(&self, properties: &Properties<'_>) -> Result<()> {
         properties.verify_within(&mut |bytes| {
             let may_read = !self.bytes.is_spent();
@@ -279,7 +279,7 @@ impl Reading {
     }
 }
 
-/// What is said of something that is not read, because all together would be more than the file's size justifies.
+/// The text about a part that is not read, because all together would be more than the file's size justifies.
 fn too_much(what: &'static str) -> Finding {
     let why = format!("{what}: not read, because objects of this file name the same blocks too often");
     Finding::new(&rules::LIMIT, Location::NONE).actual(why).loss(Loss::Partial)
@@ -407,7 +407,7 @@ impl<'a, 'r> Frame<'a, 'r> {
             Ok(e) => e,
             Err(e) if a.properties().pst().is_strict() => return Err(e),
             Err(e) => {
-                // Nested deeper than the limit: what is inside is not read, and that is said.
+                // Nested deeper than the limit: the inside is not read, and that is said.
                 self.note(&[Finding::new(&rules::EMBEDDED_MISSING, a.properties().node().at).actual(e.to_string())]);
                 None
             }
@@ -440,7 +440,7 @@ impl<'a, 'r> Frame<'a, 'r> {
     fn finish(mut self) -> Item {
         self.digest.attachments(&self.item.attachments);
         self.item.content_sha256 = self.digest.finish();
-        // what was not read because of its size is told among the problems
+        // a part that was not read because of its size is told among the problems
         self.item.state = if self.state == State::NotVerified { State::Ok } else { self.state };
         self.item.problems = self.problems.iter().map(ToString::to_string).collect();
         self.item

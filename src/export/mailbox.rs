@@ -6,7 +6,7 @@ use crate::format::tags;
 use crate::messaging::{Message, MessageFlags};
 use std::io::{self, Write};
 
-/// What mail programs keep of a message's state.
+/// The part of a message's state that mail programs keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct MailFlags {
@@ -87,7 +87,7 @@ pub fn mbox_from(message: &Message<'_>) -> Result<String> {
 pub struct LineWriter<W> {
     out: W,
     quotes: bool,
-    /// What has been seen of a line as long as it may be a `From ` line; a return that may be one of CR LF.
+    /// The part of a line that has been seen, as long as it may be a `From ` line; a return that may be one of CR LF.
     held: Vec<u8>,
     is_start: bool,
     has_return: bool,
@@ -107,7 +107,7 @@ impl<W: Write> LineWriter<W> {
     /// Ends the message: everything is passed on, and the last line has an end.
     ///
     /// # Errors
-    /// What the writer below answers.
+    /// An error of the writer below.
     pub fn finish(mut self) -> io::Result<W> {
         self.let_go(false)?;
         if self.has_return {
@@ -193,7 +193,7 @@ impl<W: Write> Write for LineWriter<W> {
 }
 
 /// The name of a folder's directory in Maildir++: its names from the top down, joined and begun by dots, in modified UTF-7
-/// ([RFC 3501] 5.1.3), which is what mail servers expect. A dot or slash in a name becomes `_`.
+/// ([RFC 3501] 5.1.3), as mail servers expect it. A dot or slash in a name becomes `_`.
 pub fn maildir_folder<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
     let mut out = String::new();
     for name in names {

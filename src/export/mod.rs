@@ -1,4 +1,4 @@
-//! What other tools take: [`items`], one record a message; with the feature `export` also mail as [`eml`], in mbox and Maildir
+//! Forms that other tools take: [`items`], one record a message; with the feature `export` also mail as [`eml`], in mbox and Maildir
 //! form, any item as [`msg`], appointments and tasks as [`ics`], contacts as [`vcf`].
 //!
 //! [`Exporter`] writes many messages of a file; [`safe_name`] makes file names of names that come from mail.

@@ -28,8 +28,9 @@ use crate::messaging::{AttachMethod, Attachment, Message, Properties};
 use cfb::{CompoundFile, Version};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Seek, Write};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use uuid::Uuid;
+use web_time::SystemTime;
 
 /// The class of a compound file that holds a message.
 const MESSAGE_CLSID: Uuid = Uuid::from_u128(0x0002_0D0B_0000_0000_C000_0000_0000_0046);
@@ -62,7 +63,7 @@ const OLE_MAX: u64 = 64 << 20;
 /// ```
 ///
 /// # Errors
-/// What `out` answers; in strict reading, the first violation.
+/// An error of ``; in strict reading, the first violation.
 pub fn write(message: &Message<'_>, out: impl Read + Write + Seek) -> Result<Exported> {
     Exporter::new(message.properties().pst()).msg(message, out)
 }
@@ -187,7 +188,7 @@ impl<'r, F: Read + Write + Seek> Run<'r, F> {
         let is_top = path == "/";
         let p = message.properties();
         let mut entries = Entries::default();
-        // an ANSI store keeps HTML as text: what is left out here comes as the bytes that it is
+        // an ANSI store keeps HTML as text: the property left out here comes as its bytes
         let html = |tag: PropTag| tag.id() == tags::HTML.id() && tag.prop_type() != PropType::BINARY;
         self.properties(p, &path, &mut entries, &|tag| tag.prop_type() == PropType::OBJECT || html(tag))?;
         if p.tags().any(html)
@@ -469,7 +470,7 @@ impl Exporter<'_> {
     /// Writes a message as MSG: see [`msg`](super::msg).
     ///
     /// # Errors
-    /// What `out` answers; in strict reading, the first violation.
+    /// An error of ``; in strict reading, the first violation.
     pub fn msg(&self, message: &Message<'_>, out: impl Read + Write + Seek) -> Result<Exported> {
         Run::new(self, message, out)?.message(message)
     }

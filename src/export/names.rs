@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-/// Bytes of a name that every file system takes, with room for what is put behind it.
+/// Bytes of a name that every file system takes, with room for a suffix.
 pub const NAME_MAX: usize = 200;
 
 /// Extensions of more bytes are no extensions.

@@ -99,7 +99,7 @@ pub fn seal_block(layout: &Layout, start: usize, cb_inflated: u16, ib: Ib, bid: 
     trailer.encode(layout, out.get_mut(at..).unwrap_or_default())
 }
 
-/// What the trailer of a block must agree with.
+/// The facts that the trailer of a block must agree with.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockFacts {
     /// The id under which it is listed.
@@ -112,10 +112,10 @@ pub struct BlockFacts {
     pub cb_inflated: u16,
 }
 
-/// Verifies a block's bytes (all of it, trailer included) against what is known of it: id, size, signature, checksum.
+/// Verifies a block's bytes (all of it, trailer included) against the facts that are known of it: id, size, signature, checksum.
 ///
 /// # Errors
-/// What the sink answers.
+/// The sink's answer.
 #[inline]
 pub fn verify_block(layout: &Layout, raw: &[u8], known: &BlockFacts, sink: &mut dyn Sink) -> Result<bool> {
     let t = BlockTrailer::decode(layout, raw.get(raw.len().saturating_sub(layout.block_trailer)..).unwrap_or_default());
@@ -163,7 +163,7 @@ fn block_violations(known: &BlockFacts, t: &BlockTrailer, sum: u32, sink: &mut d
     Ok(())
 }
 
-/// Inflates a 4K block's data: at most `limit` bytes; what could be inflated, and whether it ended properly.
+/// Inflates a 4K block's data: at most `limit` bytes; the inflated bytes, and whether it ended properly.
 pub fn inflate(stored: &[u8], limit: usize) -> (Vec<u8>, bool) {
     let mut out = vec![0; limit];
     let mut z = Decompress::new(true);
@@ -209,7 +209,7 @@ impl XBlock {
     /// Decodes the block's data. `None` where it is no such block at all.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn decode(layout: &Layout, b: &[u8], at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
         let (kind, level, count) = (byte(b, 0), byte(b, 1), usize::from(le16(b, 2)));
         let fits = b.len().saturating_sub(XBLOCK_HEAD).checked_div(layout.id_width).unwrap_or(0);
@@ -221,7 +221,7 @@ impl XBlock {
         if count == 0 || count != fits || XBLOCK_HEAD.saturating_add(count.saturating_mul(layout.id_width)) != b.len() {
             sink.report(Finding::new(&rules::XBLOCK_HEAD, at).numbers(wide(count), wide(fits)))?;
         }
-        // the block's size says how many there are, too, and what is named is there whatever the count says
+        // the block's size says how many there are, too, and a named entry is there whatever the count says
         let mut children: Vec<Bid> =
             b.get(XBLOCK_HEAD..).unwrap_or_default().chunks_exact(layout.id_width).map(|e| Bid(layout.id(e, 0)).masked()).collect();
         while children.len() > count && children.last().is_some_and(|c| c.is_none()) {
@@ -281,7 +281,7 @@ impl SubnodeBlock {
     /// Decodes the block's data. `None` where it is no such block at all.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn decode(layout: &Layout, b: &[u8], at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
         let (kind, level, count) = (byte(b, 0), byte(b, 1), usize::from(le16(b, 2)));
         if kind != BTYPE_SUBNODE || b.len() < layout.sl_head {

@@ -159,7 +159,7 @@ impl TcInfo {
     /// the columns.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn decode(b: &[u8], at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
         if byte(b, 0) != 0x7C || b.len() < TCINFO_HEAD {
             sink.report(Finding::new(&rules::TC_INFO, at).hex(byte(b, 0).into(), 0x7C).loss(Loss::Item))?;
@@ -458,7 +458,7 @@ impl<'b> MultiItems<'b> {
     /// The items of a value; offsets that cannot be right are clipped where the sink accepts them.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn decode(bytes: &'b [u8], at: Location, sink: &mut dyn Sink) -> Result<Self> {
         let stored = if bytes.is_empty() { 0 } else { index(le32(bytes, 0).into()) };
         let count = stored.min(bytes.len().saturating_sub(4) / 4);

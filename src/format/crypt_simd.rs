@@ -22,7 +22,7 @@ pub(super) fn is_here() -> bool {
 /// Looks each byte of `from` up in `table`. Does nothing where [`is_here`] says no.
 pub(super) fn substitute(table: &[u8; 256], from: &[u8], to: &mut [u8]) {
     if is_here() {
-        // SAFETY: the processor has what the function needs.
+        // SAFETY: the processor has the instructions that the function needs.
         unsafe { substitute_vbmi(table, from, to) }
     }
 }
@@ -31,7 +31,7 @@ pub(super) fn substitute(table: &[u8; 256], from: &[u8], to: &mut [u8]) {
 /// no.
 pub(super) fn cyclic(tables: [&[u8; 256]; 3], w: u16, data: &mut [u8]) {
     if is_here() {
-        // SAFETY: the processor has what the function needs.
+        // SAFETY: the processor has the instructions that the function needs.
         unsafe { cyclic_vbmi(tables, w, data) }
     }
 }

@@ -32,7 +32,7 @@ const CRC_PARTIAL_LEN: usize = 471;
 /// Bytes 8.. that the full checksum covers.
 const CRC_FULL_LEN: usize = 516;
 
-/// What kind of file the client magic names.
+/// The kind of file that the client magic names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "UPPERCASE"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -310,10 +310,10 @@ impl Header {
         }
     }
 
-    /// Checks what the header alone can tell, against the bytes that it was decoded from.
+    /// Checks the fields that the header alone can tell, against the bytes that it was decoded from.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn verify(&self, b: &[u8], sink: &mut dyn Sink) -> Result<()> {
         let at = Offsets::of(self.layout);
         let partial = crc(b.get(8..8 + CRC_PARTIAL_LEN).unwrap_or_default());
@@ -421,7 +421,7 @@ impl Header {
         }
     }
 
-    /// What kind of file the client magic names.
+    /// The kind of file that the client magic names.
     pub fn kind(&self) -> Option<FileKind> {
         FileKind::from_magic(self.magic_client)
     }

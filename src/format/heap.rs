@@ -39,7 +39,7 @@ pub const ITEM_MAX: usize = 3580;
 /// Most levels of index records above the leaves of a B-tree on a heap that are followed.
 pub const BTH_LEVELS_MAX: u8 = 8;
 
-/// What a heap holds (bClientSig).
+/// The contents of a heap (bClientSig).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ClientSig(pub u8);
 
@@ -63,7 +63,7 @@ impl ClientSig {
     /// Message index (node 0xE01).
     pub const MESSAGE_INDEX: Self = Self(0xCC);
 
-    /// What such a heap is called.
+    /// The name of such a heap.
     pub const fn name(self) -> &'static str {
         match self.0 {
             0x7C => "table context",
@@ -102,7 +102,7 @@ impl fmt::Debug for ClientSig {
 pub struct HnHeader {
     /// Offset of the block's page map.
     pub map_at: u16,
-    /// What the heap holds.
+    /// The contents of the heap.
     pub client: ClientSig,
     /// Its root item.
     pub user_root: Hid,
@@ -116,7 +116,7 @@ impl HnHeader {
     /// Where the header is damaged and the sink accepts that, it is derived from the page map and the items, if they are whole.
     ///
     /// # Errors
-    /// What the sink answers to a wrong signature or a short block.
+    /// The sink's answer to a wrong signature or a short block.
     pub fn decode(layout: &Layout, block: &[u8], at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
         if let Some(header) = Self::peek(block) {
             return Ok(Some(header));
@@ -143,7 +143,7 @@ impl HnHeader {
             }
         };
         let roots = (1..=map.count).filter_map(|k| Some((client_of(map.item(block, k)?)?, layout.hid(0, k)?)));
-        // a table also has trees, so what speaks of a table counts more
+        // a table also has trees, so a sign of a table counts more
         let (client, user_root) = roots.max_by_key(|(client, _)| *client == ClientSig::TABLE)?;
         Some(Self { map_at: u16::try_from(map.at).ok()?, client, user_root, fill: [0; 4] })
     }
@@ -249,7 +249,7 @@ impl PageMap {
     /// Where the map is not where the header says and the sink accepts that, it is looked for at the block's end.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn decode(layout: &Layout, block_index: u32, block: &[u8], last: bool, at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
         let head = BlockHead::of(block_index).size();
         let map_at = usize::from(le16(block, 0));
@@ -323,10 +323,10 @@ impl PageMap {
     }
 
     /// A heap's first block whose map is overwritten, wholly or in its front, with another map behind it: of the items that can still be
-    /// told. `map` is what was read in its place. `None` where that begins or ends as a map does, or nothing can be told.
+    /// told. `map` is the map that was read in its place. `None` where that begins or ends as a map does, or nothing can be told.
     ///
     /// The offsets at the end of the map are right as far as they fall towards its beginning. A property context's header is its first
-    /// item, and the records are the second: they end where what follows is no record. Where the values lie that these name, only
+    /// item, and the records are the second: they end where no record follows. Where the values lie that these name, only
     /// offsets tell.
     pub fn rebuild(layout: &Layout, block: &[u8], map: Option<Self>) -> Option<(Vec<u8>, Self)> {
         const UNTOLD: u16 = u16::MAX;
@@ -386,7 +386,7 @@ impl PageMap {
         Some((out, map))
     }
 
-    /// Where the first two items of a property context end, as far as what they hold tells, after where they begin; `block` ends where
+    /// Where the first two items of a property context end, as far as their contents tell, after where they begin; `block` ends where
     /// something else begins.
     fn front(layout: &Layout, header: HnHeader, block: &[u8]) -> Vec<u16> {
         let mut ends = Vec::new();
@@ -479,7 +479,7 @@ impl BthHeader {
     /// Decodes the header; `None` where it cannot be right.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn decode(b: &[u8], at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
         let header = Self::peek(b);
         if header.is_none() {

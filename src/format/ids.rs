@@ -55,7 +55,7 @@ macro_rules! nid_types {
         impl NidType {
             $(#[doc = $name] pub const $id: Self = Self($value);)*
 
-            /// What the type is called.
+            /// The name of the type.
             pub const fn name(self) -> &'static str {
                 match self.0 { $($value => $name,)* _ => "unknown" }
             }
@@ -161,7 +161,7 @@ impl Nid {
     pub const SPAM_SEARCH_FOLDER: Self = Self(0x2223);
     /// A list of folders that Outlook 2016 and later keep (not documented).
     pub const FOLDER_LIST: Self = Self(0xEE1);
-    /// What belongs to the list of folders (not documented).
+    /// A part of the list of folders (not documented).
     pub const FOLDER_LIST_HEAD: Self = Self(0xF01);
     /// A queue beside the list of folders (not documented).
     pub const FOLDER_LIST_QUEUE: Self = Self(0xF21);
@@ -231,7 +231,7 @@ impl Hid {
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hnid(pub u32);
 
-/// What a [`Hnid`] names.
+/// The target of a [`Hnid`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HnidKind {
     /// Nothing: an empty value.
@@ -243,7 +243,7 @@ pub enum HnidKind {
 }
 
 impl Hnid {
-    /// What it names: an id with a zero type is a heap item.
+    /// The target: an id with a zero type is a heap item.
     pub const fn kind(self) -> HnidKind {
         if self.0 == 0 {
             HnidKind::Empty
@@ -264,7 +264,7 @@ macro_rules! prop_types {
         impl PropType {
             $(#[doc = $name] pub const $id: Self = Self($value);)*
 
-            /// What the type is called.
+            /// The name of the type.
             pub const fn name(self) -> &'static str {
                 match self.0 { $($value => $name,)* _ => "unknown" }
             }

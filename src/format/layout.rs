@@ -255,7 +255,7 @@ impl Layout {
         matches!(self.variant, Variant::Ansi)
     }
 
-    /// Most bytes of data in a block: what a full leaf holds.
+    /// Most bytes of data in a block: those of a full leaf.
     #[allow(clippy::arithmetic_side_effects)]
     pub const fn block_data_max(&self) -> usize {
         self.block_max - self.block_trailer

@@ -45,7 +45,7 @@ impl PageType {
         matches!(self.0, 0x80 | 0x81 | 0x86)
     }
 
-    /// What the type is called.
+    /// The name of the type.
     pub const fn name(self) -> &'static str {
         match self.0 {
             0x80 => "BBT",
@@ -323,7 +323,7 @@ impl<'a> BtPage<'a> {
     /// back with [`intact`](Self::intact) unset.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn decode(layout: &'static Layout, page: &'a [u8], ib: Ib, page_type: PageType, sink: &mut dyn Sink) -> Result<Option<Self>> {
         let t = PageTrailer::decode(layout, page);
         let at = Location::block(ib, t.bid);
@@ -395,7 +395,7 @@ impl<'a> BtPage<'a> {
         self.entries.chunks_exact(self.stride).map(|b| E::decode(self.layout, b))
     }
 
-    /// What would be a leaf's further entries if it had more than it counts, as far as their keys ascend. Mostly they were moved to another
+    /// The further entries of a leaf, if it had more than it counts, as far as their keys ascend. Mostly they were moved to another
     /// leaf or deleted.
     pub fn leaf_behind<E: TreeEntry>(&self) -> impl Iterator<Item = E> + '_ {
         let mut last = self.leaf::<E>().next_back().map_or(0, |e| e.key());

@@ -441,7 +441,7 @@ pub fn find(name: &str) -> Option<PropTag> {
         .map(|(tag, _)| *tag)
 }
 
-/// Whether a property stands in rows of folders' tables only, and in no object: the message's status, and what is synchronised
+/// Whether a property stands in rows of folders' tables only, and in no object: the message's status, and values that are synchronised
 /// ([MS-PST] 2.4.4.5.1).
 pub fn is_row_only(tag: PropTag) -> bool {
     matches!(tag.id(), 0x0E17 | 0x0E30..=0x0E3E)

@@ -196,7 +196,7 @@ impl Guid {
         self.0 == [0; 16]
     }
 
-    /// What the property set is called, for the sets that Outlook uses.
+    /// The name of the property set, for the sets that Outlook uses.
     pub fn name(self) -> Option<&'static str> {
         [
             (Self::PS_MAPI, "PS_MAPI"),

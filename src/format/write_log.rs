@@ -1,11 +1,11 @@
 //! Outlook's log of writes, `~NAME.pst.tmp` beside a data file (not documented; told from a real one).
 //!
 //! ```text
-//! record  checksum[4] of what follows   length[4] of the record   sequence[4]   0[4]   a number[4]   time[8]   0[4]
+//! record  checksum[4] of the rest       length[4] of the record   sequence[4]   0[4]   a number[4]   time[8]   0[4]
 //!         offset[8] in the data file    count[4] of bytes         0x06231980[4]         the bytes
 //! ```
 //!
-//! Outlook plays it back when it opens the file after an interruption. The rules by which it chooses what to play back are not known, so
+//! Outlook plays it back when it opens the file after an interruption. The rules by which it chooses the records are not known, so
 //! that nothing here does: the records are listed.
 
 use super::bytes::{le32, le64, wide};
@@ -49,7 +49,7 @@ pub struct LogRecord {
 pub struct WriteLog {
     /// Its records, in the order in which they stand.
     pub records: Vec<LogRecord>,
-    /// Whether the log is longer than what was read of it.
+    /// Whether the log is longer than the part that was read.
     pub is_cut: bool,
 }
 
@@ -85,7 +85,7 @@ impl WriteLog {
             let place = at.saturating_add(found);
             match place.checked_sub(MAGIC_AT).and_then(|start| Some((start, record(bytes.get(start..)?, start)?))) {
                 Some((start, r)) if start >= at => {
-                    // what a record holds may hold the word too
+                    // the contents of a record may hold the word too
                     at = start.saturating_add(HEAD).saturating_add(usize::try_from(r.bytes).unwrap_or(usize::MAX));
                     log.records.push(r);
                 }

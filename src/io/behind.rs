@@ -16,7 +16,7 @@ const QUEUE: usize = 4;
 /// A write that waits: bytes and place.
 type Waiting = (Vec<u8>, u64);
 
-/// What the writing thread and the others share.
+/// The state that the writing thread and the others share.
 #[derive(Default)]
 struct Shared {
     /// Writes that are not done.
@@ -33,7 +33,7 @@ impl Shared {
 }
 
 /// A storage that nobody else sees before [`finish`](Self::finish): writing and bringing to the medium go on while other work is done, and
-/// whoever reads sees what was written. An error of a write comes out of a later operation, of [`finish`](Self::finish) at the latest.
+/// whoever reads sees the written bytes. An error of a write comes out of a later operation, of [`finish`](Self::finish) at the latest.
 pub(crate) struct Behind {
     inner: Arc<dyn Storage>,
     shared: Arc<Shared>,

@@ -147,7 +147,7 @@ pub fn lock_exclusive(file: &File) -> Result<()> {
     }
 }
 
-/// Whether a file is on a disk of this machine, as far as the platform tells: others can take away what is mapped of one that is not.
+/// Whether a file is on a disk of this machine, as far as the platform tells: others can take mapped bytes away of one that is not.
 #[cfg(target_os = "linux")]
 pub fn is_local(file: &File) -> bool {
     /// NFS, SMB and CIFS in three forms, 9P, AFS, Ceph, Lustre, Coda, FUSE.
@@ -248,7 +248,7 @@ impl FileStorage {
         #[cfg(unix)]
         {
             use rustix::fs::OFlags;
-            // what has taken its place meanwhile is not followed either
+            // a file that has taken its place meanwhile is not followed either
             let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
             std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, i32::try_from(flags.bits()).unwrap_or_default());
         }
@@ -268,7 +268,7 @@ impl FileStorage {
         lock_exclusive(&self.file)
     }
 
-    /// What the file system says of the file.
+    /// The word of the file system on the file.
     ///
     /// # Errors
     /// Errors of the medium.
@@ -340,7 +340,7 @@ impl Storage for FileStorage {
     }
 }
 
-/// Says what it is about the folder of a new file that keeps it from being made there.
+/// Names the fault of a folder that keeps a new file from being made there.
 fn in_folder(e: io::Error) -> io::Error {
     let why = match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "the folder that it has to be in does not exist: make that first",
@@ -421,7 +421,7 @@ impl AtomicFile {
         match std::fs::metadata(path) {
             Ok(m) if m.is_dir() => no(is_folder),
             Ok(_) if !replace => Err(ErrorKind::TargetExists(path.to_owned()).into()),
-            // a device, a pipe: what is written to it would be gone, and so would it be
+            // a device, a pipe: bytes that are written to it would be gone, and so would it be
             Ok(m) if !m.is_file() => no("is no ordinary file, and is not replaced: give another name"),
             Ok(_) if own.is_symlink() => path.canonicalize().map_err(|e| ErrorKind::Io(e).into()),
             Err(_) if own.is_symlink() => no("is a link that leads nowhere: give another name, or remove it first"),
@@ -437,7 +437,7 @@ impl AtomicFile {
         self.storage.as_deref().ok_or_else(|| ErrorKind::Usage("the file is complete already".to_owned()).into())
     }
 
-    /// The same to share: what is written can be read again before it gets its name.
+    /// The same to share: the written bytes can be read again before it gets its name.
     ///
     /// # Errors
     /// After [`commit`](Self::commit).
@@ -489,7 +489,7 @@ impl AtomicFile {
         std::fs::rename(temporary, &self.path)
     }
 
-    /// Keeps from others what they may not read of the file that this one is made of.
+    /// Keeps bytes from others that they may not read of the file that this one is made of.
     pub fn hide_as(&self, source: &std::fs::Metadata) {
         #[cfg(unix)]
         if let Some(storage) = &self.storage
@@ -611,11 +611,11 @@ mod tests {
     use std::cell::RefCell;
 
     thread_local! {
-        /// What this thread has brought to the medium, and named, in order.
+        /// The files that this thread has brought to the medium, and named, in order.
         static TRACE: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
     }
 
-    /// Notes what is brought to the medium.
+    /// Notes the files that are brought to the medium.
     pub(super) fn trace(what: &'static str) {
         TRACE.with(|t| t.borrow_mut().push(what));
     }
@@ -718,7 +718,7 @@ mod tests {
         assert!(long.is_file());
     }
 
-    /// What others may not read of a file, they may not read of a copy either.
+    /// A file that others may not read stays closed to them as a copy.
     #[cfg(unix)]
     #[test]
     fn a_copy_is_hidden_as_its_source_is() {

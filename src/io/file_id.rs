@@ -33,7 +33,7 @@ impl FileId {
         Self::of_metadata(&std::fs::metadata(path).ok()?)
     }
 
-    /// The same from what is known of the file already.
+    /// The same from the facts about the file already at hand.
     #[cfg(unix)]
     #[allow(clippy::unnecessary_wraps, reason = "other platforms have none")]
     pub fn of_metadata(of: &Metadata) -> Option<Self> {
@@ -41,7 +41,7 @@ impl FileId {
         Some(Self { device: of.dev(), inode: of.ino(), owner: of.uid() })
     }
 
-    /// The same from what is known of the file already.
+    /// The same from the facts about the file already at hand.
     #[cfg(not(unix))]
     pub fn of_metadata(_: &Metadata) -> Option<Self> {
         None

@@ -1,7 +1,7 @@
 //! The memory map.
 //!
 //! Touching a mapped page that cannot be read ends the process, so every window is populated before it is touched for the first
-//! time: an unreadable range then comes back as an error, and the run goes on. What becomes unreadable later, because the file is cut, is
+//! time: an unreadable range then comes back as an error, and the run goes on. A range that becomes unreadable later, because the file is cut, is
 //! for the handler of `io::guard`, where a host has installed it.
 //!
 //! Populating reads the whole window from the medium. A command that needs a few pages of each window, such as a list of folders, would read the
@@ -37,7 +37,7 @@ pub struct MapSource {
     map: Mmap,
     /// For each window [`READABLE`], [`UNREADABLE`], or how often it was asked for.
     windows: Vec<AtomicU8>,
-    /// Holds the shared lock while the map lives, and reads what cannot be populated.
+    /// Holds the shared lock while the map lives, and reads windows that cannot be populated.
     file: FileSource,
 }
 
@@ -199,7 +199,7 @@ mod tests {
         assert!(source.read_exact_at(&mut [0; 10], wide(2 * WINDOW)).is_err());
         let e = source.intact().unwrap_err();
         assert!(e.to_string().contains("0x2000"), "{e}");
-        // what is left can still be read
+        // the rest can still be read
         assert_eq!(source.slice(8000, 10).unwrap(), Some(&[7; 10][..]));
     }
 }

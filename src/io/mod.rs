@@ -62,7 +62,7 @@ pub trait ReadAt: Send + Sync {
         None
     }
 
-    /// Fails where what was read may not have been the source's bytes, because its file has become shorter since it was opened or a
+    /// Fails where the bytes that were read may not have been the source's, because its file has become shorter since it was opened or a
     /// page of its map could not be read: whatever was made of it cannot be relied on.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ pub trait ReadAt: Send + Sync {
     }
 }
 
-/// Bytes that can be changed: what repair and writing work on.
+/// Bytes that can be changed, for repair and writing.
 pub trait Storage: ReadAt {
     /// Writes all of `buf` at `offset`; the storage grows where it has to, with zeros between.
     ///

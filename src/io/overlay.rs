@@ -1,4 +1,4 @@
-//! Changes held over an unchanged base: what a repair would make of a file, without touching it.
+//! Changes held over an unchanged base: the result of a repair without touching the file.
 
 use super::{ReadAt, Storage, past_end};
 use crate::format::bytes::{index, wide};
@@ -83,7 +83,7 @@ impl Changes {
     }
 }
 
-/// A [`Storage`] that leaves its base as it is and keeps what is written by itself, in memory or in a room that it is given.
+/// A [`Storage`] that leaves its base as it is and keeps the written bytes by itself, in memory or in a room that it is given.
 pub struct Overlay {
     base: Arc<dyn ReadAt>,
     changes: RwLock<Changes>,
@@ -104,7 +104,7 @@ impl Overlay {
         Self { base, changes: RwLock::new(changes), make_room: None }
     }
 
-    /// The same; of changes of many bytes only the first are held in memory, and the others in what `make_room` makes when it comes to that.
+    /// The same; of changes of many bytes only the first are held in memory, and the others in the storage that `make_room` makes when it comes to that.
     #[must_use]
     pub fn with_room(self, make_room: impl Fn() -> io::Result<Arc<dyn Storage>> + Send + Sync + 'static) -> Self {
         Self { make_room: Some(Box::new(make_room)), ..self }
@@ -128,7 +128,7 @@ impl Overlay {
     /// some size.
     ///
     /// # Errors
-    /// What `tell` answers; errors of the room.
+    /// An error of ``; errors of the room.
     pub fn each_change(&self, tell: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>) -> io::Result<()> {
         let c = self.changes.read().unwrap_or_else(PoisonError::into_inner);
         let (mut start, mut run) = (0u64, Vec::new());
@@ -149,7 +149,7 @@ impl Overlay {
         if run.is_empty() { Ok(()) } else { tell(start, &run) }
     }
 
-    /// What is beneath, and how much of it shows where nothing was changed; behind that are zeros.
+    /// The base, and the part of it that shows where nothing was changed; behind that are zeros.
     pub(crate) fn base(&self) -> (&dyn ReadAt, u64) {
         let c = self.changes.read().unwrap_or_else(PoisonError::into_inner);
         (self.base.as_ref(), c.base_end.min(c.len))
@@ -181,7 +181,7 @@ impl ReadAt for Overlay {
         if self.is_changed(offset, len) {
             return Ok(None);
         }
-        // What is not changed cannot become so while somebody holds `&self` of bytes: changes only ever go to the chunks.
+        // An unchanged chunk cannot become changed while somebody holds `&self` of bytes: changes only ever go to the chunks.
         self.base.slice(offset, len)
     }
 

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Names of this many bytes and more are not made longer.
 const NAME_LONG: usize = 200;
-/// What every such name ends with.
+/// The ending of every such name.
 const END: &str = ".part";
 /// Leftovers are sought among so many names of a folder.
 const NAMES_MOST: usize = 100_000;
 
-/// What such names of an output begin with: with what is put behind it, a long name might be none that a file can have.
+/// The beginning of such names of an output: with the ending, a long name might be none that a file can have.
 fn stem(path: &Path) -> &OsStr {
     path.file_name().filter(|name| name.len() <= NAME_LONG).unwrap_or_default()
 }
@@ -115,7 +115,7 @@ pub(super) fn link_beside(file: &File, path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Removes what runs that were killed have left of an output, and answers the names like it that were left because they are not surely that.
+/// Removes the rest of an output that killed runs have left, and answers the names like it that were left because they are not surely that.
 pub(super) fn remove_left_over(path: &Path) -> Vec<PathBuf> {
     let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let stem = stem(path);

@@ -9,7 +9,7 @@ use crate::format::ids::Hid;
 use crate::rules;
 use std::collections::HashSet;
 
-/// The most records of a tree that are read: above every table and map that the format can hold, below what a heap that repeats
+/// The most records of a tree that are read: above every table and map that the format can hold, below the number that a heap that repeats
 /// itself could make of a small file.
 const RECORDS_MAX: usize = 1 << 23;
 /// The most items of a tree that are read.
@@ -39,7 +39,7 @@ impl<'h, 'n> Bth<'h, 'n> {
     /// The tree whose header is at `hid`; `None` where there is none.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn open(heap: &'h Heap<'n>, hid: Hid, sink: &mut dyn Sink) -> Result<Option<Self>> {
         let Some(item) = heap.item(hid, sink)? else { return Ok(None) };
         let at = heap.at().with_hid(hid);
@@ -73,7 +73,7 @@ impl<'h, 'n> Bth<'h, 'n> {
     /// Tells every record, key and data, in order.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn for_each(&self, sink: &mut dyn Sink, f: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
         let mut leaves = self.leaves();
         let key = usize::from(self.header.key);
@@ -86,7 +86,7 @@ impl<'h, 'n> Bth<'h, 'n> {
     /// The data of the record with this key.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn get(&self, key: &[u8], sink: &mut dyn Sink) -> Result<Option<Item<'h, 'n>>> {
         if key.len() != usize::from(self.header.key) {
             return Ok(None);
@@ -159,7 +159,7 @@ impl<'h, 'n> Leaves<'h, 'n> {
     /// The next leaf: whole records. Missing and repeated items are reported and left out.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn next(&mut self, sink: &mut dyn Sink) -> Result<Option<Item<'h, 'n>>> {
         let (heap, key) = (self.tree.heap, usize::from(self.tree.header.key));
         while let Some(Pending { hid, levels, first }) = self.pending.pop() {

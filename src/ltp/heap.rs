@@ -124,7 +124,7 @@ struct Cache<'n> {
     /// For each block, its place in `blocks` and 1.
     places: Vec<u32>,
     clock: u64,
-    /// Bit i: what is wrong with block i has been told.
+    /// Bit i: the fault of block i has been told.
     told: Vec<u64>,
 }
 
@@ -154,7 +154,7 @@ impl<'n> Heap<'n> {
     /// Opens the heap of a node; `None` where its data is no heap.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn open(node: &Node<'n>, sink: &mut dyn Sink) -> Result<Option<Self>> {
         // nearly every heap is one block, which needs no tree
         if !node.data.is_internal()
@@ -173,7 +173,7 @@ impl<'n> Heap<'n> {
     /// Opens a heap whose blocks are in memory.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn from_blocks(layout: &'static Layout, blocks: Vec<Vec<u8>>, at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
         let count = blocks.len();
         let mut blocks = blocks.into_iter();
@@ -220,7 +220,7 @@ impl<'n> Heap<'n> {
         self.at
     }
 
-    /// What it holds.
+    /// Its contents.
     pub const fn client(&self) -> ClientSig {
         self.header.client
     }
@@ -238,7 +238,7 @@ impl<'n> Heap<'n> {
     /// An item; one that does not exist is reported and comes back as `None`.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn item(&self, hid: Hid, sink: &mut dyn Sink) -> Result<Option<Item<'_, 'n>>> {
         let item = self.find(hid, sink)?;
         if item.is_none() {
@@ -250,7 +250,7 @@ impl<'n> Heap<'n> {
     /// The same, where a missing item is not reported.
     ///
     /// # Errors
-    /// What the sink answers to a violation in the item's block.
+    /// The sink's answer to a violation in the item's block.
     #[inline]
     pub fn find(&self, hid: Hid, sink: &mut dyn Sink) -> Result<Option<Item<'_, 'n>>> {
         if hid.0 & 0x1F != 0 {
@@ -288,7 +288,7 @@ impl<'n> Heap<'n> {
         }
     }
 
-    /// A block behind the first; what is wrong with it is reported when it is first read.
+    /// A block behind the first; its faults are reported when it is first read.
     fn load(&self, more: &More<'n>, block: u32, sink: &mut dyn Sink) -> Result<Block<'n>> {
         if let Some(kept) = more.slot(block) {
             if kept.get().is_none() {
@@ -323,7 +323,7 @@ impl<'n> Heap<'n> {
     /// Tells every item, freed ones too, in the order of their ids.
     ///
     /// # Errors
-    /// What the sink answers to a violation, and what `f` answers.
+    /// The sink's answer to a violation, and an error of `f`.
     pub fn for_each_item(&self, sink: &mut dyn Sink, f: &mut dyn FnMut(Hid, &[u8]) -> Result<()>) -> Result<()> {
         for block in 0..self.block_count() {
             self.with_block(block, sink, &mut |data, map| {
@@ -351,7 +351,7 @@ impl<'n> Heap<'n> {
     /// Verifies the blocks that have not been read yet, and the fill levels.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn verify_all(&self, sink: &mut dyn Sink) -> Result<()> {
         if let (None, Some(map)) = (&self.more, self.first_map) {
             let (_, at, shift) = fill_slot(0);

@@ -3,7 +3,7 @@
 //! A node's data is a [`Heap`]; on the heap stand B-trees ([`Bth`]), and on those a [`PropertyContext`] (the properties of an object)
 //! or a [`TableContext`] (rows of properties). [`NameMap`] joins property ids from 0x8000 on to their names.
 //!
-//! Every read takes a [`Sink`](crate::finding::Sink) and goes on past what the sink accepts. Opening verifies what it reads; the
+//! Every read takes a [`Sink`](crate::finding::Sink) and goes on past everything that the sink accepts. Opening verifies the part that it reads; the
 //! `verify` methods verify the rest and report nothing that opening has told already.
 
 /// The reach of a verification.

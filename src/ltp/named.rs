@@ -25,7 +25,7 @@ pub(crate) const NAMES_MAX: usize = 0x7FFF;
 /// The property with the first hash bucket.
 const BUCKET_FIRST: u16 = 0x1000;
 
-/// What a named property is called within its set.
+/// The name of a property within its set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NameKind {
     /// A number (LID).
@@ -106,7 +106,7 @@ impl NameMap {
     /// Reads the map from its property context (node 0x61). Entries that are damaged are reported and left out.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn read(pc: &PropertyContext<'_>, sink: &mut dyn Sink) -> Result<Self> {
         let streams = Streams::read(pc, sink)?;
         let mut map = Self::default();
@@ -213,10 +213,10 @@ impl NameMap {
         self.len() == 0
     }
 
-    /// Verifies what reading has not: the hash buckets hold every entry once, in the bucket that it belongs to.
+    /// Verifies the rest: the hash buckets hold every entry once, in the bucket that it belongs to.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn verify_buckets(pc: &PropertyContext<'_>, sink: &mut dyn Sink) -> Result<()> {
         let streams = Streams::read(pc, &mut crate::finding::Ignore)?;
         let stored = pc.int(tags::NAME_BUCKET_COUNT.id()).and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
@@ -279,7 +279,7 @@ impl Texts {
         Self { known: HashMap::new(), seen: HashSet::new(), left: streams.strings.len().saturating_mul(4) }
     }
 
-    /// The name at an offset, and what is wrong with it.
+    /// The name at an offset, and its faults.
     fn get(&mut self, streams: &Streams, offset: u32, offsets: &[u32]) -> (Option<Arc<str>>, Option<&'static str>) {
         if let Some(known) = self.known.get(&offset) {
             return known.clone();
@@ -344,7 +344,7 @@ impl Streams {
         offsets
     }
 
-    /// The bytes of the name at an offset, and what is wrong with it.
+    /// The bytes of the name at an offset, and its faults.
     fn raw_text(&self, offset: u32, offsets: &[u32]) -> (Option<&[u8]>, Option<&'static str>) {
         let at = index(offset.into());
         let Some(len) = u32_at(&self.strings, at) else { return (None, Some("no such name")) };

@@ -45,7 +45,7 @@ impl<'n> PropertyContext<'n> {
     /// Opens the property context of a node; `None` where there is none.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn open(node: Node<'n>, sink: &mut dyn Sink) -> Result<Option<Self>> {
         match Heap::open(&node, sink)? {
             Some(heap) => Self::on(heap, Some(node), sink),
@@ -56,7 +56,7 @@ impl<'n> PropertyContext<'n> {
     /// Opens the property context on a heap; values in sub-nodes are looked up in `node`.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn on(heap: Heap<'n>, node: Option<Node<'n>>, sink: &mut dyn Sink) -> Result<Option<Self>> {
         let at = heap.at();
         if heap.client() != ClientSig::PROPERTY {
@@ -143,7 +143,7 @@ impl<'n> PropertyContext<'n> {
     /// Where a property's value is; `None` where it is missing, which is reported.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn source(&self, record: &PcRecord, sink: &mut dyn Sink) -> Result<Option<ValueSource<'_, 'n>>> {
         let prop_type = record.tag.prop_type();
         let at = self.at().with_tag(record.tag);
@@ -171,7 +171,7 @@ impl<'n> PropertyContext<'n> {
     /// [`value_bytes`](crate::limits::Limits::value_bytes) (which is reported).
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn value(&self, id: u16, decode8: Decode8<'_>, sink: &mut dyn Sink) -> Result<Option<PropValue>> {
         match self.get(id) {
             Some(record) => self.value_of(record, decode8, sink),
@@ -247,7 +247,7 @@ impl<'n> PropertyContext<'n> {
     /// A property's bytes as a stream: for values of any size. `None` as in [`value`](Self::value).
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn open_value(&self, id: u16, sink: &mut dyn Sink) -> Result<Option<ValueReader<'n>>> {
         match self.get(id) {
             Some(record) => Ok(self.source(record, sink)?.map(ValueSource::reader)),
@@ -258,7 +258,7 @@ impl<'n> PropertyContext<'n> {
     /// The sub-node and size that an object property names.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn object(&self, id: u16, sink: &mut dyn Sink) -> Result<Option<ObjectValue>> {
         let Some(record) = self.typed(id, |t| t == PropType::OBJECT) else { return Ok(None) };
         let Some(source) = self.source(record, sink)? else { return Ok(None) };
@@ -278,7 +278,7 @@ impl<'n> PropertyContext<'n> {
     /// The sub-node that an object property names; one that is missing is reported.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn object_node(&self, id: u16, sink: &mut dyn Sink) -> Result<Option<Node<'n>>> {
         let Some(object) = self.object(id, sink)? else { return Ok(None) };
         let found = self.subnode(object.nid, sink)?;
@@ -291,7 +291,7 @@ impl<'n> PropertyContext<'n> {
     /// The data of the sub-node that an object property names, as a stream.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn open_object(&self, id: u16, sink: &mut dyn Sink) -> Result<Option<ValueReader<'n>>> {
         match self.object_node(id, sink)? {
             Some(node) => Ok(Some(ValueSource::Node(node.ndb, node.data(sink)?).reader())),
@@ -306,7 +306,7 @@ impl<'n> PropertyContext<'n> {
     /// A sub-node of the object's node.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn subnode(&self, nid: Nid, sink: &mut dyn Sink) -> Result<Option<Node<'n>>> {
         match &self.node {
             Some(node) => node.subnode(nid, sink),
@@ -314,11 +314,11 @@ impl<'n> PropertyContext<'n> {
         }
     }
 
-    /// Verifies what opening has not: every value is there and fits its type, every heap item is referred to once, all blocks of the
+    /// Verifies the rest, which opening has not: every value is there and fits its type, every heap item is referred to once, all blocks of the
     /// heap. Values in sub-nodes are read only for [`Depth::Values`].
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn verify(&self, depth: Depth, sink: &mut dyn Sink) -> Result<()> {
         let mut used = Usage::default();
         for record in &self.records {
@@ -337,7 +337,7 @@ impl<'n> PropertyContext<'n> {
             let at = self.at().with_tag(record.tag);
             if !prop_type.is_known() || prop_type == PropType::UNSPECIFIED {
                 sink.report(Finding::new(&rules::PROP_TYPE, at).stored(prop_type.0.into()))?;
-                // what it refers to is unknown, so its item is not to be called leaked
+                // the target is unknown, so its item is not to be called leaked
                 used.add(Hid(record.value));
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Values as streams, and what is known of them once they were read to the end.
+//! Values as streams, and the facts that are known of them once they were read to the end.
 
 use crate::error::Error;
 use crate::finding::Finding;
@@ -10,7 +10,7 @@ use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What streams have shown of an object's values.
+/// The state of an object's values, as far as streams have shown it.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(Mutex<Shown>);
 
@@ -26,7 +26,7 @@ impl Progress {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes note that a property was read to the end, and of what was wrong with it.
+    /// Takes note that a property was read to the end, and of its faults.
     pub(crate) fn add(&self, id: u16, problems: &[Finding]) {
         self.with(|shown| {
             if let Err(at) = shown.done.binary_search(&id) {
@@ -41,17 +41,17 @@ impl Progress {
         self.with(|shown| shown.done.binary_search(&id).is_ok())
     }
 
-    /// What was wrong with what was read.
+    /// The faults of the part that was read.
     pub(crate) fn problems(&self) -> Vec<Finding> {
         self.with(|shown| shown.problems.clone())
     }
 }
 
-/// A value as a stream. Damaged parts read as what is there, missing ones as zeros, and [`problems`](Self::problems) tells them.
+/// A value as a stream. Damaged parts read as they are, missing ones as zeros, and [`problems`](Self::problems) tells them.
 ///
 /// A stream of a message's or an attachment's value gives all bytes that are there, and ends with an error of the kind
 /// [`InvalidData`](io::ErrorKind::InvalidData) in place of the end where some of them are damaged, so that a copy of it cannot be taken for
-/// whole. [`lossy`](Self::lossy) takes what is left.
+/// whole. [`lossy`](Self::lossy) takes the rest.
 ///
 /// ```no_run
 /// # fn f(attachment: &pstkit::messaging::Attachment<'_>, mut file: std::fs::File) -> Result<(), Box<dyn std::error::Error>> {
@@ -66,7 +66,7 @@ impl Progress {
 #[derive(Debug)]
 pub struct ValueReader<'n> {
     reader: Reader<'n>,
-    /// Takes what was found at the end.
+    /// Takes the findings at the end.
     report: Option<(Arc<Progress>, u16)>,
     lossy: bool,
     /// The place up to which bytes were read.
@@ -101,7 +101,7 @@ impl<'n> ValueReader<'n> {
         Self { report: Some((progress, id)), lossy: false, ..self }
     }
 
-    /// The same, which ends like a whole one where something is damaged: for those who want what is left.
+    /// The same, which ends like a whole one where something is damaged: for those who want the rest.
     #[must_use]
     pub fn lossy(self) -> Self {
         Self { lossy: true, ..self }
@@ -128,7 +128,7 @@ impl<'n> ValueReader<'n> {
         self.len() == 0
     }
 
-    /// What was wrong with the parts read so far.
+    /// The faults of the  read so far.
     pub fn problems(&self) -> &[Finding] {
         match &self.reader {
             Reader::Memory(_) => &[],
@@ -144,7 +144,7 @@ impl<'n> ValueReader<'n> {
         }
     }
 
-    /// What the end of the data means.
+    /// The meaning of the end of the data.
     fn end(&mut self) -> io::Result<()> {
         if self.ended || self.gap || self.through < self.len() {
             return Ok(());
@@ -212,7 +212,7 @@ impl Seek for ValueReader<'_> {
             Reader::Memory(c) => c.seek(to),
             Reader::Node(r) => r.seek(to),
         }?;
-        // what is jumped over was not read
+        // bytes that are jumped over were not read
         self.gap = at != 0 && (self.gap || at > self.through);
         self.through = at;
         Ok(at)

@@ -69,7 +69,7 @@ impl<'n> TableContext<'n> {
     /// Opens the table of a node; `None` where there is none.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn open(node: Node<'n>, sink: &mut dyn Sink) -> Result<Option<Self>> {
         match Heap::open(&node, sink)? {
             Some(heap) => Self::on(heap, Some(node), sink),
@@ -80,7 +80,7 @@ impl<'n> TableContext<'n> {
     /// Opens the table on a heap; rows and values in sub-nodes are looked up in `node`.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn on(heap: Heap<'n>, node: Option<Node<'n>>, sink: &mut dyn Sink) -> Result<Option<Self>> {
         let at = heap.at().with_hid(heap.user_root());
         let is_gust = heap.client() == ClientSig::GUST;
@@ -256,7 +256,7 @@ impl<'n> TableContext<'n> {
     /// A row by its number; `None` where there is none, or its block is missing (which is reported).
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn row(&self, number: u32, sink: &mut dyn Sink) -> Result<Option<Row<'_, 'n>>> {
         let size = self.info.row_size();
         let n = index(number.into());
@@ -303,7 +303,7 @@ impl<'n> TableContext<'n> {
     /// The row index: ids with the numbers of their rows, in the order of the ids. Empty where the index is damaged.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn row_index(&self, sink: &mut dyn Sink) -> Result<Vec<(u32, u32)>> {
         let mut out = Vec::new();
         if let Some(header) = self.index {
@@ -315,7 +315,7 @@ impl<'n> TableContext<'n> {
     /// The row with this id, through the row index, or by looking at every row where the index is damaged.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn row_by_id(&self, id: u32, sink: &mut dyn Sink) -> Result<Option<Row<'_, 'n>>> {
         if let Some(header) = self.index {
             let number = Bth::with_header(&self.heap, header).get(&id.to_le_bytes(), sink)?.map(|data| row_number(&data));
@@ -333,7 +333,7 @@ impl<'n> TableContext<'n> {
         Ok(None)
     }
 
-    /// What the ids in a column's cells are looked up in: the column's own heap or the table's. `None` where the column's own heap is
+    /// The place where the ids in a column's cells are looked up: the column's own heap or the table's. `None` where the column's own heap is
     /// missing, which is reported when it is first needed.
     fn lookup(&self, column: &TcolDesc, sink: &mut dyn Sink) -> Result<Option<Lookup<'_, 'n>>> {
         if column.heap.is_none() {
@@ -363,11 +363,11 @@ impl<'n> TableContext<'n> {
         Ok(heap)
     }
 
-    /// Verifies what opening has not: rows against the row index, row ids and versions, every cell's value, and that every heap item is
+    /// Verifies the rest, which opening has not: rows against the row index, row ids and versions, every cell's value, and that every heap item is
     /// referred to once. Values in sub-nodes are read only for [`Depth::Values`].
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn verify(&self, depth: Depth, sink: &mut dyn Sink) -> Result<()> {
         if self.is_gust() {
             // Outlook itself keeps no consistent index there
@@ -481,7 +481,7 @@ impl<'n> TableContext<'n> {
                 if hnid.0 == 0 && column.tag.prop_type().is_known() {
                     continue;
                 }
-                // A column without a heap of its own: what is at hand and sound needs no closer look.
+                // A column without a heap of its own: a value that is at hand and sound needs no closer look.
                 if own.is_none()
                     && let HnidKind::Heap(hid) = hnid.kind()
                     && let Some(bytes) = self.heap.at_hand(hid)
@@ -542,7 +542,7 @@ impl<'t, 'n> Rows<'t, 'n> {
     /// The next row; rows in blocks that are missing are left out, and the blocks reported.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn next(&mut self, sink: &mut dyn Sink) -> Result<Option<Row<'t, 'n>>> {
         while self.next < self.count {
             let number = self.next;
@@ -621,7 +621,7 @@ impl<'t, 'n> Row<'t, 'n> {
     /// Where a cell's value is; `None` where the row has no such cell, or the value is missing (which is reported).
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn source(&self, column: &TcolDesc, sink: &mut dyn Sink) -> Result<Option<ValueSource<'t, 'n>>> {
         let Some(cell) = self.cell(column) else { return Ok(None) };
         let prop_type = column.tag.prop_type();
@@ -641,7 +641,7 @@ impl<'t, 'n> Row<'t, 'n> {
     /// [`value_bytes`](crate::limits::Limits::value_bytes) (which is reported).
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn value(&self, id: u16, decode8: Decode8<'_>, sink: &mut dyn Sink) -> Result<Option<PropValue>> {
         match self.table.column(id) {
             Some(column) => self.value_of(column, decode8, sink),
@@ -688,7 +688,7 @@ impl<'t, 'n> Row<'t, 'n> {
     /// A cell's bytes as a stream.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn open_value(&self, id: u16, sink: &mut dyn Sink) -> Result<Option<ValueReader<'n>>> {
         match self.table.column(id) {
             Some(column) => Ok(self.source(column, sink)?.map(ValueSource::reader)),

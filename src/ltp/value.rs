@@ -1,4 +1,4 @@
-//! Property values: where they are ([`ValueSource`]), and what they mean ([`PropValue`]; [MS-OXCDATA] 2.11.1).
+//! Property values: where they are ([`ValueSource`]), and their meaning ([`PropValue`]; [MS-OXCDATA] 2.11.1).
 
 use super::heap::{Heap, Item};
 use super::stream::ValueReader;
@@ -117,7 +117,7 @@ impl PropValue {
     /// Decodes a value from its bytes; `None` where a value of fixed size is shorter than its type.
     ///
     /// # Errors
-    /// What the sink answers to a violation.
+    /// The sink's answer to a violation.
     pub fn decode(prop_type: PropType, bytes: &[u8], decode8: Decode8<'_>, at: Location, sink: &mut dyn Sink) -> Result<Option<Self>> {
         // Nearly all text is ASCII, which is sound and needs no closer look.
         if prop_type == PropType::STRING
@@ -275,14 +275,14 @@ impl PropValue {
 }
 
 fn items(bytes: &[u8], at: Location) -> impl Iterator<Item = &[u8]> {
-    // what is wrong with them was told by `verify_value`; this sink accepts everything
+    // their faults were told by `verify_value`; this sink accepts everything
     MultiItems::decode(bytes, at, &mut Ignore).into_iter().flatten()
 }
 
 /// Verifies a value's bytes against its type.
 ///
 /// # Errors
-/// What the sink answers to a violation.
+/// The sink's answer to a violation.
 pub(crate) fn verify_value(prop_type: PropType, bytes: &[u8], at: Location, sink: &mut dyn Sink) -> Result<()> {
     match prop_type {
         PropType::STRING => verify_utf16(bytes, at, sink),
@@ -295,7 +295,7 @@ pub(crate) fn verify_value(prop_type: PropType, bytes: &[u8], at: Location, sink
     }
 }
 
-/// Whether a value is what its type demands, told quickly: `false` means that [`verify_value`] has to look.
+/// Whether a value has the form that its type demands, by a quick look: `false` means that [`verify_value`] has to look.
 #[inline]
 pub(crate) fn is_sound(prop_type: PropType, bytes: &[u8]) -> bool {
     match prop_type {
@@ -415,7 +415,7 @@ impl<'h, 'n> ValueSource<'h, 'n> {
     /// The value in memory.
     ///
     /// # Errors
-    /// Where it has more than `limit` bytes; what the sink answers to a violation.
+    /// Where it has more than `limit` bytes; the sink's answer to a violation.
     pub fn bytes(&self, limit: u64, sink: &mut dyn Sink) -> Result<Cow<'_, [u8]>> {
         match self {
             _ if self.len() > limit => Err(Error::limit("bytes of a value in memory", limit)),
@@ -435,7 +435,7 @@ impl<'h, 'n> ValueSource<'h, 'n> {
     }
 }
 
-/// What the ids of an object's values are looked up in: its heap, and the sub-nodes of its node.
+/// The place where the ids of an object's values are looked up: its heap, and the sub-nodes of its node.
 #[derive(Clone, Copy)]
 pub(crate) struct Lookup<'h, 'n> {
     pub(crate) heap: &'h Heap<'n>,

@@ -106,7 +106,7 @@ impl<'a> Attachment<'a> {
         self.properties.node().nid
     }
 
-    /// How much of what was asked for so far could be read.
+    /// The part of the requested bytes that could be read.
     pub fn state(&self) -> State {
         self.properties.state()
     }

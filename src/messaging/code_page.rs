@@ -1,7 +1,7 @@
 //! Code pages: how 8-bit text becomes characters, and back.
 //!
 //! Numbers are those of Windows, as PidTagInternetCodepage (0x3FDE), PidTagMessageCodepage (0x3FFD) and RTF (`\ansicpg`, `\cpg`)
-//! give them. Most pages are read by `encoding_rs`; what it lacks stands in `oem_pages` and `shifted`.
+//! give them. Most pages are read by `encoding_rs`; the others stand in `oem_pages` and `shifted`.
 //!
 //! Nothing here fails: a byte that a page does not define becomes U+FFFD, a character that it lacks becomes `?`, and a flag tells
 //! of either. No byte order mark and no trailing NUL is removed; callers know where those may stand.
@@ -26,7 +26,7 @@ use super::shifted::{self, Shifted};
 pub struct CodePage(pub u32);
 
 impl CodePage {
-    /// Western European Windows; what is used where nothing better is known.
+    /// Western European Windows; the page where nothing better is known.
     pub const WINDOWS_1252: CodePage = CodePage(1252);
     /// UTF-8.
     pub const UTF_8: CodePage = CodePage(65001);
@@ -42,7 +42,7 @@ impl Default for CodePage {
     }
 }
 
-/// What reads a page.
+/// The codec of a page.
 #[derive(Clone, Copy)]
 enum Codec {
     /// A page of `encoding_rs` (never UTF-16, which that library only decodes).
@@ -56,7 +56,7 @@ enum Codec {
     Shifted(Shifted),
 }
 
-/// The common name and the codec of a known page: the one list of what is known.
+/// The common name and the codec of a known page: the one list of known pages.
 fn known(number: u32) -> Option<(&'static str, Codec)> {
     use Codec::Rs;
     if let Some(table) = upper_half(number) {
@@ -158,7 +158,7 @@ fn table_name(number: u32) -> &'static str {
 }
 
 impl CodePage {
-    /// Whether the page can be decoded as what it is.
+    /// Whether the page can be decoded as itself.
     #[must_use]
     pub fn is_known(self) -> bool {
         known(self.0).is_some()
@@ -258,7 +258,7 @@ impl CodePage {
     pub fn for_label(label: &[u8]) -> Option<CodePage> {
         let label = label.trim_ascii();
         let lower = String::from_utf8(label.to_ascii_lowercase()).ok()?;
-        // What encoding_rs refuses on purpose or does not know comes first.
+        // Pages that encoding_rs refuses on purpose or does not know come first.
         match lower.as_str() {
             "utf-7" | "utf7" | "unicode-1-1-utf-7" | "csunicode11utf7" => {
                 return Some(CodePage(65000));
@@ -280,7 +280,7 @@ impl CodePage {
     }
 
     /// The page of a font's character set in RTF (`\fcharset`); `None` for 1, which means the default of the document, and for
-    /// what is not known.
+    /// unknown pages.
     #[must_use]
     pub fn for_rtf_charset(charset: u32) -> Option<CodePage> {
         Some(CodePage(match charset {
@@ -344,7 +344,7 @@ impl CodePage {
     }
 }
 
-/// What the tables have where a page defines nothing.
+/// The value of the tables where a page defines nothing.
 const UNDEFINED: u16 = 0xFFFD;
 
 /// Decodes with a table for the upper half.

@@ -41,7 +41,7 @@ pub struct FolderCounts {
 
 /// A folder.
 ///
-/// What is in it follows from the nodes' parents, which is the first-hand record: the folder's tables are derived from it, and a
+/// Its contents follow from the nodes' parents, which is the first-hand record: the folder's tables are derived from it, and a
 /// damaged table hides nothing.
 #[derive(Debug)]
 pub struct Folder<'a> {
@@ -162,7 +162,7 @@ impl<'a> Folder<'a> {
         ids.map(|n| n.nid).filter(move |n| n.nid_type() == nid_type)
     }
 
-    /// The messages in it. A search folder has none of its own: [`hits`](Self::hits) tells what it lists.
+    /// The messages in it. A search folder has none of its own: [`hits`](Self::hits) gives its results.
     pub fn messages(&self) -> impl Iterator<Item = Message<'a>> + use<'a> {
         let pst = self.properties.pst();
         self.message_ids(NidType::NORMAL_MESSAGE).filter_map(move |nid| pst.message(nid).ok())

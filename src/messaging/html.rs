@@ -1,7 +1,7 @@
 //! HTML bodies (PidTagHtml, 0x1013): which characters the bytes are, and the text without the markup.
 //!
 //! The bytes are in the code page of PidTagInternetCodepage (0x3FDE), says [MS-OXCMSG], and in practice often are not: the
-//! document itself may say otherwise and be right. [`decode`] weighs both against what the bytes are.
+//! document itself may say otherwise and be right. [`decode`] weighs both against the bytes.
 
 use super::code_page::CodePage;
 use super::html_entities::named_character;
@@ -49,7 +49,7 @@ fn claimed(head: &[u8]) -> Option<CodePage> {
         let (tag, behind) = rest.split_at_checked(end)?;
         rest = behind;
         if let Some(page) = label_in(tag, attribute).and_then(CodePage::for_label) {
-            // What could be read as ASCII up to here is not UTF-16, whatever it says.
+            // Bytes that read as ASCII up to here are not UTF-16, whatever it says.
             let wide = page == CodePage::UTF_16LE || page == CodePage::UTF_16BE;
             return Some(if wide { CodePage::UTF_8 } else { page });
         }
@@ -76,7 +76,7 @@ fn has_prefix(bytes: &[u8], prefix: &[u8]) -> bool {
     bytes.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-/// What [`decode_checked`] gives.
+/// The result of [`decode_checked`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodedHtml {
@@ -276,7 +276,7 @@ impl Name {
     }
 }
 
-/// The text so far, and what is due before the next character of it.
+/// The text so far, and the white space due before its next character.
 #[derive(Default)]
 struct TextBuilder {
     out: String,
@@ -320,7 +320,7 @@ impl TextBuilder {
         }
     }
 
-    /// A character that shows, after what is due.
+    /// A character that shows, after the white space that is due.
     fn visible(&mut self, c: char) {
         if self.out.is_empty() {
             self.breaks_due = 0;
@@ -397,7 +397,7 @@ impl TextBuilder {
     }
 }
 
-/// The character that a reference means, and what follows it; `reference` starts behind the `&`.
+/// The character that a reference means, and the rest behind it; `reference` starts behind the `&`.
 fn resolve(reference: &str) -> Option<(char, &str)> {
     if let Some(number) = reference.strip_prefix('#') {
         let (radix, digits) = match number.strip_prefix(['x', 'X']) {

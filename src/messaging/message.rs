@@ -94,7 +94,7 @@ impl<'a> Message<'a> {
         self.depth
     }
 
-    /// How much of what was asked for so far could be read.
+    /// The part of the requested bytes that could be read.
     pub fn state(&self) -> State {
         self.properties.state()
     }
@@ -131,7 +131,7 @@ impl<'a> Message<'a> {
         if shown.iter().all(Option::is_none) {
             shown = sent()?;
         } else if shown[1].is_none() {
-            // what is missing is taken over from the sender where that is the same person, by the address or, without one, by the name
+            // missing values are taken over from the sender where that is the same person, by the address or, without one, by the name
             let [name, smtp, email] = sent()?;
             let is_same = if shown[2].is_some() { shown[2] == email } else { shown[0].is_some() && shown[0] == name };
             if is_same {
@@ -335,7 +335,7 @@ impl<'a> Message<'a> {
         Ok(Some(de_encapsulate(&rtf, index(self.properties.pst().ndb().limits().inflated_bytes)).text))
     }
 
-    /// Its row in the folder's contents table: what is left of a message whose own properties are lost.
+    /// Its row in the folder's contents table: the rest of a message whose own properties are lost.
     pub fn with_row<R>(&self, read: impl FnOnce(&Row<'_, 'a>) -> R) -> Option<R> {
         let table_type = if self.is_associated() { NidType::ASSOC_CONTENTS_TABLE } else { NidType::CONTENTS_TABLE };
         let node = self.properties.pst().ndb().node(self.parent().with_type(table_type))?;

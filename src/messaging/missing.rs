@@ -1,4 +1,4 @@
-//! What a store promises and does not hold: rows of folders' tables that no node answers to, and counts where the table itself is gone.
+//! Objects that a store promises and does not hold: rows of folders' tables that no node answers to, and counts where the table itself is gone.
 //!
 //! Every command that reads or copies a store counts this as lost; the check finds the same and says where.
 
@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 /// Ids that are kept.
 const LISTED: usize = 1000;
 
-/// What no node gives ([MS-PST] 2.4.4).
+/// Objects that no node gives ([MS-PST] 2.4.4).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Missing {
@@ -49,7 +49,7 @@ impl Missing {
 }
 
 impl Pst {
-    /// What the store's own tables and counts promise and no node gives. Reads the row indexes of the folders' tables, each once, however
+    /// Objects that the store's own tables and counts promise and no node gives. Reads the row indexes of the folders' tables, each once, however
     /// many folders name it.
     ///
     /// ```

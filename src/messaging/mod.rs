@@ -1,7 +1,7 @@
 //! The messaging layer: store, folders, messages, recipients, attachments, bodies ([MS-PST] 2.4).
 //!
 //! [`Pst`] opens a file; [`Store`], [`Folder`], [`Message`] and [`Attachment`] each stand on [`Properties`], which reads values as they are
-//! asked for and keeps what was wrong with them. Bodies have their codecs here too: [`rtf`], [`rtf_text`], [`html`], [`code_page`].
+//! asked for and keeps their faults. Bodies have their codecs here too: [`rtf`], [`rtf_text`], [`html`], [`code_page`].
 
 mod attachment;
 pub mod code_page;

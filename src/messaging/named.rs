@@ -1,4 +1,4 @@
-//! Named properties by name and type: what appointments, contacts, tasks and notes keep their fields in ([MS-OXPROPS] 2).
+//! Named properties by name and type: the fields of appointments, contacts, tasks and notes ([MS-OXPROPS] 2).
 //!
 //! A store gives each name an id of its own ([`Pst::names`](super::Pst::names)); these constants find it.
 

@@ -1,4 +1,4 @@
-//! What store, folders, messages and attachments have in common: properties, a state, and problems.
+//! The common part of store, folders, messages and attachments: properties, a state, and problems.
 
 use super::code_page::CodePage;
 use super::open::Pst;
@@ -23,12 +23,12 @@ pub enum State {
     /// All of it.
     #[default]
     Ok,
-    /// Nothing was wrong with what was read; some values were not read to their end.
+    /// The parts that were read have no fault; some values were not read to their end.
     #[cfg_attr(feature = "serde", serde(rename = "not verified"))]
     NotVerified,
     /// Some values or parts are missing or damaged.
     Partial,
-    /// Its properties could not be read at all; what is told of it comes from elsewhere, such as its row in the folder.
+    /// Its properties could not be read at all; the facts about it come from elsewhere, such as its row in the folder.
     Damaged,
 }
 
@@ -81,14 +81,14 @@ impl Sink for Problems<'_> {
 
 /// The properties of a store, folder, message or attachment, read as they are asked for.
 ///
-/// In tolerant reading a value that is damaged is `None` or what is left of it, and [`problems`](Self::problems) tells why; in strict
+/// In tolerant reading a value that is damaged is `None` or the rest of it, and [`problems`](Self::problems) tells why; in strict
 /// reading it is the error.
 pub struct Properties<'a> {
     pst: &'a Pst,
     node: Node<'a>,
     context: Option<PropertyContext<'a>>,
     problems: Mutex<Kept>,
-    /// What was read of values that do not come with the properties themselves.
+    /// The state of values that do not come with the properties themselves.
     progress: OnceLock<Arc<Progress>>,
     code_page: OnceLock<CodePage>,
 }
@@ -151,7 +151,7 @@ impl<'a> Properties<'a> {
         self.context.as_ref()
     }
 
-    /// What was wrong with what has been read so far.
+    /// The faults of the parts that have been read so far.
     pub fn problems(&self) -> Vec<Finding> {
         let mut all = self.problems.lock().unwrap_or_else(PoisonError::into_inner).list.clone();
         for f in self.progress.get().map(|p| p.problems()).unwrap_or_default() {

@@ -67,7 +67,7 @@ impl OpenOptions {
         self
     }
 
-    /// Whether a file whose header or trees are damaged is searched as a whole for what they no longer lead to (the default). With `false`, in
+    /// Whether a file whose header or trees are damaged is searched as a whole for objects that they no longer lead to (the default). With `false`, in
     /// strict reading, and without the feature `recover`, opening such a file is an error.
     #[must_use]
     pub fn salvage(mut self, yes: bool) -> Self {
@@ -169,7 +169,7 @@ impl Pst {
         Self { ndb, options, problems: Vec::new(), salvaged: false, names: OnceLock::new(), default_code_page: OnceLock::new() }
     }
 
-    /// The same with what was wrong with header and trees, and whether the whole file had to be searched.
+    /// The same with the faults of header and trees, and whether the whole file had to be searched.
     pub(crate) fn with_problems(self, problems: Vec<Finding>, salvaged: bool) -> Self {
         Self { problems, salvaged, ..self }
     }
@@ -189,7 +189,7 @@ impl Pst {
         self.ndb.layout()
     }
 
-    /// What is wrong with the header and, where the file was [salvaged](Self::is_salvaged), with the trees. What is wrong with an object is
+    /// The faults of the  and, where the file was [salvaged](Self::is_salvaged), with the trees. The faults of an object are
     /// among its own problems; a [check](Self::check) finds everything.
     pub fn problems(&self) -> &[Finding] {
         &self.problems

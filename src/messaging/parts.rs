@@ -20,7 +20,7 @@ const LISTED: usize = 100;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DamagedPart {
-    /// What it is, for people: `text`, `attachment "a.jpg"`, `recipients`, …
+    /// Its name, for people: `text`, `attachment "a.jpg"`, `recipients`, …
     pub what: String,
     /// The property's tag, where it is a property.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::serialize::tag"))]
@@ -54,7 +54,7 @@ impl std::fmt::Display for DamagedPart {
     }
 }
 
-/// What a property is called by people.
+/// The name that people give a property.
 fn property_name(tag: PropTag) -> String {
     match tag.id() {
         id if id == tags::BODY.id() => "text".to_owned(),
@@ -67,7 +67,7 @@ fn property_name(tag: PropTag) -> String {
 }
 
 impl Message<'_> {
-    /// Reads everything in the message and lists what is damaged or missing: nothing where all of it is whole. The first hundred parts; each
+    /// Reads everything in the message and lists damaged and missing parts: nothing where all of it is whole. The first hundred parts; each
     /// attachment counts for itself, and embedded messages are entered.
     ///
     /// ```no_run
@@ -83,7 +83,7 @@ impl Message<'_> {
     /// In strict reading, the first violation.
     pub fn damaged_parts(&self) -> Result<Vec<DamagedPart>> {
         let mut out = Vec::new();
-        // read anew: what was read before is not reported again
+        // read anew: faults that were read before are not reported again
         let n = self.properties().node();
         let node = Node::detached(n.ndb, n.nid, n.data, n.sub, n.at);
         let fresh = Message::embedded(self.properties().pst(), node, self.depth())?;
@@ -168,7 +168,7 @@ fn of_properties(p: &Properties<'_>, prefix: &str, out: &mut Vec<DamagedPart>) -
     Ok(())
 }
 
-/// What is said of properties of which nothing can be read.
+/// The text about properties of which nothing can be read.
 fn lost(p: &Properties<'_>) -> Finding {
     Finding::new(&crate::rules::UNREADABLE_BLOCK, p.node().at)
 }

@@ -72,7 +72,7 @@ pub struct Recipient {
     pub email: Option<String>,
     /// Address type, such as `SMTP` or `EX`.
     pub address_type: Option<String>,
-    /// What it answered to a meeting: 2 tentative, 3 accepted, 4 declined ([MS-OXOCAL] 2.2.4.10.2).
+    /// The answer to a meeting: 2 tentative, 3 accepted, 4 declined ([MS-OXOCAL] 2.2.4.10.2).
     pub track_status: i32,
     /// PidTagRecipientFlags: 2 is the organizer of a meeting.
     pub flags: i32,

@@ -1,4 +1,4 @@
-//! Recurrence of appointments and tasks ([MS-OXOCAL] 2.2.1.44): the pattern, what was deleted from it, and what was changed.
+//! Recurrence of appointments and tasks ([MS-OXOCAL] 2.2.1.44): the pattern, the items that were deleted from it, and the changes.
 //!
 //! All times in it are local: minutes since 1601 in the time zone that the appointment names ([`timezone`](super::timezone)).
 
@@ -60,7 +60,7 @@ impl LocalTime {
         (self.0 / DAY).saturating_add(1) % 7
     }
 
-    /// The midnight of a day; `None` before 1601 and beyond what 32 bits of minutes hold. A day past the month's end is in the next.
+    /// The midnight of a day; `None` before 1601 and beyond 32 bits of minutes. A day past the month's end is in the next.
     pub fn of_day(year: u32, month: u32, day: u32) -> Option<Self> {
         let (y, m) = (i64::from(year), i64::from(month));
         // Years begin in March, so that a leap day is the last of its year.
@@ -156,7 +156,7 @@ pub struct Exception {
     pub busy: Option<u32>,
     /// Whether it takes the whole day, where that was changed.
     pub all_day: Option<bool>,
-    /// What was changed ([MS-OXOCAL] 2.2.1.44.2).
+    /// The changes ([MS-OXOCAL] 2.2.1.44.2).
     pub flags: u16,
 }
 
@@ -199,7 +199,7 @@ pub struct Recurrence {
     pub start_offset: u32,
     /// Minutes from midnight to its end.
     pub end_offset: u32,
-    /// What was changed. Tasks have none.
+    /// The changes. Tasks have none.
     pub exceptions: Vec<Exception>,
     /// Whether all of it could be read.
     pub is_complete: bool,
@@ -239,7 +239,7 @@ impl Recurrence {
     /// Reads the value of PidLidAppointmentRecur, or of PidLidTaskRecurrence, which ends earlier.
     ///
     /// # Errors
-    /// Where the pattern itself cannot be read. What is lost behind it leaves [`is_complete`](Self::is_complete) false.
+    /// Where the pattern itself cannot be read. A loss behind it leaves [`is_complete`](Self::is_complete) false.
     pub fn decode(bytes: &[u8]) -> Result<Self, NoRecurrence> {
         let mut r = Reader(bytes);
         if r.u16() != Some(0x3004) {
@@ -306,7 +306,7 @@ impl Recurrence {
         }))
     }
 
-    /// What appointments have behind the pattern.
+    /// The part of appointments behind the pattern.
     fn times(&mut self, r: &mut Reader<'_>) -> Option<()> {
         let (_reader, writer) = (r.u32()?, r.u32()?);
         (self.start_offset, self.end_offset) = (r.u32()?, r.u32()?);

@@ -16,7 +16,7 @@
 //! less two. The ring starts with 207 bytes that most RTF has in common. A reference to the position that is written next ends
 //! the stream.
 //!
-//! Damage is a result here, not an error: [`decompress`] gives what could be read together with what was wrong.
+//! Damage is a result here, not an error: [`decompress`] gives the readable part together with the faults.
 
 use crate::format::bytes::le32;
 use crate::format::crc::crc;
@@ -29,10 +29,10 @@ pub const UNCOMPRESSED: u32 = 0x414C_454D;
 /// Bytes of the header in front of the contents.
 pub const HEADER_SIZE: usize = 16;
 
-/// What COMPSIZE counts of the header: everything but itself.
+/// The part of the header that COMPSIZE counts: everything but itself.
 const COUNTED_HEADER: u32 = 12;
 
-/// What the ring holds before the first byte is written.
+/// The contents of the ring before the first byte is written.
 const PRELOAD: &[u8; 207] = b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \
 \\fscript \\fdecor MS Sans SerifSymbolArialTimes New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n\\par \\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx";
 
@@ -66,9 +66,9 @@ pub enum RtfProblem {
     /// COMPSIZE asks for more contents than there are. Both in bytes of contents.
     #[error("the contents should have {stated} bytes and have {found}")]
     Truncated {
-        /// What COMPSIZE says.
+        /// The value of COMPSIZE.
         stated: u64,
-        /// What is there.
+        /// The size that is there.
         found: u64,
     },
     /// COMPSIZE is smaller than the part of the header that it counts; all bytes were taken as contents.
@@ -80,9 +80,9 @@ pub enum RtfProblem {
     /// The CRC in the header is not that of the contents.
     #[error("the CRC is {stored:#010X} and should be {computed:#010X}")]
     Crc {
-        /// What the header says.
+        /// The value of the header.
         stored: u32,
-        /// What the contents give; zero for `MELA`, where the field has to be zero.
+        /// The value that the contents give; zero for `MELA`, where the field has to be zero.
         computed: u32,
     },
     /// The contents stop without the reference that ends them.
@@ -91,12 +91,12 @@ pub enum RtfProblem {
     /// A reference to a place of the ring that nothing was written to yet; it was read as zeros.
     #[error("a reference at output byte {0} leads to a place that holds nothing yet")]
     EmptyReference(u64),
-    /// RAWSIZE is not the size of what came out.
+    /// RAWSIZE is not the size of the output.
     #[error("the RTF should have {stated} bytes and has {found}")]
     RawSize {
-        /// What the header says.
+        /// The value of the header.
         stated: u32,
-        /// What came out.
+        /// The size of the output.
         found: u64,
     },
     /// The limit that the caller set ended the output.
@@ -112,7 +112,7 @@ impl RtfProblem {
     }
 }
 
-/// What [`decompress`] could read.
+/// The output of [`decompress`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Decompressed {
@@ -434,7 +434,7 @@ impl Chains {
         }
     }
 
-    /// The longest run before `at` that equals what stands there, if it is longer than `beat`.
+    /// The longest run before `at` that equals the bytes there, if it is longer than `beat`.
     fn longest(&self, window: &[u8], at: usize, beat: usize) -> Match {
         let mut best = Match { from: 0, length: beat };
         let nothing = Match { from: 0, length: 0 };

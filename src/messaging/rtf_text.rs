@@ -1,7 +1,7 @@
 //! HTML and plain text taken out of RTF: [MS-OXRTFEX], and [MSFT-RTF] for documents that carry neither.
 //!
 //! Outlook and Exchange store a body that was not RTF inside RTF: `\fromhtml1` or `\fromtext` in the document's head says so. The
-//! markup of the original stands in groups that other readers skip, the text between them as RTF text, and what is there for RTF
+//! markup of the original stands in groups that other readers skip, the text between them as RTF text, and the groups for RTF
 //! readers alone stands between `\htmlrtf` and `\htmlrtf0`:
 //!
 //! ```text
@@ -21,7 +21,7 @@ use super::rtf_token::{Token, Tokens};
 /// Groups deeper than this keep the state of the one around them.
 const MAX_DEPTH: usize = 4096;
 
-/// What a body was before it became RTF.
+/// The kind of a body before it became RTF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum BodyKind {
@@ -34,11 +34,11 @@ pub enum BodyKind {
     PlainRtf,
 }
 
-/// What [`de_encapsulate`] takes out of RTF.
+/// The output of [`de_encapsulate`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Body {
-    /// What `text` is.
+    /// The kind of `text`.
     pub kind: BodyKind,
     /// HTML for [`BodyKind::Html`], plain text with CR LF line ends otherwise.
     pub text: String,
@@ -49,7 +49,7 @@ pub struct Body {
 /// Takes the encapsulated HTML or text out of RTF, or the text of the document where nothing is encapsulated ([MS-OXRTFEX]
 /// 2.2.3, 2.2.4).
 ///
-/// `limit` bounds the output in bytes of UTF-8. Damaged RTF gives what can be read; bytes that are no RTF are text.
+/// `limit` bounds the output in bytes of UTF-8. Damaged RTF gives its readable part; bytes that are no RTF are text.
 ///
 /// ```
 /// use pstkit::messaging::rtf_text::{BodyKind, de_encapsulate};
@@ -83,7 +83,7 @@ enum Destination {
     Skip,
 }
 
-/// What a group inherits, may change, and gives back at its end.
+/// The state that a group inherits, may change, and gives back at its end.
 #[derive(Debug, Clone, Copy)]
 struct Group {
     destination: Destination,
@@ -361,7 +361,7 @@ impl Reader {
         }
     }
 
-    /// The head says what the document was; what has text already has no head any more.
+    /// The head tells the kind of the document; a document that has text already has no head any more.
     fn set_kind(&mut self, kind: BodyKind) {
         let untouched = self.text.is_empty() && self.pending.is_empty() && self.high.is_none();
         if self.kind == BodyKind::PlainRtf && untouched && self.visible() {
@@ -469,7 +469,7 @@ impl Reader {
         }
     }
 
-    /// Puts what stands for a half of a pair whose other half did not come.
+    /// Puts the replacement for a half of a pair whose other half did not come.
     fn lone_surrogate(&mut self) {
         if self.high.take().is_some() {
             self.text.push(char::REPLACEMENT_CHARACTER);

@@ -49,7 +49,7 @@ impl<'a> Tokens<'a> {
         self.advance(count)
     }
 
-    /// What follows a backslash.
+    /// The control behind a backslash.
     fn control(&mut self) -> Option<Token<'a>> {
         let word = self.advance_while(MAX_WORD, |byte| byte.is_ascii_alphabetic());
         if word.is_empty() {

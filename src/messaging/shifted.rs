@@ -6,7 +6,7 @@
 
 use encoding_rs::{EUC_KR, Encoding, GBK};
 
-/// What stands for itself in UTF-7 when it is written: RFC 2152's set D and blanks. Its set O is left out, since gateways alter it.
+/// The characters that stand for themselves in written UTF-7: RFC 2152's set D and blanks. Its set O is left out, since gateways alter it.
 fn is_direct(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '\'' | '(' | ')' | ',' | '-' | '.' | '/' | ':' | '?' | ' ' | '\t' | '\r' | '\n')
 }

@@ -34,7 +34,7 @@ pub struct LostPage {
     pub end: Option<u64>,
 }
 
-/// What a walk over a tree found.
+/// The finds of a walk over a tree.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(crate) struct TreeWalk<E> {
@@ -62,10 +62,10 @@ struct Visit {
     above: Option<u8>,
 }
 
-/// Walks the tree under `root`, verifying every page against its parent, and reports what is wrong.
+/// Walks the tree under `root`, verifying every page against its parent, and reports the faults.
 ///
 /// # Errors
-/// What the sink answers.
+/// The sink's answer.
 pub(crate) fn walk<E: TreeEntry>(ndb: &Ndb, root: Bref, sink: &mut dyn Sink) -> Result<TreeWalk<E>> {
     let layout = ndb.layout();
     let mut out = TreeWalk { entries: Vec::new(), pages: Vec::new(), lost: Vec::new(), ordered: true, depth: 0 };
@@ -194,7 +194,7 @@ pub(crate) fn walk<E: TreeEntry>(ndb: &Ndb, root: Bref, sink: &mut dyn Sink) -> 
     Ok(out)
 }
 
-/// What is wrong with a page, under the id that its parent gives it and with the tree's name: its own bytes may say anything.
+/// The faults of a , under the id that its parent gives it and with the tree's name: its own bytes may say anything.
 struct Named<'s> {
     sink: &'s mut dyn Sink,
     bref: Bref,
@@ -214,7 +214,7 @@ fn first_of<E: TreeEntry>(page: &BtPage<'_>) -> Option<u64> {
     if page.level == 0 { page.leaf::<E>().next().map(|e| e.key()) } else { page.children().next().map(|e| e.key) }
 }
 
-/// The first key of the page at a place: where it is not what the parent says, the parent is wrong about it, and its neighbour is not.
+/// The first key of the page at a place: where it differs from the parent's word, the parent is wrong about it, and its neighbour is not.
 fn first_key<E: TreeEntry>(ndb: &Ndb, bref: Bref) -> Option<u64> {
     let bytes = ndb.bytes(bref.ib.0, ndb.layout().page_size).ok()?;
     let page = BtPage::decode(ndb.layout(), &bytes, bref.ib, E::PAGE_TYPE, &mut Ignore).ok()??;

@@ -1,4 +1,4 @@
-//! What is in a file once, however often it is named: budgets go by that.
+//! The distinct bytes of a file, however often they are named: budgets go by that.
 
 use super::Ndb;
 
@@ -13,7 +13,7 @@ pub struct Content {
 }
 
 impl Ndb {
-    /// What is in the file once. Entries that name one place, or places that overlap, count for what lies there and no more, so that no
+    /// The distinct bytes of the file. Entries that name one place, or places that overlap, count for the bytes that lie there and no more, so that no
     /// number of entries raises a budget.
     pub fn content(&self) -> Content {
         let layout = self.layout();

@@ -37,11 +37,11 @@ pub struct DataTree {
 impl DataTree {
     /// Reads the tree under `root`; no root is no data.
     ///
-    /// Missing blocks are reported and keep their place: a leaf that is not the last is taken to be full, so that what lies behind it
+    /// Missing blocks are reported and keep their place: a leaf that is not the last is taken to be full, so that the rest behind it
     /// stays where it belongs.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn load(ndb: &Ndb, root: Bid, at: Location, sink: &mut dyn Sink) -> Result<Self> {
         let mut tree = Self::default();
         let root = root.masked();
@@ -131,7 +131,7 @@ impl DataTree {
             Some(e) => {
                 let len = u32::from(e.cb_inflated);
                 if !last && len != full {
-                    // which of the leaves was the last, or what this one had, does not show
+                    // nothing shows which of the leaves was the last, or the size of this one
                     let finding = Finding::new(&rules::LEAF_NOT_FULL, at.with_bid(bid).with_ib(e.ib)).numbers(len.into(), full.into());
                     sink.report(finding.loss(Loss::Partial))?;
                 }
@@ -190,7 +190,7 @@ impl DataTree {
     /// A leaf's data. One that is missing is reported and comes back empty.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn leaf<'n>(&self, ndb: &'n Ndb, i: usize, sink: &mut dyn Sink) -> Result<Cow<'n, [u8]>> {
         match self.leaf_info(i) {
             Some(leaf) => Ok(ndb.block(leaf.bid, sink)?.unwrap_or_default()),
@@ -201,7 +201,7 @@ impl DataTree {
     /// All data in memory; missing parts read as zeros.
     ///
     /// # Errors
-    /// Where it has more than `limit` bytes; what the sink answers.
+    /// Where it has more than `limit` bytes; the sink's answer.
     pub fn read_all<'n>(&self, ndb: &'n Ndb, limit: u64, sink: &mut dyn Sink) -> Result<Cow<'n, [u8]>> {
         if self.len > limit {
             return Err(Error::limit("bytes of a value in memory", limit));
@@ -218,7 +218,7 @@ impl DataTree {
         Ok(Cow::Owned(out))
     }
 
-    /// The data as a stream. Damaged and missing parts read as what is there and zeros; [`DataReader::problems`] tells them.
+    /// The data as a stream. Damaged parts read as they are, missing ones as zeros; [`DataReader::problems`] tells them.
     pub fn reader(self, ndb: &Ndb) -> DataReader<'_> {
         DataReader { ndb, tree: self, at: 0, current: None, problems: Vec::new(), damaged: Vec::new(), strict: false }
     }
@@ -259,7 +259,7 @@ impl<'n> DataReader<'n> {
         self.tree.is_empty()
     }
 
-    /// What was wrong with the parts read so far.
+    /// The faults of the  read so far.
     pub fn problems(&self) -> &[Finding] {
         &self.problems
     }

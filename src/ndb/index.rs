@@ -13,7 +13,7 @@ use crate::format::page::{BbtEntry, NbtEntry, PageType};
 use crate::rules;
 use std::sync::{Arc, OnceLock};
 
-/// What reading the two trees has shown, besides their entries.
+/// The facts that reading the two trees has shown, besides their entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TreeFacts {
@@ -41,7 +41,7 @@ impl TreeFacts {
 pub struct Index {
     nodes: Vec<NbtEntry>,
     blocks: Arc<Vec<BbtEntry>>,
-    /// What reading the trees has shown.
+    /// The facts that reading the trees has shown.
     pub facts: TreeFacts,
     by_parent: OnceLock<Vec<u32>>,
 }
@@ -50,7 +50,7 @@ impl Index {
     /// Reads both trees.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn load(ndb: &Ndb, sink: &mut dyn Sink) -> Result<Self> {
         let root = &ndb.header().root;
         let bbt: TreeWalk<BbtEntry> = walk(ndb, root.bbt, sink)?;

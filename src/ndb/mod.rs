@@ -77,13 +77,13 @@ impl Ndb {
         Self { crypt: self.crypt, suspects: self.suspects.clone(), ..ndb }
     }
 
-    /// What has been read of the trees.
+    /// The part of the trees that has been read.
     pub(crate) fn shared_index(&self) -> Arc<Index> {
         let _ = self.index();
         self.index.get().map(Arc::clone).unwrap_or_default()
     }
 
-    /// The same file with what was read of its trees before.
+    /// The same file with the part of its trees that was read before.
     #[must_use]
     pub(crate) fn with_shared_index(self, index: Arc<Index>) -> Self {
         let _ = self.index.set(index);
@@ -96,7 +96,7 @@ impl Ndb {
         Self { header, ..self.share() }
     }
 
-    /// The same file once more; both share what has been read of the trees.
+    /// The same file once more; both share the part of the trees that has been read.
     #[must_use]
     pub fn share(&self) -> Self {
         let ndb = Self::new(Arc::clone(&self.source), self.header.clone(), self.limits);
@@ -169,16 +169,16 @@ impl Ndb {
         &self.limits
     }
 
-    /// Both trees' leaves, read on first use; what is wrong with the trees is dropped here, and told by
+    /// Both trees' leaves, read on first use; the faults of the  is dropped here, and told by
     /// [`load_index`](Self::load_index).
     pub fn index(&self) -> &Index {
         self.index.get_or_init(|| Arc::new(Index::load(self, &mut Ignore).unwrap_or_default()))
     }
 
-    /// Reads both trees and reports what is wrong with them.
+    /// Reads both trees and reports their faults.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn load_index(&self, sink: &mut dyn Sink) -> Result<&Index> {
         if self.index.get().is_none() {
             let index = Index::load(self, sink)?;
@@ -187,7 +187,7 @@ impl Ndb {
         Ok(self.index())
     }
 
-    /// Bytes of the file, without copying where the source allows it. What cannot be read is tried twice.
+    /// Bytes of the file, without copying where the source allows it. A failed read is tried twice.
     ///
     /// # Errors
     /// Past the end, or where the medium cannot be read.
@@ -199,7 +199,7 @@ impl Ndb {
                     return Err(Error::io_at(crate::io::past_end(), offset));
                 }
                 let mut buf = vec![0; len];
-                // what has no word for it, such as the search for what nothing lists, must not miss something for one moment of a bad medium
+                // a pass without a word for it, such as the search for unlisted blocks, must not miss something for one moment of a bad medium
                 let mut read = || self.source.read_exact_at(&mut buf, offset);
                 read().or_else(|_| read()).map_err(|e| Error::io_at(e, offset))?;
                 Ok(Cow::Owned(buf))
@@ -230,7 +230,7 @@ impl Ndb {
     /// The stored bytes of a listed block, trailer included, as far as they lie inside the file; `None` where none do.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     fn raw_block(&self, entry: &BbtEntry, sink: &mut dyn Sink) -> Result<Option<Cow<'_, [u8]>>> {
         let size = entry.size_on_disk(self.layout);
         let end = entry.ib.0.saturating_add(size);
@@ -250,10 +250,10 @@ impl Ndb {
     }
 
     /// A block's data: verified, decoded and inflated. `None` where it is not listed, lies outside the file, or another block lies in
-    /// its place; what is wrong is reported, and damaged data is still given.
+    /// its place; the faults are reported, and damaged data is still given.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn block(&self, bid: Bid, sink: &mut dyn Sink) -> Result<Option<Cow<'_, [u8]>>> {
         let bid = bid.masked();
         let Some(entry) = self.find_block(bid).copied() else {
@@ -266,7 +266,7 @@ impl Ndb {
     /// The same for an entry that is at hand.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn block_at(&self, entry: &BbtEntry, sink: &mut dyn Sink) -> Result<Option<Cow<'_, [u8]>>> {
         let Some(raw) = self.raw_block(entry, sink)? else { return Ok(None) };
         let size = index(entry.size_on_disk(self.layout));
@@ -321,7 +321,7 @@ impl Ndb {
     /// The data tree under a root block.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn data_tree(&self, root: Bid, at: Location, sink: &mut dyn Sink) -> Result<DataTree> {
         DataTree::load(self, root, at, sink)
     }
@@ -329,7 +329,7 @@ impl Ndb {
     /// The sub-node tree under a root block.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn subnode_tree(&self, root: Bid, at: Location, sink: &mut dyn Sink) -> Result<SubnodeTree> {
         SubnodeTree::load(self, root, at, sink)
     }
@@ -362,7 +362,7 @@ impl<'a> Node<'a> {
     /// Its data tree.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn data(&self, sink: &mut dyn Sink) -> Result<DataTree> {
         DataTree::load(self.ndb, self.data, self.at, sink)
     }
@@ -370,7 +370,7 @@ impl<'a> Node<'a> {
     /// Its sub-nodes, read once.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn subnodes(&self, sink: &mut dyn Sink) -> Result<&SubnodeTree> {
         if self.subnodes.get().is_none() {
             let tree = SubnodeTree::load(self.ndb, self.sub, self.at, sink)?;
@@ -382,7 +382,7 @@ impl<'a> Node<'a> {
     /// One of its sub-nodes.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn subnode(&self, nid: Nid, sink: &mut dyn Sink) -> Result<Option<Node<'a>>> {
         if self.sub.is_none() {
             return Ok(None);

@@ -11,7 +11,7 @@ use crate::format::ids::{Bid, Nid};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// An internal block: what refers to other blocks.
+/// An internal block: one that refers to other blocks.
 pub(crate) enum Internal {
     /// Of a data tree.
     Data(XBlock),
@@ -20,7 +20,7 @@ pub(crate) enum Internal {
 }
 
 impl Internal {
-    /// Decodes a block's bytes; `None` where they are those of no internal block. What is wrong with it has been told elsewhere.
+    /// Decodes a block's bytes; `None` where they are those of no internal block. Its faults have been told elsewhere.
     ///
     /// # Errors
     /// None; as decoding in general.
@@ -50,7 +50,7 @@ impl Internal {
     }
 }
 
-/// What is true of all listed blocks above some: of each block from which one of those can be reached, the answer of all of them together.
+/// The answer for all listed blocks above some: of each block from which one of those can be reached, the answer of all of them together.
 /// Each block is looked at once, however many trees it is in.
 pub(crate) fn spread_up(ndb: &Ndb, from: &HashMap<Bid, bool>) -> Result<HashMap<Bid, bool>> {
     let mut above: HashMap<Bid, Vec<Bid>> = HashMap::new();
@@ -89,7 +89,7 @@ pub(crate) fn spread_up(ndb: &Ndb, from: &HashMap<Bid, bool>) -> Result<HashMap<
 /// of a sub-node without data is to none. Missing and damaged blocks hold no references.
 ///
 /// # Errors
-/// What the sink answers.
+/// The sink's answer.
 pub(crate) fn each_reference(
     ndb: &Ndb,
     root: Bid,
@@ -101,7 +101,7 @@ pub(crate) fn each_reference(
     if root.is_none() {
         return Ok(());
     }
-    // room for what most trees have: growing takes a lock that other threads may hold
+    // room for the number that most trees have: growing takes a lock that other threads may hold
     let mut pending = Vec::with_capacity(64);
     pending.push((root, Nid::NONE));
     while let Some((bid, nid)) = pending.pop() {

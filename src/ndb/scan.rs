@@ -36,7 +36,7 @@ pub struct FoundPage {
     pub page_type: PageType,
 }
 
-/// What the scan found.
+/// The finds of the scan.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Scan {
@@ -51,7 +51,7 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// What a scan that has found nothing says.
+    /// The result of a scan that has found nothing.
     pub(crate) fn nothing(ndb: &Ndb) -> Self {
         Self { gaps: std::iter::once(0..ndb.len()).collect(), ..Self::default() }
     }
@@ -80,7 +80,7 @@ impl Scan {
         gaps
     }
 
-    /// Puts what was found in order.
+    /// Puts the finds in order.
     fn settle(&mut self, ndb: &Ndb) {
         self.pages.sort_by_key(|p| p.ib);
         self.blocks.sort_by_key(|b| b.ib);
@@ -102,8 +102,8 @@ pub fn scan(ndb: &Ndb, monitor: &dyn Monitor) -> Result<Scan> {
     Ok(out)
 }
 
-/// The same with the help of the trees: what they list is looked at in its place, and only the gaps between what is there are scanned,
-/// which is quick where little is wrong. What lies within the bytes of a valid page or block cannot be valid itself: its signature is made
+/// The same with the help of the trees: the objects that they list are looked at in their place, and only the gaps between them are scanned,
+/// which is quick where little is wrong. An object within the bytes of a valid page or block cannot be valid itself: its signature is made
 /// of its place. Blocks that are known to be whole are not read.
 ///
 /// # Errors
@@ -151,7 +151,7 @@ pub fn search(ndb: &Ndb, is_whole: &(dyn Fn(&BbtEntry) -> bool + Sync), monitor:
     Ok(out)
 }
 
-/// Scans some stretches: what ends in them.
+/// Scans some stretches, for objects that end in them.
 ///
 /// # Errors
 /// Cancellation.
@@ -175,7 +175,7 @@ pub fn scan_ranges(ndb: &Ndb, ranges: impl Iterator<Item = Range<u64>>, out: &mu
     Ok(())
 }
 
-/// Reads what can be read, 4 KiB at a time; the rest is zero and told.
+/// Reads the readable parts, 4 KiB at a time; the rest is zero and told.
 fn read_in_pieces(ndb: &Ndb, from: u64, len: usize, unreadable: &mut Vec<(u64, u64)>) -> Cow<'static, [u8]> {
     let mut buf = vec![0; len];
     let mut at = from;
@@ -258,7 +258,7 @@ pub(crate) fn another_store(ndb: &Ndb) -> Option<u64> {
         return None;
     }
     if eof > ndb.len() || eof <= layout.amap_first {
-        // where the header is wrong about its end, a store ends with a section: what is in its mail can be no header in a map's place
+        // where the header is wrong about its end, a store ends with a section: the contents of its mail can be no header in a map's place
         let mut ends = (1..layout.amap_count(ndb.len())).map(|j| layout.amap_at(j));
         return ends.find(|at| ndb.bytes(*at, HEADER_MAX).is_ok_and(|head| is_one(&head)));
     }

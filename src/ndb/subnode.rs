@@ -17,7 +17,7 @@ impl SubnodeTree {
     /// Reads the tree under `root`; no root is no sub-nodes. Of entries with the same id the first counts.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn load(ndb: &Ndb, root: Bid, at: Location, sink: &mut dyn Sink) -> Result<Self> {
         Self::load_with(ndb, root, at, &mut |_| {}, sink)
     }
@@ -25,7 +25,7 @@ impl SubnodeTree {
     /// The same, and tells each block of the tree itself to `on_block`.
     ///
     /// # Errors
-    /// What the sink answers.
+    /// The sink's answer.
     pub fn load_with(ndb: &Ndb, root: Bid, at: Location, on_block: &mut dyn FnMut(Bid), sink: &mut dyn Sink) -> Result<Self> {
         let root = root.masked();
         if root.is_none() {

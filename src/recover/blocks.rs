@@ -1,4 +1,4 @@
-//! The block list of a broken file: what the block B-tree still says, merged with the blocks that the scan has found.
+//! The block list of a broken file: the readable entries of the block B-tree, merged with the blocks that the scan has found.
 //!
 //! A block is taken, in this order of trust:
 //!
@@ -57,7 +57,7 @@ impl Gaps<'_> {
     /// Whether something valid stands in a part of a range.
     fn is_taken(&self, at: u64, size: u64) -> bool {
         let gap = self.ranges.partition_point(|g| g.start <= at).checked_sub(1).and_then(|i| self.ranges.get(i));
-        // what is cut off at the end of the file meets nothing there
+        // an object cut off at the end of the file meets nothing there
         let free_to = gap.map_or(0, |g| g.end);
         at < self.len && at.saturating_add(size).min(self.len) > free_to
     }
@@ -97,7 +97,7 @@ pub(super) fn leaf_entries<E: TreeEntry>(ndb: &Ndb, ib: Ib) -> Vec<E> {
     on_leaf(ndb, ib, E::PAGE_TYPE, |page| page.leaf().collect())
 }
 
-/// What could be further entries of the leaf at a place, that it does not count.
+/// The possible further entries of the leaf at a place, that it does not count.
 pub(super) fn uncounted_entries<E: TreeEntry>(ndb: &Ndb, ib: Ib) -> Vec<E> {
     on_leaf(ndb, ib, E::PAGE_TYPE, |page| page.leaf_behind().collect())
 }
@@ -126,13 +126,13 @@ pub(super) fn salvage_blocks(
     let gaps = Gaps { ranges: &found.gaps, len: ndb.len() };
     let mut out = Blocks::default();
     let (mut damaged, mut listed) = (Vec::new(), Vec::new());
-    // which of the valid ones with an id is taken, at the place of the first of them; and what is taken of those that are not valid
+    // which of the valid ones with an id is taken, at the place of the first of them; and the choice among those that are not valid
     let mut chosen: Vec<Chosen> = vec![Chosen::UNNAMED; valid.len()];
     let mut invalid: HashMap<Bid, BbtEntry> = HashMap::new();
     let leaves = Leaves::of(PageType::BBT, facts, found, space);
     let torn = leaves.torn.iter().map(|ib| (*ib, true, true));
     let pages = leaves.valid.iter().map(|(ib, _, live)| (*ib, *live, false)).chain(torn);
-    // ids of the current tree first, so that an older page cannot take the place of what a torn one says, and of its valid pages those
+    // ids of the current tree first, so that an older page cannot take the place of a torn one, and of its valid pages those
     // that their parents name
     let others: HashSet<Ib> = facts.bbt_lost.iter().map(|l| l.bref.ib).collect();
     let mut pages: Vec<_> = pages.collect();
@@ -241,7 +241,7 @@ impl Chosen {
 struct Claims(Vec<BbtEntry>);
 
 impl Claims {
-    /// What the current tree's leaves say. A leaf of which nothing is so speaks against no block.
+    /// The word of the current tree's leaves. A leaf of which nothing is so speaks against no block.
     fn of(ndb: &Ndb, leaves: impl Iterator<Item = Ib>, valid: &[BbtEntry]) -> Self {
         let is_so = |e: &BbtEntry| all_of(valid, e.bid.masked()).1.iter().any(|b| b.ib == e.ib && b.cb == e.cb);
         let mut all: Vec<BbtEntry> =

@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 
-/// An answer that may be right for an object, and what speaks for it.
+/// An answer that may be right for an object, and its evidence.
 #[derive(Debug, Clone)]
 pub(super) struct Claim<S, A> {
     /// The object that is asked about.
     pub(super) subject: S,
     /// The answer.
     pub(super) answer: A,
-    /// What speaks for it, and against it ([`Strength::Veto`]).
+    /// The evidence for it, and against it ([`Strength::Veto`]).
     pub(super) because: Vec<&'static Evidence>,
     /// Compares claims of the same kinds of evidence: higher is stronger, such as a greater number that agrees or a smaller distance.
     pub(super) measure: i64,
@@ -38,7 +38,7 @@ pub(super) struct Tie<S, A> {
     pub(super) rivals: Vec<A>,
 }
 
-/// What came of some claims.
+/// The result of some claims.
 #[derive(Debug, Clone)]
 pub(super) struct Chosen<S, A> {
     pub(super) made: Vec<Choice<S, A>>,
@@ -51,7 +51,7 @@ pub(super) struct Chosen<S, A> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Decision {
-    /// What was asked.
+    /// The question.
     pub question: Question,
     /// Of which object.
     pub object: String,

@@ -1,4 +1,4 @@
-//! What was deleted, and is still in the file: messages and folders that only older generations of the node B-tree list, and messages
+//! Deleted items, and is still in the file: messages and folders that only older generations of the node B-tree list, and messages
 //! that no generation lists any more.
 //!
 //! Deleting takes an entry out of the tree; the blocks stay until their space is given out again. So an older leaf still leads to them,
@@ -99,13 +99,13 @@ impl Found {
     }
 }
 
-/// A file with what was deleted in it.
+/// A file with deleted items in it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Deleted {
-    /// The file; what was found is in folders of its own.
+    /// The file; the finds are in folders of its own.
     pub ndb: Ndb,
-    /// What was found.
+    /// The findings.
     pub found: Vec<Found>,
     /// Names of the folders that were made for it.
     pub folder_names: BTreeMap<Nid, String>,
@@ -142,7 +142,7 @@ impl Ids {
     }
 }
 
-/// Adds to a file, opened thoroughly, what was deleted from it. `None` where it was opened plainly.
+/// Adds to a file, opened thoroughly, the items that were deleted from it. `None` where it was opened plainly.
 ///
 /// # Errors
 /// Cancellation.
@@ -203,7 +203,7 @@ pub fn deleted(recovered: &Recovered, versions: Versions, monitor: &dyn Monitor)
     Ok(Some(out.finish(ndb)))
 }
 
-/// What is known of blocks with properties.
+/// The facts about blocks with properties.
 #[derive(Debug, Default)]
 struct Known {
     /// Those of messages that are there.
@@ -297,16 +297,16 @@ fn newer_trees(s: &Salvage, orphans: &Orphans, joins: &Joins, monitor: &dyn Moni
     Ok(out)
 }
 
-/// What is being found.
+/// The finds so far.
 struct Finds {
     paths: HashMap<Nid, String>,
     ids: Ids,
     nodes: BTreeMap<Nid, NbtEntry>,
-    /// The folders that were made for what was deleted from each folder.
+    /// The folders that were made for deleted items from each folder.
     homes: HashMap<Nid, Nid>,
-    /// The folder for what was in no folder that is known.
+    /// The folder for items that were in no known folder.
     carved: Option<Nid>,
-    /// Digests of the contents of what was found.
+    /// Digests of the contents of the finds.
     seen: HashSet<String>,
     /// Trees whose properties are gone, by their recipients and attachments.
     newer: HashMap<Bid, Bid>,
@@ -423,7 +423,7 @@ impl Finds {
         Ok(())
     }
 
-    /// Sub-node trees without properties: what is left of a message are its recipients and attachments.
+    /// Sub-node trees without properties: the rest of a message are its recipients and attachments.
     fn treeless(&mut self, s: &Salvage, orphans: &Orphans, joins: &Joins, reader: &mut Reader, monitor: &dyn Monitor) -> Result<()> {
         let taken = joins.taken();
         let mut known: HashSet<Bid> = HashSet::new();

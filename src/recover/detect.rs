@@ -1,6 +1,6 @@
-//! What a file is when its header is gone or lies: layout, encoding, kind, and a header that can stand in.
+//! The kind of a file whose header is gone or lies: layout, encoding, kind, and a header that can stand in.
 //!
-//! The header is believed where what it says leads to something: a page of the right type at a root's place ([MS-PST] 2.2.2.5). Else
+//! The header is believed where it leads to something: a page of the right type at a root's place ([MS-PST] 2.2.2.5). Else
 //! the file's own pages and blocks decide: the layout under which most of their trailers agree ([MS-PST] 2.2.2.7.1, 2.2.2.8.1), and the
 //! encoding under which blocks begin with the head of a heap ([MS-PST] 2.3.1.2: byte 2 is 0xEC).
 
@@ -36,7 +36,7 @@ const MOST_CUT: u64 = 4096;
 /// Pages that are tried as the root of a tree.
 const ROOTS: usize = 4;
 
-/// What a file is, and its source with everything in its place.
+/// The kind of a file, and its source with everything in its place.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Detected {
@@ -50,7 +50,7 @@ pub struct Detected {
     pub foreign: Vec<Foreign>,
     /// Whether the header's roots lead to pages; else there is no telling which pages are current.
     pub roots: bool,
-    /// Whether the header says if it is a PST or an OST; else it is taken for what files of its layout mostly are.
+    /// Whether the header says if it is a PST or an OST; else the usual kind of files of its layout is taken.
     pub kind_is_told: bool,
     /// How long the file was, as its own header has it; 0 where none does.
     pub length: u64,
@@ -65,15 +65,15 @@ pub(super) fn head(source: &dyn ReadAt) -> Vec<u8> {
     buf
 }
 
-/// Finds out what the file is, whatever its header says.
+/// Finds the kind of the file, whatever its header says.
 ///
 /// # Errors
-/// [`ErrorKind::NotPst`] where nothing in it is part of such a file; cancellation; what the sink answers.
+/// [`ErrorKind::NotPst`] where nothing in it is part of such a file; cancellation; the sink's answer.
 pub fn detect(source: &Arc<dyn ReadAt>, limits: Limits, sink: &mut dyn Sink, monitor: &dyn Monitor) -> Result<Detected> {
     detect_further(source, limits, None, None, sink, monitor)
 }
 
-/// A file whose trees were read as a header has them, with what is wrong with them.
+/// A file whose trees were read as a header has them, with their faults.
 pub(super) struct WithTrees {
     pub(super) ndb: Ndb,
     pub(super) problems: Vec<Finding>,
@@ -185,7 +185,7 @@ fn put_in_place(ndb: &Ndb, pieces: Vec<Piece>, monitor: &dyn Monitor) -> Result<
     Ok((there, found))
 }
 
-/// With the layout known: what was moved is put in its place, the encoding is told, and the header is put right.
+/// With the layout known: moved pieces are put in their place, the encoding is told, and the header is put right.
 fn settle(
     file: WithTrees,
     found: Scan,
@@ -271,7 +271,7 @@ fn find_root<E: TreeEntry>(ndb: &Ndb, found: &Scan, named: Bref) -> Option<Bref>
         let tree = walk::<E>(ndb, root, &mut Ignore).ok()?;
         let reached: HashSet<Ib> = tree.pages.iter().map(|p| p.bref.ib).collect();
         let (first, last) = (tree.entries.first()?.key(), tree.entries.last()?.key());
-        // what it does not reach is older, and of keys that it has a newer page for
+        // pages that it does not reach are older, and of keys that it has a newer page for
         let is_older = |o: &FoundPage| {
             let keys = leaf_entries::<E>(ndb, o.ib);
             o.bid < root.bid && keys.iter().all(|e| (first..=last).contains(&e.key()))
@@ -281,7 +281,7 @@ fn find_root<E: TreeEntry>(ndb: &Ndb, found: &Scan, named: Bref) -> Option<Bref>
     })
 }
 
-/// Sizes and counters that cannot be below what the file holds.
+/// Sizes and counters that cannot be below the file's contents.
 fn raise_counters(header: &mut Header, found: &Scan, len: u64) {
     let layout = header.layout;
     let page = found.pages.iter().map(|p| p.bid.0.saturating_add(1)).max().unwrap_or(1);

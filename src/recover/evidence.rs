@@ -1,4 +1,4 @@
-//! What tables say of the objects they list ([MS-PST] 2.4.4.4–2.4.4.6): the second place, beside the node B-tree, that tells which
+//! The word of tables on the objects they list ([MS-PST] 2.4.4.4–2.4.4.6): the second place, beside the node B-tree, that tells which
 //! folder an object is in, and its id.
 
 use super::salvage::Salvage;
@@ -20,10 +20,10 @@ const ROW_VERSION: u16 = 0x67F3;
 
 /// Folders that are considered for a table.
 const LIKELY: usize = 32;
-/// Pairs of one thing and another that are compared in one search for what belongs together: more are only in files that are made so.
+/// Pairs of one thing and another that are compared in one search for partners: more are only in files that are made so.
 pub(super) const PAIRS: usize = 1 << 24;
 
-/// What a table lists.
+/// The kind of the objects that a table lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Kind {
     Hierarchy,
@@ -72,7 +72,7 @@ pub(super) struct Table {
     /// Whether the current tree lists it; else it may be an older state.
     pub(super) is_current: bool,
     pub(super) rows: Vec<(Nid, Values)>,
-    /// Whether nothing referred to it, so that it may be newer than what an older generation of the tree lists.
+    /// Whether nothing referred to it, so that it may be newer than the table that an older generation of the tree lists.
     pub(super) is_found: bool,
     /// Whether the allocation maps say that it is current.
     pub(super) is_in_use: bool,
@@ -83,7 +83,7 @@ pub(super) struct Table {
     pub(super) is_whole: bool,
     /// How many of its rows its own index lists: rows of another table are none of its.
     indexed: usize,
-    /// Whether it is what a search has found in a folder, and not the folder's own.
+    /// Whether it is the results of a search in a folder, and not the folder's own.
     pub(super) is_search: bool,
 }
 
@@ -94,7 +94,7 @@ impl Table {
     }
 }
 
-/// What a row says of its object.
+/// The word of a row on its object.
 fn values_of(row: &Row<'_, '_>, columns: &[TcolDesc]) -> Values {
     let mut values = Values::new();
     for c in columns {
@@ -122,7 +122,7 @@ impl<'n> RowsOf<'n> {
         Self { ndb, open: None }
     }
 
-    /// What the row of an object in its folder's table says of it.
+    /// The word of an object's row in its folder's table.
     pub(super) fn row(&mut self, folder: Nid, nid: Nid) -> Option<Values> {
         let kind = match nid.nid_type() {
             NidType::NORMAL_MESSAGE => Kind::Contents,
@@ -144,7 +144,7 @@ fn telling_columns(table: &TableContext<'_>) -> Vec<TcolDesc> {
     table.columns().iter().filter(|c| TELLING.contains(&c.tag.id()) && c.tag.id() != PARENT_DISPLAY).copied().collect()
 }
 
-/// Reads a table's rows, with what they say of the objects that are `unknown`; `None` where it is none of a folder's.
+/// Reads a table's rows, with their word on the objects that are `unknown`; `None` where it is none of a folder's.
 fn read(node: Node<'_>, kind: Option<Kind>, unknown: &dyn Fn(Nid) -> bool) -> Option<Table> {
     let (data, sub) = (node.data, node.sub);
     let mut problems = Vec::new();
@@ -259,7 +259,7 @@ pub(super) fn orphaned(s: &Salvage, roots: &[Bid], subnodes: &[super::orphans::S
         if table.rows.is_empty() {
             continue;
         }
-        // what is in use says what an older state may add
+        // a table in use decides which rows an older state may add
         if is_freed && table.rows.iter().any(|(id, _)| told.contains(&(table.kind, *id))) {
             continue;
         }
@@ -295,7 +295,7 @@ pub(super) fn orphaned(s: &Salvage, roots: &[Bid], subnodes: &[super::orphans::S
 /// PidTagLtpParentNid: the folder that a row of a search folder's table has its message from.
 const PARENT_NID: u16 = 0x67F1;
 
-/// What the tables of search folders say of folders ([MS-PST] 2.4.8.6.3): each row names the folder that its message is in. One table for
+/// The word of search folders' tables on folders ([MS-PST] 2.4.8.6.3): each row names the folder that its message is in. One table for
 /// each of these folders, of the rows of all searches.
 pub(super) fn searched(s: &Salvage, roots: &[Bid]) -> Vec<Table> {
     let repeated = repeated_tables(&s.ndb, s.ndb.index().nodes().iter());
@@ -341,10 +341,10 @@ pub(super) fn searched(s: &Salvage, roots: &[Bid]) -> Vec<Table> {
 /// Tables that one object is looked for in: a hostile file has any number that list the same objects.
 const RIVALS: usize = 256;
 
-/// The tables so far, by what they list: to tell states of one table from different tables.
+/// The tables so far, by their objects: to tell states of one table from different tables.
 #[derive(Default)]
 struct States {
-    /// Kind, folder, number of rows, root of the data; `None` for those that are current, or found and so newer than what follows.
+    /// Kind, folder, number of rows, root of the data; `None` for those that are current, or found and so newer than the rest.
     tables: Vec<(Kind, Option<Nid>, usize, Option<Bid>)>,
     listing: HashMap<Nid, Vec<usize>>,
     owned: HashMap<(Kind, Nid), Vec<usize>>,
@@ -405,7 +405,7 @@ fn owner_by_rows(s: &Salvage, table: &Table) -> Option<(Nid, usize)> {
     (n.saturating_mul(2) > all).then_some((*best, *n))
 }
 
-/// What the hierarchy tables say of folders: parent, where it is known, and the row.
+/// The word of the hierarchy tables on folders: parent, where it is known, and the row.
 pub(super) fn folder_rows(tables: &[Table]) -> HashMap<Nid, (Option<Nid>, Values)> {
     let mut sorted: Vec<&Table> = tables.iter().filter(|t| t.kind == Kind::Hierarchy).collect();
     sorted.sort_by_key(|t| (t.is_current, t.data));
@@ -421,7 +421,7 @@ pub(super) fn folder_rows(tables: &[Table]) -> HashMap<Nid, (Option<Nid>, Values
 /// Finds owners for tables that none of their rows tells: hierarchy tables by the folders that say they have sub-folders, contents
 /// tables by the counts that folders have.
 ///
-/// `told` is where folders' properties are, and what those say that no row describes.
+/// `told` is the places of folders' properties, and the words of those that no row describes.
 pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>, told: HashMap<Nid, (Bid, Option<Values>)>) {
     inherit_owners(tables);
     let mut folders = folder_rows(tables);
@@ -504,7 +504,7 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>, told: H
                 if kind == Kind::Hierarchy && listed.binary_search(folder).is_ok() {
                     continue;
                 }
-                // a folder gets its tables, and what is in it, after it was made: the nearest lower id is the likeliest
+                // a folder gets its tables and its contents after it was made: the nearest lower id is the likeliest
                 let unread_differs = kind == Kind::Contents && number(row, 0x3603).is_some_and(|n| n != wide(unread));
                 let distance = nearest(&listed, *folder).map_or(u64::MAX >> 1, u64::from);
                 let class = special(row);
@@ -513,7 +513,7 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>, told: H
                 if class_differs && class.is_some() {
                     continue;
                 }
-                // a folder is made before what is in it
+                // a folder is made before its contents
                 let older = kind == Kind::Hierarchy && listed.first().is_some_and(|id| id < folder);
                 let doubt = u64::from(older) << 39 | u64::from(unread_differs) << 40 | u64::from(class_differs) << 41;
                 // putting a message in changes its folder's row: the version after that of the message's row
@@ -543,7 +543,7 @@ pub(super) fn find_owners(tables: &mut [Table], store_root: Option<Nid>, told: H
         }
     }
     make_room(tables, &folders);
-    // of what is left, the table with most folders is that of the store's top folder
+    // of the rest, the table with most folders is that of the store's top folder
     let top = store_root.unwrap_or(super::places::TOP_FOLDER);
     if !taken(tables, Kind::Hierarchy).contains(&top) {
         let left = tables.iter_mut().filter(|t| t.kind == Kind::Hierarchy && t.owner.is_none());
@@ -568,7 +568,7 @@ fn nearest(ids: &[Nid], id: Nid) -> Option<u32> {
     around.iter().map(|i| i.0.abs_diff(id.0)).min()
 }
 
-/// Tables in use that list what an older state of a table lists are that folder's.
+/// Tables in use that list the objects of an older state of a table are that folder's.
 fn inherit_owners(tables: &mut [Table]) {
     let mut older: HashMap<(Kind, Nid), Nid> = HashMap::new();
     for t in tables.iter().filter(|t| !t.is_in_use && !t.is_found) {
@@ -608,7 +608,7 @@ pub(super) fn find_associated_owners(tables: &mut [Table], folders: &[(Nid, u64,
     for (i, t) in tables.iter().enumerate().filter(|(_, t)| t.kind == Kind::Associated && t.is_found && t.owner.is_none()) {
         let Some(left) = budget.checked_sub(folders.len()) else { break };
         budget = left;
-        // what is put in changes both the table and the folder: their blocks are written at one time
+        // a new item changes both the table and the folder: their blocks are written at one time
         let mut own: Vec<_> = folders
             .iter()
             .filter(|(nid, count, _)| *count > 0 && !taken.contains(nid))
@@ -629,7 +629,7 @@ pub(super) fn find_associated_owners(tables: &mut [Table], folders: &[(Nid, u64,
     }
 }
 
-/// A table in use that found no owner, because the only folder that can have it has another by what an older generation of the tree
+/// A table in use that found no owner, because the only folder that can have it has another by an older generation of the tree
 /// says: that other one moves to a folder that can have it and has none, if there is one.
 fn make_room(tables: &mut [Table], folders: &HashMap<Nid, (Option<Nid>, Values)>) {
     let has_folders = |row: &Values| number(row, 0x360A).is_some_and(|v| v & 0xFF != 0);
@@ -665,7 +665,7 @@ fn make_room(tables: &mut [Table], folders: &HashMap<Nid, (Option<Nid>, Values)>
     }
 }
 
-/// Classes of folders that have something else than mail, and how the classes of what is in them begin.
+/// Classes of folders that have something else than mail, and the beginnings of the classes of their items.
 const SPECIAL: &[(&str, &[&str])] = &[
     ("IPF.Appointment", &["IPM.Appointment", "IPM.Schedule"]),
     ("IPF.Contact", &["IPM.Contact", "IPM.DistList", "IPM.AbchPerson"]),
@@ -681,7 +681,7 @@ fn ascii(v: &Values, id: u16) -> String {
     v.get(id).into_iter().flatten().filter(|c| **c != 0).map(|c| char::from(*c)).collect()
 }
 
-/// What a folder's class says that it has, where that is something else than mail.
+/// The kind of items that a folder's class names, where that is something else than mail.
 fn special(folder: &Values) -> Option<&'static Special> {
     let class = ascii(folder, 0x3613);
     SPECIAL.iter().find(|s| s.0 == class)

@@ -1,7 +1,7 @@
 //! Entries that have one another's blocks: two messages' sub-nodes, two messages' or folders' properties ([MS-PST] 2.2.2.7.7.4).
 //!
-//! Everything is there then, and every checksum is right; only what belongs together tells. A property context refers to its sub-nodes by
-//! their ids, and says how many bytes both have; the row of a message or folder repeats what its properties say. An exchange is believed
+//! Everything is there then, and every checksum is right; only the pairs tell. A property context refers to its sub-nodes by
+//! their ids, and says how many bytes both have; the row of a message or folder repeats its properties. An exchange is believed
 //! where both objects fit after it and one of them did not before.
 
 use super::evidence::RowsOf;
@@ -115,7 +115,7 @@ pub(super) fn settle(s: &mut Salvage, is_sound: &dyn Fn(&NbtEntry) -> bool, moni
     Ok(())
 }
 
-/// Whether two objects have one another's blocks: what does not fit as it is fits when they are exchanged.
+/// Whether two objects have one another's blocks: the misfits fit when they are exchanged.
 fn belongs(a: &Doubted, b: &Doubted) -> bool {
     let fit = |a: &Doubted, b: &Doubted| serves(&a.object, b.subnodes.as_ref());
     let size = |a: &Doubted, b: &Doubted| is_of_size(&a.object, b.subnodes.as_ref());

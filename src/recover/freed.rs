@@ -1,10 +1,10 @@
-//! What the allocation maps say of pages and blocks that no tree lists any more ([MS-PST] 2.2.2.7.2, 2.6.1.3.3): one that stands in free
+//! The word of the allocation maps on pages and blocks that no tree lists any more ([MS-PST] 2.2.2.7.2, 2.6.1.3.3): one that stands in free
 //! space is an older state, or was deleted.
 //!
-//! A map is believed where its page is whole, marks itself, and marks something of what stands in its section; and never where the
+//! A map is believed where its page is whole, marks itself, and marks an object that stands in its section; and never where the
 //! header says that the maps are not valid. Objects newer than everything that the maps mark may have been written after the maps.
 //!
-//! The other way round, space that is marked and holds nothing recognisable is a loss, though nothing names what was there ([`unexplained`]).
+//! The other way round, space that is marked and holds nothing recognisable is a loss, though nothing names the object that was there ([`unexplained`]).
 
 use super::detect::Detected;
 use super::salvage::Salvage;
@@ -53,7 +53,7 @@ impl FreeSpace {
                 *slot = None;
             }
         }
-        // a map that marks nothing of what is there is none
+        // a map that marks no object is none
         let mut seen = vec![(false, false); out.sections.len()];
         let pages = found.pages.iter().map(|p| (p.ib, layout.page(), p.bid.0, true));
         let blocks = found.blocks.iter().map(|b| (b.ib, b.size_on_disk(layout), b.bid.0, false));
@@ -99,13 +99,13 @@ impl FreeSpace {
     }
 }
 
-/// Bytes that were in use and hold nothing recognisable, in a file whose nodes are not all there: nothing says what was in them. Where
+/// Bytes that were in use and hold nothing recognisable, in a file whose nodes are not all there: nothing tells the objects in them. Where
 /// the block B-tree is whole, it tells; else the allocation maps do.
 ///
 /// Where the map of a section is lost as well, long stretches count that something follows that is left.
 /// Tree pages are no content, so as many as the trees must have had are taken off.
 ///
-/// What is missing at the end is told apart: where the map of its section is there, only what it marks is.
+/// Bytes missing at the end are told apart: where the map of their section is there, only those that it marks are.
 pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> Unexplained {
     let (ndb, layout) = (&detected.ndb, detected.ndb.layout());
     let facts = &s.ndb.index().facts;
@@ -158,7 +158,7 @@ pub(super) fn unexplained(detected: &Detected, s: &Salvage) -> Unexplained {
         let last = layout.amap_at(j.saturating_add(1)).min(end);
         let has_map = space.sections.get(index(j)).is_some_and(Option::is_some);
         let mut at = first;
-        // a stretch in which nothing valid stands, and what of it nothing explains
+        // a stretch in which nothing valid stands, and its unexplained part
         let mut stretch = 0u64;
         let mut run = 0u64;
         let mut lost = (0u64, 0u64);
@@ -219,7 +219,7 @@ pub(super) struct Unexplained {
 const UNTOLD: u64 = 4096;
 
 /// Bytes of damaged and lost blocks of the current tree that nothing refers to, where the nodes are not whole: they were somebody's. And
-/// blocks that nothing refers to of which only an older leaf tells: what was there may have been freed and given to something else since.
+/// blocks that nothing refers to of which only an older leaf tells: the object may have been freed and given to something else since.
 fn nobodys(s: &Salvage) -> (u64, HashSet<Bid>) {
     let ndb = &s.ndb;
     // an entry that is older says nothing of a block that the current tree has: whose it is now is lost with a newer one

@@ -2,7 +2,7 @@
 //!
 //! Where no entry of a node is left, its properties and its sub-nodes are two trees that nothing joins. They belong together where both
 //! say the same: the size that the message states, the people on its To and Cc lines, the sub-nodes that its values are in, whether it
-//! has attachments, and ids that were given out one after the other. What only nearness joins, what one of these contradicts, and
+//! has attachments, and ids that were given out one after the other. Parts that only nearness joins, parts that one of these contradicts, and
 //! properties without the tree that they ask for, are there in part ([`Doubt`]).
 
 use super::choose::{Claim, choose};
@@ -29,7 +29,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Doubt {
-    /// What is the matter, for people.
+    /// The reason, for people.
     pub why: String,
     /// Blocks of the rivals, where several are as likely: roots of sub-node trees.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
@@ -50,7 +50,7 @@ pub(super) struct Joined {
     pub(super) because: Vec<&'static Evidence>,
 }
 
-/// What was joined, by the root of the properties.
+/// The object that was joined, by the root of the properties.
 #[derive(Debug, Default)]
 pub(super) struct Joins {
     of: HashMap<Bid, Joined>,
@@ -105,7 +105,7 @@ impl Joins {
     }
 }
 
-/// What the messages of a file have in common, as far as it tells which parts belong together: programs differ in what they write.
+/// The habits that the messages of a file share, as far as it tells which parts belong together: programs differ in their habits.
 #[derive(Debug, Default)]
 struct Habits {
     /// Bytes that messages without sub-nodes state beyond those of their properties; nothing where they differ.
@@ -197,7 +197,7 @@ fn fits_size(o: &Object, t: &Subnodes) -> bool {
     is_message(o) && t.bytes > 0 && number(&o.values, tags::MESSAGE_SIZE.id()) == Some(o.bytes.saturating_add(t.bytes))
 }
 
-/// Finds for each object the sub-node tree that belongs to it. What is in use chooses first.
+/// Finds for each object the sub-node tree that belongs to it. Objects in use choose first.
 ///
 /// # Errors
 /// Cancellation.
@@ -298,7 +298,7 @@ fn key_of(o: &Object) -> Option<(&[u8], Option<&[u8]>)> {
     o.values.get(tags::SEARCH_KEY.id()).map(|k| (k, o.values.get(tags::CREATION_TIME.id())))
 }
 
-/// What speaks for a tree as that of an object; `None` where nothing does that is worth a claim.
+/// The evidence for a tree as that of an object; `None` where none is worth a claim.
 fn claim<'o>(
     s: &Salvage,
     o: &'o Object,
@@ -390,7 +390,7 @@ struct People {
 type Names = [Vec<String>; 3];
 
 impl People {
-    /// What the recipient table of a tree says of a message's lines.
+    /// The word of a tree's recipient table on a message's lines.
     fn agree(&mut self, ndb: &Ndb, data: Bid, sub: Bid) -> Option<&'static Evidence> {
         let lines = self.lines.entry(data).or_insert_with(|| lines_of(ndb, data)).as_ref()?;
         let table = self.tables.entry(sub).or_insert_with(|| recipients_of(ndb, sub)).as_ref()?;

@@ -1,7 +1,7 @@
 //! The table of evidence: everything that recovery decides by, once.
 //!
 //! A kind of evidence has a stable code (`E<question><number>`, never reused), the question that it helps to answer, its strength, the
-//! words that explain it, and what can make it lie. Every decision (`choose`) names the kinds that it rests on, and
+//! words that explain it, and the circumstances that make it lie. Every decision (`choose`) names the kinds that it rests on, and
 //! `pstkit explain E301` prints a row. The thresholds of recovery stand at the end of this file and nowhere else.
 //!
 //! | codes | question |
@@ -15,7 +15,7 @@
 
 use std::fmt;
 
-/// What recovery has to decide of an object.
+/// The questions of recovery about an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -66,7 +66,7 @@ impl fmt::Display for Question {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Strength {
-    /// Nearness or order of writing alone: what it joins is `partial`.
+    /// Nearness or order of writing alone: its joins are `partial`.
     Weak,
     /// Something that both sides state and that a few other pairs may state too.
     Medium,
@@ -102,11 +102,11 @@ pub struct Evidence {
     pub question: Question,
     /// How much it weighs.
     pub strength: Strength,
-    /// What it says, as a sentence without a full stop.
+    /// Its statement, as a sentence without a full stop.
     pub says: &'static str,
     /// Section of [MS-PST] that it rests on; `-` where there is none.
     pub section: &'static str,
-    /// What can make it wrong.
+    /// The circumstances that make it wrong.
     pub lies: &'static str,
 }
 

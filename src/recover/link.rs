@@ -1,6 +1,6 @@
-//! Linking: nodes whose entry is lost in every generation get it back, from what they are and from the tables that list them.
+//! Linking: nodes whose entry is lost in every generation get it back, from their kinds and from the tables that list them.
 //!
-//! 1. Tables of folders, listed by the tree or not, say which objects each folder has, and in each row much of what the object says of
+//! 1. Tables of folders, listed by the tree or not, say which objects each folder has, and in each row much of the object's own word on
 //!    itself (`evidence`).
 //! 2. Property contexts that nothing refers to are told by their properties and joined with their sub-nodes
 //!    (`orphans`).
@@ -56,7 +56,7 @@ pub struct NamedFolder {
     pub name: String,
 }
 
-/// What linking has found.
+/// The finds of linking.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Links {
@@ -111,7 +111,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
 
     // the store and its names: one each, the newest
     for (shape, nid) in [(Shape::Store, Nid::MESSAGE_STORE), (Shape::NameMap, Nid::NAME_TO_ID_MAP)] {
-        // what no generation of the tree names and was written after the state that one of them names is newer
+        // a state that no generation of the tree names is newer where it was written after the named one
         let older = nodes.get(&nid).filter(|_| s.filled.contains(&nid)).map(|n| n.data);
         if (!nodes.contains_key(&nid) || older.is_some())
             && s.is_lost_range(nid)
@@ -140,7 +140,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
         used.insert(o.data);
         given.insert(nid, o);
     }
-    // what no row describes: ids that are spoken of, then new ones
+    // objects that no row describes: ids that are spoken of, then new ones
     let left: Vec<&Object> = objects
         .iter()
         .filter(|o| !used.contains(&o.data) && !s.freed.contains(&o.data) && !is_root_folder(o) && !is_search_folder(s, o))
@@ -215,7 +215,7 @@ pub fn link(s: &mut Salvage, monitor: &dyn Monitor) -> Result<Links> {
 }
 
 /// Takes out entries of folders that lead to a message, and entries of an older generation of messages that lead to a folder: a leaf of
-/// another file, or of a time when the block's id was another's, speaks of other blocks. What is there is found by what it is.
+/// another file, or of a time when the block's id was another's, speaks of other blocks. The object there is found by its kind.
 fn drop_misfits(s: &mut Salvage) {
     let misfits = |n: &NbtEntry| {
         let is_asked = n.nid.is_folder() || (n.nid.is_message() && s.filled.contains(&n.nid));
@@ -300,7 +300,7 @@ fn new_folders<'o>(
 }
 
 /// Whether a tree that is whole lacks entries all the same, because its pages do not say all that they said: tables list messages that
-/// have none, or blocks of the current tree were referred to and are no more. What an older leaf says of such a block is current again.
+/// have none, or blocks of the current tree were referred to and are no more. An older leaf's word on such a block is current again.
 fn misses_entries(s: &mut Salvage, dangling: &[Nid], monitor: &dyn Monitor) -> Result<bool> {
     let roots = s.roots();
     step(monitor, 0)?;
@@ -498,7 +498,7 @@ fn best_matches<'o>(s: &Salvage, rows: &[(Nid, &Values)], objects: &[&'o Object]
     out
 }
 
-/// What two states of one message have in common and two messages have not.
+/// The values that two states of one message share and two messages do not.
 pub(super) fn identity(v: &Values) -> Option<Vec<Option<&[u8]>>> {
     let key: Vec<Option<&[u8]>> = [0x300B, 0x3007, 0x0039, 0x0E06, 0x001A].into_iter().map(|id| v.get(id)).collect();
     (v.has(0x300B) || (v.has(0x3007) && v.has(0x0037))).then_some(key)
@@ -526,7 +526,7 @@ fn link_messages(
         let mut wanted: HashMap<Nid, (Option<Nid>, &Values, bool)> = HashMap::new();
         let mut ordered: Vec<&Table> = tables.iter().filter(|t| t.kind == kind).collect();
         ordered.sort_by_key(|t| (!t.is_search, t.is_current, t.data));
-        // what a search has found may be gone since, as its folder's own table says
+        // a search's find may be gone since, as its folder's own table says
         let told: HashSet<Nid> = ordered.iter().filter(|t| t.is_in_use && t.is_whole).filter_map(|t| t.owner).collect();
         for t in ordered.iter().filter(|t| !t.is_search || t.owner.is_none_or(|o| !told.contains(&o))) {
             for (nid, row) in t.rows.iter().filter(|(n, _)| !nodes.contains_key(n)) {
@@ -560,7 +560,7 @@ fn link_messages(
                 out.lost.push(LostItem { nid, folder, subject: text_of(s, row, 0x0037) });
             }
         }
-        // what no row describes: deleted before, if every folder's table is there and misses nothing
+        // objects that no row describes: deleted before, if every folder's table is there and misses nothing
         let folders: HashSet<Nid> = nodes.keys().filter(|n| n.nid_type() == NidType::NORMAL_FOLDER).copied().collect();
         let told: HashSet<Nid> = ordered.iter().filter(|t| t.is_current && t.is_whole).filter_map(|t| t.owner).collect();
         let all_told = nodes.contains_key(&Nid::ROOT_FOLDER)
@@ -571,7 +571,7 @@ fn link_messages(
         }
         let mut next = nodes.keys().filter(|n| n.nid_type() == nid_type).map(|n| n.index()).max().unwrap_or(0).max(0x1_0000);
         next = next.max(out.lost.iter().map(|l| l.nid.index()).max().unwrap_or(0));
-        // what stands in free space was deleted, or is an older state
+        // an object in free space was deleted, or is an older state
         let mut left: Vec<&Object> = candidates.into_iter().filter(|o| !used.contains(&o.data) && !s.freed.contains(&o.data)).collect();
         left.sort_by_key(|o| std::cmp::Reverse((number(&o.values, 0x3008), o.data)));
         // older states of messages that are there, and of one another, are left out; equal copies are not

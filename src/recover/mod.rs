@@ -1,7 +1,7 @@
-//! Recovery: reading a file whose header, trees or maps are gone, from what its pages and blocks say of themselves.
+//! Recovery: reading a file whose header, trees or maps are gone, from its pages and blocks alone.
 //!
-//! [`mod@detect`] tells what the file is and puts back in its place what was moved ([`shift`]); [`mod@salvage`] makes an
-//! [`Index`](crate::ndb::Index) out of readable leaves, older generations of tree pages and the scan of all trailers. What comes out
+//! [`mod@detect`] tells the kind of the file and puts moved pieces back in their place ([`shift`]); [`mod@salvage`] makes an
+//! [`Index`](crate::ndb::Index) out of readable leaves, older generations of tree pages and the scan of all trailers. The result
 //! is an [`Ndb`] like any other, so that every layer above reads a broken file as it reads a healthy one.
 
 pub mod blocks;
@@ -60,7 +60,7 @@ const TRIED: usize = 512;
 pub struct Options {
     /// Limits of reading.
     pub limits: Limits,
-    /// Search the whole file even where header and trees are whole: finds blocks that lie elsewhere than the tree says, and what was
+    /// Search the whole file even where header and trees are whole: finds blocks that lie elsewhere than the tree says, and items that were
     /// deleted.
     pub thorough: bool,
     /// Keep a record of every decision ([`Salvage::decisions`](salvage::Salvage::decisions)), for tests and for people who ask why.
@@ -77,19 +77,19 @@ impl Options {
 pub struct Recovered {
     /// The file.
     pub ndb: Ndb,
-    /// What was wrong with header and trees, as far as opening had to deal with it.
+    /// The faults of header and trees, as far as opening had to deal with it.
     pub problems: Vec<Finding>,
-    /// What the salvage has found; `None` where the file could be opened plainly.
+    /// The finds of the salvage; `None` where the file could be opened plainly.
     pub salvage: Option<Box<Salvaged>>,
 }
 
-/// What a salvage tells beside the file itself.
+/// The facts that a salvage tells beside the file itself.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Salvaged {
     /// The salvage; its own `ndb` is the same as [`Recovered::ndb`].
     pub facts: Salvage,
-    /// Nodes that no generation of the tree lists, and what tables list that is gone.
+    /// Nodes that no generation of the tree lists, and objects in tables that are gone.
     pub links: Links,
     /// The stretches of the file, where some were moved.
     pub moved: Option<Vec<shift::Piece>>,
@@ -97,7 +97,7 @@ pub struct Salvaged {
     pub foreign: Vec<shift::Foreign>,
     /// Whether the header's roots lead to pages.
     pub roots: bool,
-    /// Bytes that were in use and hold nothing recognisable: something was in them, and nothing says what.
+    /// Bytes that were in use and hold nothing recognisable: something unknown was in them.
     pub unexplained: u64,
     /// Bytes that were in use and are missing at the end of the file or before its beginning, where the trees are not whole either.
     pub missing: u64,
@@ -111,7 +111,7 @@ pub fn open(source: Arc<dyn ReadAt>, options: &Options, monitor: &dyn Monitor) -
     open_checked(source, options, None, monitor)
 }
 
-/// The same with what a check of the file has kept; what it has found to be wrong with the trees is not told again.
+/// The same with the memory of a check of the file; faults of the trees that it has found are not told again.
 pub(crate) fn open_checked(source: Arc<dyn ReadAt>, options: &Options, kept: Option<&Kept>, monitor: &dyn Monitor) -> Result<Recovered> {
     let begun = match open_plainly(&source, options, kept) {
         Plainly::Whole(file) if !options.thorough => return Ok(Recovered { ndb: file.ndb, problems: file.problems, salvage: None }),
@@ -151,7 +151,7 @@ fn is_ost(facts: &Salvage, links: &Links) -> bool {
     nodes.chain(links.folders.iter().map(|f| f.nid)).any(places::is_offline_id)
 }
 
-/// What comes of reading a file as its header has it.
+/// The result of reading a file as its header has it.
 enum Plainly {
     /// Header and trees are whole.
     Whole(WithTrees),

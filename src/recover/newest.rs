@@ -19,7 +19,7 @@ fn subnodes_serve(s: &Salvage, n: &NbtEntry, o: &Object) -> bool {
     tree.is_ok_and(|t| o.needs.iter().all(|id| t.get(*id).is_some()))
 }
 
-/// What never changes in a message, with one of the two values that tell it from others.
+/// The constant values of a message, with one of the two values that tell it from others.
 type StateKey<'v> = (u16, &'v [u8], [Option<&'v [u8]>; 3]);
 
 /// The keys of an object. Two that have one in common can be states of one message.
@@ -27,7 +27,7 @@ fn state_keys(v: &Values) -> impl Iterator<Item = StateKey<'_>> {
     [0x300B, 0x3007].into_iter().filter_map(|id| Some((id, v.get(id)?, [0x001A, 0x0037, 0x0039].map(|id| v.get(id)))))
 }
 
-/// Objects by what never changes in them: each node may ask for its newer states. Sorted digests of the keys, with the ids of the data.
+/// Objects by their constant values: each node may ask for its newer states. Sorted digests of the keys, with the ids of the data.
 struct States<'o> {
     all: Vec<(u64, Bid, &'o Object)>,
     given: HashSet<Bid>,
@@ -115,7 +115,7 @@ mod tests {
     use crate::recover::orphans::Shape;
     use proptest::prelude::*;
 
-    /// Whether two objects can be states of one message: what never changes is equal.
+    /// Whether two objects can be states of one message: the constant values are equal.
     fn alike(a: &Values, b: &Values) -> bool {
         [0x001A, 0x0037, 0x0039].into_iter().all(|id| a.get(id) == b.get(id))
             && [0x300B, 0x3007].into_iter().any(|id| a.get(id).is_some() && a.get(id) == b.get(id))

@@ -1,11 +1,11 @@
-//! The node list of a broken file: what the node B-tree still says, and where it says nothing any more, what older generations of its
+//! The node list of a broken file: the entries of the node B-tree, and where they are lost, those of older generations of its
 //! leaves say.
 //!
 //! Pages are never rewritten in place ([MS-PST] 2.6.1.2), so that a file holds older leaves beside the current ones, the newest with
 //! the highest id. They fill **only** the ranges of ids whose current leaves are lost: a node that the current tree does not have
 //! although its range is whole was deleted on purpose, and is kept apart.
 //!
-//! A leaf that counts too few of its entries shows by what the others name: blocks that are current, and that no node has.
+//! A leaf that counts too few of its entries shows by the blocks that the others name: blocks that are current, and that no node has.
 
 use super::blocks::{Leaves, leaf_entries, uncounted_entries};
 use super::detect::is_heap_head;
@@ -119,7 +119,7 @@ pub(super) fn salvage_nodes(
     if !facts.pages.iter().any(|p| p.page_type == PageType::NBT) && out.lost.is_empty() {
         out.lost.push((0, None));
     }
-    // what each lost leaf should have had, the first that is named so
+    // the first entry that each lost leaf should have had
     let mut lost_leaves: HashMap<Ib, (u64, Option<u64>)> = HashMap::new();
     for l in &facts.nbt_lost {
         lost_leaves.entry(l.bref.ib).or_insert((l.first, l.end));
@@ -133,13 +133,13 @@ pub(super) fn salvage_nodes(
         if lost_leaves.contains_key(ib) && is_contradicted(ndb, &entries, listed) {
             continue;
         }
-        // an id that can be none is damaged: what it was lies between its neighbours, and what it names is linked by what it is
+        // an id that can be none is damaged: its value lies between its neighbours, and its blocks are linked by their kind
         out.lost.extend(unknown_ids(&entries));
         out.nameless.extend(entries.iter().filter(|e| !e.nid.nid_type().is_top_level()));
         entries.retain(|e| e.nid.nid_type().is_top_level());
         cover(&mut covered, &entries);
         for (n, e) in entries.iter().enumerate() {
-            // the data of another kind of object: what each of them is tells whose it is
+            // the data of another kind of object: its kind tells its owner
             if !is_sound(e) && is_told(ndb, e) == Some(false) {
                 wrong.push(*e);
                 continue;
@@ -255,13 +255,13 @@ fn is_foreign(ndb: &Ndb, entries: &[NbtEntry]) -> bool {
     missing.saturating_mul(2) > all
 }
 
-/// Whether what a leaf says of blocks that are here is not what they hold: it is another file's, or another place's. Ids of blocks are never
+/// Whether a leaf contradicts the blocks that are here: it is another file's, or another place's. Ids of blocks are never
 /// given out twice, so that of its own file every generation of a leaf names only objects of the right kind, or blocks that are gone.
 fn is_contradicted(ndb: &Ndb, entries: &[NbtEntry], listed: &BlockSet) -> bool {
     let (mut right, mut wrong) = (0usize, 0usize);
     for e in entries.iter().filter(|e| !e.data.is_none()) {
         match is_told(ndb, e) {
-            // what the current tree names is surely this file's
+            // an object that the current tree names is surely this file's
             Some(false) if listed.contains(&e.data.masked()) => return true,
             Some(false) => wrong = wrong.saturating_add(1),
             Some(true) => right = right.saturating_add(1),
@@ -348,7 +348,7 @@ fn cover(covered: &mut Covered, entries: &[NbtEntry]) {
     }
 }
 
-/// What the data of a node must begin with.
+/// The bytes that the data of a node must begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Head {
     Property,
@@ -356,7 +356,7 @@ enum Head {
     Any,
 }
 
-/// What a top-level node of a type holds; `None` where no top-level node has that type.
+/// The contents of a top-level node of a type; `None` where no top-level node has that type.
 fn head_of(nid: Nid) -> Option<Head> {
     Some(match nid.nid_type() {
         NidType::NORMAL_FOLDER
@@ -371,7 +371,7 @@ fn head_of(nid: Nid) -> Option<Head> {
     })
 }
 
-/// Whether an entry of a torn leaf that is not [plausible](is_plausible) is so by reason of what its blocks have lost: chance makes no ids of
+/// Whether an entry of a torn leaf that is not [plausible](is_plausible) is so because its blocks have lost something: chance makes no ids of
 /// blocks that the file has. Of such an object sub-nodes may be left, or a row; and if nothing is, that is told.
 fn is_bereft(ndb: &Ndb, e: &NbtEntry, listed: &BlockSet) -> bool {
     let is_known = |bid: Bid| listed.contains(&bid.masked()) || ndb.find_block(bid).is_some();

@@ -1,7 +1,7 @@
-//! Orphans: block trees that nothing refers to, and what they are by their contents ([MS-PST] 2.3.1.2, 2.3.3, 2.3.4).
+//! Orphans: block trees that nothing refers to, and their kinds by their contents ([MS-PST] 2.3.1.2, 2.3.3, 2.3.4).
 //!
 //! A node's entry joins four things: its id, its data, its sub-nodes and its folder. Where no generation of the entry is left, data and
-//! sub-nodes are still there as two trees. What a property context is shows in its properties; which sub-nodes belong to it shows in
+//! sub-nodes are still there as two trees. The kind of a property context shows in its properties; which sub-nodes belong to it shows in
 //! the ids that it refers to, in the size that it says the message has, and in block ids that were given out at the same time.
 
 use super::salvage::Salvage;
@@ -17,10 +17,10 @@ use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::{DataTree, Ndb, Node, SubnodeTree};
 use std::hash::{DefaultHasher, Hasher};
 
-/// What synchronisation gives each object of an offline file.
+/// The id that synchronisation gives each object of an offline file.
 const CHANGE_ID: u16 = 0x67F4;
 
-/// What an object is by its properties.
+/// The kind of an object by its properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Shape {
     Message,
@@ -105,7 +105,7 @@ pub(super) fn find(s: &Salvage, monitor: &dyn Monitor) -> Result<Orphans> {
     Ok(out)
 }
 
-/// What kind of heap a data tree holds, if any.
+/// The kind of heap that a data tree holds, if any.
 fn client(ndb: &Ndb, root: Bid, at: Location, budget: &mut usize) -> Option<ClientSig> {
     let tree = ndb.data_tree(root, at, &mut Ignore).ok()?;
     *budget = budget.saturating_sub(tree.leaf_count().saturating_add(1));
@@ -157,7 +157,7 @@ fn names_someone(pc: &PropertyContext<'_>, id: u16) -> bool {
     source.bytes(LOOKED_AT, &mut Ignore).is_ok_and(|bytes| bytes.iter().any(|b| *b != 0 && *b != b' '))
 }
 
-/// What the property context on a data tree is; `None` where there is none.
+/// The kind of the property context on a data tree; `None` where there is none.
 pub(super) fn shape(ndb: &Ndb, root: Bid, at: Location) -> Option<Shape> {
     Some(shape_of(&PropertyContext::open(Node::detached(ndb, Nid::NONE, root, Bid::NONE, at), &mut Ignore).ok()??))
 }
@@ -182,7 +182,7 @@ fn shape_of(pc: &PropertyContext<'_>) -> Shape {
     }
 }
 
-/// A sub-node tree with the size of what is in it.
+/// A sub-node tree with the size of its contents.
 fn subnodes(ndb: &Ndb, root: Bid, at: Location, budget: &mut usize) -> Result<Subnodes> {
     let tree = SubnodeTree::load(ndb, root, at, &mut Ignore)?;
     let ids = tree.iter().map(|e| e.nid).collect();

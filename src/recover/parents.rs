@@ -19,7 +19,7 @@ use crate::monitor::{Monitor, step};
 use crate::ndb::{Ndb, Node};
 use std::collections::{HashMap, HashSet};
 
-/// What tables and entries say of one another.
+/// The words of tables and entries on one another.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     /// How many nodes had a wrong parent.
@@ -102,13 +102,13 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
     Ok(Settled { changed, dangling })
 }
 
-/// Gives two folders' contents tables back that have been exchanged: each lists what is in the other folder, and nothing of its own. Of two
+/// Gives two folders' contents tables back that have been exchanged: each lists the items of the other folder, and none of its own. Of two
 /// objects only, the entries may as well be wrong, unless the folders say how many they have.
 fn exchange_tables(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>) -> usize {
     let repeated = repeated_tables(ndb, nodes.values());
     let is_read = |n: &&NbtEntry| n.nid.nid_type() == NidType::CONTENTS_TABLE && !repeated.contains(&n.nid);
     let tables: Vec<NbtEntry> = nodes.values().filter(is_read).copied().collect();
-    // what each lists is in: the folder, if it is another one's alone, and how many
+    // the folder of the items that each lists: the folder, if it is another one's alone, and how many
     let mut told: HashMap<Nid, (Option<Nid>, usize)> = HashMap::new();
     for t in &tables {
         let owner = t.nid.with_type(NidType::NORMAL_FOLDER);

@@ -3,8 +3,8 @@
 //! Four traces are left then, and each counts where those before it say nothing:
 //!
 //! 1. A folder whose id is spoken of and whose entry is gone, and a folder's properties that no entry leads to, are one where the number
-//!    of messages that the properties tell, and their class, are those of what the id has ([`match_folders`]).
-//! 2. What synchronisation has brought bears the name of its folder (PidTagParentDisplay). Only in an offline file is that the folder's name
+//!    of messages that the properties tell, and their class, are those of the id ([`match_folders`]).
+//! 2. An item that synchronisation has brought bears the name of its folder (PidTagParentDisplay). Only in an offline file is that the folder's name
 //!    here: a message that was moved to another store goes on to bear the name of where it was.
 //! 3. A folder that tells of more messages than are there has lost some, and those were written when their neighbours were.
 //! 4. Outlook gives the folders that every store has the same ids in all stores ([`well_known`]).
@@ -21,7 +21,7 @@ use crate::format::page::NbtEntry;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// What an id and a folder's properties must have in common at least.
+/// The score that an id and a folder's properties must reach.
 const LIKE: u32 = 4;
 /// How far apart ids of blocks are that were written at one time.
 const NEAR: u64 = 0x40;
@@ -29,13 +29,13 @@ const NEAR: u64 = 0x40;
 const ASKED: usize = 16;
 /// Folders' properties that are considered for an id, the likeliest first.
 const LIKELY: usize = 64;
-/// The first id that is given to a folder of a PST; what lies below are ids that every store has.
+/// The first id that is given to a folder of a PST; lower ids are those that every store has.
 const FIRST_DYNAMIC: u32 = 0x400;
 
-/// The folder under which a PST has what is shown.
+/// The folder under which a PST has the shown folders.
 pub(crate) const TOP_FOLDER: Nid = Nid(0x8022);
 
-/// Where a folder is, and what it is called, that has this id in all stores that Outlook makes (but for the last two of a
+/// The place and the name of a folder that has this id in all stores that Outlook makes (but for the last two of a
 /// PST, which change places in old ones). In an offline file the ids are others,
 /// below those that a PST's folders can have.
 ///
@@ -74,7 +74,7 @@ pub(crate) fn is_offline(mut nodes: impl Iterator<Item = NbtEntry>) -> bool {
     nodes.any(|n| is_offline_id(n.nid) || ((n.nid.is_folder() || n.nid.is_message()) && is_offline_id(n.parent)))
 }
 
-/// What the entries and tables that are there say of a folder.
+/// The word of the present entries and tables on a folder.
 #[derive(Debug, Default)]
 struct Spoken {
     messages: u64,
@@ -83,9 +83,9 @@ struct Spoken {
     /// Root of its contents table.
     table: Option<Bid>,
     rows: Vec<(Nid, Values)>,
-    /// What its messages say that it is called.
+    /// Its name by its messages.
     name: Option<String>,
-    /// What a folder of this id is called in every store, if its language is English.
+    /// The name of a folder of this id in every store, if its language is English.
     usual: Option<&'static str>,
 }
 
@@ -161,7 +161,7 @@ pub(super) fn match_folders<'o>(
         let mut own: Vec<Scored> = Vec::new();
         for (i, o) in objects.iter().enumerate() {
             if let Some(score) = score(s, slot, o).filter(|score| *score >= LIKE) {
-                // what is put in changes both the table and the folder
+                // a new item changes both the table and the folder
                 let distance = slot.table.map_or(u64::MAX, |t| t.0.abs_diff(o.data.0));
                 own.push((score, distance, *nid, i));
             }
@@ -182,7 +182,7 @@ fn rank((score, distance, nid, i): &Scored) -> (Reverse<u32>, u64, Nid, usize) {
     (Reverse(*score), *distance, *nid, *i)
 }
 
-/// Gives each id the likeliest properties that are left. Of two that are as likely, neither; and what is one of these is nobody else's who is
+/// Gives each id the likeliest properties that are left. Of two that are as likely, neither; and one of these is nobody else's who is
 /// less likely.
 fn assign(mut scored: Vec<Scored>) -> Vec<(Nid, usize)> {
     scored.sort_unstable_by_key(rank);
@@ -207,7 +207,7 @@ fn assign(mut scored: Vec<Scored>) -> Vec<(Nid, usize)> {
     out
 }
 
-/// How well a folder's properties go with what is known of an id; `None` where they cannot be of one folder.
+/// The fit of a folder's properties with the facts about an id; `None` where they cannot be of one folder.
 fn score(s: &Salvage, slot: &Spoken, o: &Object) -> Option<u32> {
     let count = number(&o.values, 0x3602).unwrap_or(0);
     let associated = number(&o.values, 0x3617).unwrap_or(slot.associated);
@@ -481,7 +481,7 @@ mod tests {
         assert_eq!(assign(vec![(9, 1, a, 0), (9, 1, a, 1), (5, 1, b, 0), (4, 1, a, 2), (4, 1, c, 3)]), vec![(c, 3)]);
         // a chain: each of them may be another's
         assert_eq!(assign(vec![(9, 1, a, 0), (9, 1, a, 1), (9, 1, b, 1), (9, 1, b, 2), (9, 1, c, 2)]), vec![]);
-        // what is given already ties with nothing
+        // a given object ties with nothing
         assert_eq!(assign(vec![(9, 1, a, 0), (8, 1, a, 1), (8, 1, b, 1)]), vec![(a, 0), (b, 1)]);
     }
 

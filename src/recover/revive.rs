@@ -1,8 +1,8 @@
 //! Entries of older leaves that newer ones leave out, though they were not deleted ([MS-PST] 2.6.1.2).
 //!
-//! A leaf speaks for all ids between its first and its last, so that what an older one has and a newer one has not was deleted. But a leaf
+//! A leaf speaks for all ids between its first and its last, so that an entry of an older one that a newer one lacks was deleted. But a leaf
 //! that is not this file's, or that was written before entries moved from one leaf to another, says that wrongly. Two things are against
-//! it: blocks that the allocation maps mark as in use and that no other node has, and objects that are spoken of by what is current.
+//! it: blocks that the allocation maps mark as in use and that no other node has, and objects that current objects speak of.
 
 use super::OlderNode;
 use super::evidence::{PAIRS, Table};

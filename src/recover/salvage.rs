@@ -24,7 +24,7 @@ pub struct Salvage {
     pub older: Vec<OlderNode>,
     /// Ranges of node ids whose current leaves are lost, sorted and apart.
     pub lost_nodes: Vec<(u64, Option<u64>)>,
-    /// Entries of the current tree with ids that no node can have; what they name is linked by what it is.
+    /// Entries of the current tree with ids that no node can have; their blocks are linked by kind.
     pub nameless: Vec<NbtEntry>,
     /// Entries of the current tree of which another bears the same id; tables tell which is which.
     pub twice: Vec<NbtEntry>,
@@ -38,7 +38,7 @@ pub struct Salvage {
     pub lost_blocks: Vec<BbtEntry>,
     /// Further valid blocks with an id that the index has.
     pub others: Vec<BbtEntry>,
-    /// Blocks that the current state of the file has no use for: older states, and what was deleted.
+    /// Blocks that the current state of the file has no use for: older states, and deleted items.
     pub freed: BlockSet,
     /// Blocks that the allocation maps mark as in use: whatever refers to them is current.
     pub in_use: BlockSet,
@@ -46,9 +46,9 @@ pub struct Salvage {
     pub referred: BlockSet,
     /// Whether both trees of the file were read whole.
     pub trees_whole: bool,
-    /// What was decided, and why, where [`Options::decisions`](super::Options::decisions) asks for it.
+    /// The decisions, with their reasons, where [`Options::decisions`](super::Options::decisions) asks for it.
     pub decisions: Decisions,
-    /// What the allocation maps say.
+    /// The word of the allocation maps.
     pub(super) space: FreeSpace,
 }
 
@@ -64,10 +64,10 @@ impl Salvage {
     }
 }
 
-/// Makes an index of what a file still says; what is wrong with its trees goes to `sink`. The blocks of the scan go into the index.
+/// Makes an index of the readable parts of a file; the faults of its trees go to `sink`. The blocks of the scan go into the index.
 ///
 /// # Errors
-/// Cancellation; what the sink answers.
+/// Cancellation; the sink's answer.
 pub fn salvage(detected: &mut Detected, sink: &mut dyn Sink, monitor: &dyn Monitor) -> Result<Salvage> {
     salvage_further(detected, &|_| false, sink, monitor)
 }

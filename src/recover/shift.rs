@@ -198,7 +198,7 @@ pub struct Foreign {
     pub size: u64,
 }
 
-/// What was moved in a file, and what is not the file's own.
+/// The moved pieces of a file, and the bytes that are not its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Located {
@@ -210,13 +210,13 @@ pub struct Located {
 
 /// Finds out which stretches of the source of `ndb` were moved and where they belong, and which ones are another file's.
 ///
-/// `plain` is what a scan has found in its place.
+/// `plain` is the finds of a scan in their place.
 ///
 /// # Errors
 /// Cancellation.
 pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Located> {
     let layout = ndb.layout();
-    // what is in its place has not been moved, and what another file has is none of this one's
+    // an object in its place has not been moved, and another file's object is none of this one's
     let end = if plain.blocks.is_empty() { ndb.len() } else { end_of_own(ndb) };
     let own = plain.gaps.iter().filter(|g| g.start < end).map(|g| g.start..g.end.min(end));
     let gaps = &own.collect::<Vec<_>>();
@@ -226,7 +226,7 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Located>
     let is_elsewhere = |bid: Bid| position(&plain.blocks, bid.0, |b| b.bid.0).is_none();
     let (current, mut is_there) = (ndb.index().blocks(), Ascending::new(&plain.blocks, |b| b.bid.0));
     let mut wanted: HashSet<Bid> = current.iter().map(|b| b.bid).filter(|b| !is_there.has(b.0)).collect();
-    // of what stood on leaves that are lost, pages that have moved themselves may tell
+    // pages that have moved may tell the entries of lost leaves
     let lost = &ndb.index().facts.bbt_lost;
     let is_untold = |bid: Bid| current.is_empty() || lost.iter().any(|l| bid.0 >= l.first && l.end.is_none_or(|end| bid.0 < end));
     let brefs = places_named(ndb, &loose, plain, &|bid| (is_untold(bid) || wanted.contains(&bid)) && is_elsewhere(bid));
@@ -254,7 +254,7 @@ pub fn locate(ndb: &Ndb, plain: &Scan, monitor: &dyn Monitor) -> Result<Located>
     let mut foreign: Vec<u64> = Vec::new();
     for (rank, (distance, all)) in order.into_iter().enumerate() {
         let is_own = own.is_own(&all, &places);
-        // bytes left out or put in all over a file make more distances than can be followed: what was seen on the way shows them
+        // bytes left out or put in all over a file make more distances than can be followed: the finds on the way show them
         if is_own && rank < most {
             let near = |here: u64| rank < WHOLE || all.iter().any(|s| s.from().abs_diff(here) < AROUND);
             let found = found_at(ndb, gaps, distance, monitor)?;
@@ -295,11 +295,11 @@ fn found_at(ndb: &Ndb, gaps: &[Range<u64>], distance: i64, monitor: &dyn Monitor
     Ok(pages.chain(blocks))
 }
 
-/// What is known to belong where, by its original place; nothing in it overlaps.
+/// The objects whose place is known, by their original place; nothing in it overlaps.
 struct Places(BTreeMap<u64, Seen>);
 
 impl Places {
-    /// Everything that is in its place: what a scan has found there, and the maps.
+    /// Everything that is in its place: the finds of a scan there, and the maps.
     fn of(layout: &Layout, plain: &Scan, loose: &[Loose]) -> Self {
         let pages = plain.pages.iter().map(|p| Seen { at: p.ib.0, size: layout.page(), distance: 0, bid: p.bid });
         let blocks = plain.blocks.iter().map(|b| Seen { at: b.ib.0, size: b.size_on_disk(layout), distance: 0, bid: b.bid });
@@ -314,7 +314,7 @@ impl Places {
         }
     }
 
-    /// What stands in the place, or a part of the place, where something belongs.
+    /// The object in the place, or a part of the place, where something belongs.
     fn in_place_of(&self, s: &Seen) -> Option<&Seen> {
         let (_, before) = self.0.range(..s.at.saturating_add(s.size)).next_back()?;
         (before.at.saturating_add(before.size) > s.at).then_some(before)
@@ -326,7 +326,7 @@ impl Places {
     }
 }
 
-/// What this file itself says of its pages and blocks, which tells its own moved pieces from bytes of another file: pages that its header
+/// The word of this file on its own pages and blocks, which tells its own moved pieces from bytes of another file: pages that its header
 /// and pages in their places lead to, and the blocks that those name.
 struct Own {
     /// Places that belong to a page or block of this file, with its id and size, where nothing sound stands.
@@ -433,7 +433,7 @@ fn border(ndb: &Ndb, before: (u64, i64), next: (u64, i64)) -> Option<u64> {
     None
 }
 
-/// The sizes of what may end at a place: of the block whose trailer is there, and of a page.
+/// The sizes of the objects that may end at a place: of the block whose trailer is there, and of a page.
 fn sizes_before(layout: &Layout, e: u64, read: &dyn Fn(u64, usize) -> Option<Vec<u8>>) -> Vec<u64> {
     let mut out = Vec::new();
     let raw = read(e.saturating_sub(wide(layout.block_trailer)), layout.block_trailer).unwrap_or_default();
@@ -448,7 +448,7 @@ fn sizes_before(layout: &Layout, e: u64, read: &dyn Fn(u64, usize) -> Option<Vec
     out
 }
 
-/// Where another file begins behind this one, or the end. A copy of this file is no other: it may have what is damaged here.
+/// Where another file begins behind this one, or the end. A copy of this file is no other: it may have the damaged parts.
 fn end_of_own(ndb: &Ndb) -> u64 {
     let Some(place) = another_store(ndb) else { return ndb.len() };
     let other = ndb.bytes(place, HEADER_MAX).ok().and_then(|head| Header::decode(&head, &mut Ignore).ok());
@@ -456,7 +456,7 @@ fn end_of_own(ndb: &Ndb) -> u64 {
     if other.is_some_and(|other| state(&other) == state(ndb.header())) { ndb.len() } else { place }
 }
 
-/// Joins what was seen into stretches; each reaches to where the next begins, the first and last to the ends of the bytes at hand. `border`
+/// Joins the finds into stretches; each reaches to where the next begins, the first and last to the ends of the bytes at hand. `border`
 /// tells of two stretches, by the end and distance of the one and the start and distance of the other, where in between they meet.
 fn pieces_of(seen: impl Iterator<Item = Seen>, len: u64, border: Border<'_>) -> Option<Vec<Piece>> {
     let mut runs: Vec<(u64, u64, i64, usize)> = Vec::new();
@@ -528,7 +528,7 @@ fn loose_pages(ndb: &Ndb, ranges: &[Range<u64>], monitor: &dyn Monitor) -> Resul
                     && let Some(page) = bytes.get(from..from.saturating_add(layout.page_size))
                 {
                     let t = PageTrailer::decode(layout, page);
-                    // what is cheap to see first: checksums at every byte would take long
+                    // the cheap signs first: checksums at every byte would take long
                     if looks_right(layout, page, &t)
                         && t.crc == crc(page.get(..body).unwrap_or_default())
                         && !t.bid.is_none()

@@ -19,7 +19,7 @@ use crate::messaging::{Message, Pst, State};
 use crate::ndb::{Ndb, Node};
 use std::collections::HashMap;
 
-/// What tells messages apart.
+/// The values that tell messages apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Likeness {
     /// Search key, times and class: equal in all states of a message.
@@ -105,7 +105,7 @@ pub(super) struct Histories {
     by_key: HashMap<Likeness, usize>,
     /// Deleted messages by their subject and the data of their recipients and attachments, which states share.
     by_part: HashMap<(Bid, Option<Vec<u8>>), usize>,
-    /// Live messages by what tells them apart without a key.
+    /// Live messages by the values that tell them apart without a key.
     pub(super) loose: HashMap<Likeness, Vec<NbtEntry>>,
 }
 
@@ -186,7 +186,7 @@ impl Reader {
         found
     }
 
-    /// Completes what is said of a state: whether it is whole, and why not. `false` where nothing of it can be read.
+    /// Completes the word on a state: whether it is whole, and why not. `false` where nothing of it can be read.
     ///
     /// # Errors
     /// Cancellation.

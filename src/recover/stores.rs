@@ -33,9 +33,9 @@ pub struct StoreAt {
     pub offset: u64,
     /// Its layout.
     pub variant: Variant,
-    /// What it is, if its header says that.
+    /// Its kind, if its header tells it.
     pub kind: Option<FileKind>,
-    /// Its size in bytes: what its header says, as far as the image has it before the next store begins.
+    /// Its size in bytes by its header, as far as the image has it before the next store begins.
     pub size: u64,
     /// Whether both of its trees are whole, at this offset.
     pub whole: bool,
@@ -176,7 +176,7 @@ fn believed(source: &Arc<dyn ReadAt>, offset: u64, is_inside: bool) -> Option<Be
 }
 
 /// The stretches of a store that its trees do not use and that a header has room in, by their places in the image; and whether both trees
-/// are whole. Where they are not, nothing says what is used.
+/// are whole. Where they are not, nothing tells the used space.
 fn unused_space(source: &Arc<dyn ReadAt>, offset: u64, size: u64, header: &Header) -> (Vec<Range<u64>>, bool) {
     let layout = header.layout;
     let end = offset.saturating_add(size);

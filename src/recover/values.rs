@@ -1,4 +1,4 @@
-//! Values: what an object and its row in a table say of it, as far as that tells objects apart. There is one set for each object of a
+//! Values: the words of an object and its row in a table, as far as that tells objects apart. There is one set for each object of a
 //! file, so they are packed.
 //!
 //! ```text
@@ -180,7 +180,7 @@ mod tests {
         assert_ne!(a, b);
         assert_eq!(a, c);
         assert!(a.get(0x0070).unwrap().len() < 200);
-        // what people are shown is there whole
+        // the part that people see is there whole
         a.insert(0x0037, &long);
         assert_eq!(a.get(0x0037), Some(&long[..]));
     }

@@ -1,4 +1,4 @@
-//! The account of a repair: what was expected, and what became of it.
+//! The account of a repair: the items that were expected, and their fate.
 
 use crate::check::{ItemCount, Report};
 use crate::format::ids::{Nid, NidType};
@@ -63,7 +63,7 @@ impl LeftOut {
     }
 }
 
-/// What became of everything in the file.
+/// The fate of everything in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -81,16 +81,16 @@ pub struct Account {
     pub lost: Vec<LostMessage>,
     /// Messages that are there in part, by node id; the first thousand.
     pub partial: Vec<u32>,
-    /// Bytes in use that the file has lost at its end or its beginning, where the trees are not whole either: nothing says what was in
+    /// Bytes in use that the file has lost at its end or its beginning, where the trees are not whole either: nothing tells the objects in
     /// them.
     pub missing_bytes: u64,
-    /// Bytes that were in use and hold nothing recognisable, where the trees are not whole either: nothing says what was in them.
+    /// Bytes that were in use and hold nothing recognisable, where the trees are not whole either: nothing tells the objects in them.
     pub unexplained_bytes: u64,
     /// Bytes of another data file behind the end of this one ([MS-PST] 2.2.2.5) that are not in the result.
     pub apart_bytes: u64,
     /// Objects that are under Lost and Found now.
     pub rehomed: u64,
-    /// Where these come from, and what no tree listed: how each was found, and the folder that it was in; the first thousand.
+    /// Where these come from, and items that no tree listed: how each was found, and the folder that it was in; the first thousand.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub found: Vec<Found>,
     /// Values that are not whole.
@@ -100,7 +100,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Says what of another file was in the source and is not in the result.
+    /// Names the parts of another file that were in the source and are not in the result.
     pub(super) fn settle_apart(&mut self, before: &Report, after: &Report) {
         let place = |r: &Report| r.findings.iter().find(|f| std::ptr::eq(f.rule, &rules::ANOTHER_STORE)).and_then(|f| f.at.ib);
         if let (Some(ib), None) = (place(before), place(after)) {
@@ -122,7 +122,7 @@ impl Account {
         }
     }
 
-    /// Counts what no tree lists.
+    /// Counts items that no tree lists.
     pub(super) fn count_recovered(&mut self, origins: &[(Nid, Origin)]) {
         for (nid, _) in origins {
             let count = match nid.nid_type() {
@@ -134,7 +134,7 @@ impl Account {
         }
     }
 
-    /// The account of a file that was written once more: what was lost or is in part since.
+    /// The account of a file that was written once more: the items that were lost or are in part since.
     pub(super) fn then(mut self, later: Self) -> Self {
         let pairs = [
             (&mut self.folders, later.folders),

@@ -20,7 +20,7 @@ pub enum Target<'p> {
     NewFile {
         /// The file that the plan is for.
         source: Arc<dyn ReadAt>,
-        /// What is written.
+        /// The storage that is written.
         target: Arc<dyn Storage>,
     },
     /// Into a file that gets its name when it is complete. The source is only read.
@@ -32,11 +32,11 @@ pub enum Target<'p> {
         /// Whether a file of that name is replaced; otherwise it is an error.
         replace: bool,
     },
-    /// A storage itself, changed in the order that a crash cannot hurt. Only what can be done by adding to the file is done.
+    /// A storage itself, changed in the order that a crash cannot hurt. Only changes by adding to the file are made.
     Storage {
         /// The file that the plan is for; nobody else may change it meanwhile.
         target: Arc<dyn Storage>,
-        /// Takes what [`UndoRecord::apply`] puts back, before anything is overwritten, and must have it on the medium when it returns.
+        /// Takes the record that [`UndoRecord::apply`] puts back, before anything is overwritten, and must have it on the medium when it returns.
         keep: &'p mut dyn FnMut(&UndoRecord) -> Result<()>,
     },
     /// The file itself. An undo file is written first; [`undo`](super::undo()) restores the file byte for byte from it.
@@ -48,10 +48,10 @@ pub enum Target<'p> {
     },
 }
 
-/// What a repair would make of a file.
+/// The result that a repair would have.
 #[non_exhaustive]
 pub struct Prediction {
-    /// The outcome: what is wrong with the result, and the account.
+    /// The outcome: the faults of the , and the account.
     pub outcome: Outcome,
     /// The file that the repair would write.
     pub result: Arc<dyn ReadAt>,
@@ -77,9 +77,9 @@ impl std::fmt::Debug for Target<'_> {
 impl Plan {
     /// Carries the plan out and checks the result.
     ///
-    /// **What leaving an action out means.** Header, trees, reference counts and maps ([`FixVerb::is_structural`](crate::rules::FixVerb::is_structural)) are one: they are written
+    /// **An action that is left out.** Header, trees, reference counts and maps ([`FixVerb::is_structural`](crate::rules::FixVerb::is_structural)) are one: they are written
     /// anew whenever anything is, and nothing is lost by that. Of the other actions, those that are selected are carried out on the objects
-    /// that they concern; all other objects stay as they are, damaged ones too, and the outcome's `after` says what is left of them. Where
+    /// that they concern; all other objects stay as they are, damaged ones too, and the outcome's `after` says the rest of them. Where
     /// so much is wrong that most would have to be written anew, a plan with every action selected writes the whole file.
     ///
     /// ```
@@ -135,7 +135,7 @@ impl Plan {
         }
     }
 
-    /// Works out what [`apply`](Self::apply) would make of the file: the repair is carried out, and what it writes goes to memory or, where
+    /// Works out the result of [`apply`](Self::apply): the repair is carried out, and its output goes to memory or, where
     /// that is much, to a file without a name. Takes as long as a repair without the copying; `apply` does not need it.
     ///
     /// # Errors
@@ -173,13 +173,13 @@ impl Plan {
         let begun = begun.unwrap_or_else(|| begin_copy(source.as_ref(), target.as_ref(), monitor));
         match begun.and_then(|()| finish_copy(source.as_ref(), view.as_deref(), target.as_ref(), monitor)) {
             Ok(()) => Ok(outcome),
-            // of what cannot be read, nobody may have need
+            // nobody may have need of bytes that cannot be read
             Err(e) if e.is_cancelled() || self.is_partial() => Err(e),
             Err(_) => rebuild(source, target, self, scratch, Why::CannotGrow, monitor),
         }
     }
 
-    /// Finds out what the changes are; where the system copies, it does so meanwhile, and what came of that is answered too.
+    /// Finds the changes; where the system copies, it does so meanwhile, and the result of that is answered too.
     #[allow(clippy::type_complexity)]
     fn plan_and_copy(
         &self,

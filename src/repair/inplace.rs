@@ -33,7 +33,7 @@ use std::sync::Arc;
 /// Bytes that are written at a time.
 const CHUNK: usize = 1 << 20;
 
-/// The ranges of a file that a change of its trees overwrites: the header, and what is changed of density list and maps.
+/// The ranges of a file that a change of its trees overwrites: the header, and the changed parts of density list and maps.
 fn overwritten(planned: &Overlay, layout: &Layout, len: u64) -> Vec<(u64, usize)> {
     let maps = |j| (layout.amap_at(j), index(layout.map_pages(j).saturating_mul(layout.page())));
     let all = std::iter::once((layout.dlist, layout.page_size)).chain((0..layout.amap_count(len)).map(maps));
@@ -43,7 +43,7 @@ fn overwritten(planned: &Overlay, layout: &Layout, len: u64) -> Vec<(u64, usize)
 /// Brings the changes of `planned`, made by [`restructure`](super::restructure), to the file in the order that a crash cannot hurt. `keep` takes the undo
 /// record and must have it on the medium when it returns.
 ///
-/// What fails on the way is taken back at once, as far as the medium lets it: the target is then as it was.
+/// A change that fails on the way is taken back at once, as far as the medium lets it: the target is then as it was.
 ///
 /// # Errors
 /// Errors of the media; where the target could not be put back either, the error says so, and the undo record brings back every byte.
@@ -53,7 +53,7 @@ pub fn commit(target: &dyn Storage, planned: &Overlay, layout: &Layout, keep: &m
     bring_or_take_back(target, planned, &ranges, &record).map_err(|(e, _)| e)
 }
 
-/// What is going to be overwritten, and what brings it back.
+/// The bytes that are going to be overwritten, and the record that brings them back.
 fn prepare(target: &dyn Storage, planned: &Overlay, layout: &Layout) -> Result<(Vec<(u64, usize)>, UndoRecord)> {
     let ranges = overwritten(planned, layout, target.len());
     let mut bytes = vec![0; layout.header_size];
@@ -65,7 +65,7 @@ fn prepare(target: &dyn Storage, planned: &Overlay, layout: &Layout) -> Result<(
     Ok((ranges, record))
 }
 
-/// What is said where a file is left between two states.
+/// The text where a file is left between two states.
 const NOT_BACK: &str = "the file could not be put back as it was: the undo file does that";
 
 /// Steps 2 to 5; an error comes with whether the target is as it was.
@@ -88,7 +88,7 @@ fn bring(target: &dyn Storage, planned: &Overlay, ranges: &[(u64, usize)], recor
     let old_len = record.len;
     let io = |at: u64| move |e| Error::io_at(e, at);
     let sync = || target.sync().map_err(|e| Error::new(ErrorKind::Io(e)));
-    // 2: what lies behind the old end
+    // 2: the bytes behind the old end
     let end = planned.len();
     let mut at = old_len;
     let mut buf = Vec::new();
@@ -212,7 +212,7 @@ fn run(plan: &Plan, held: &Held, undo: &Path, monitor: &dyn Monitor) -> Result<O
     Ok(outcome)
 }
 
-/// Writes what is added into the file, behind its undo file.
+/// Writes the additions into the file, behind its undo file.
 fn add(plan: &Plan, planned: Planned, held: &Held, (undo, old): (&Path, &Metadata)) -> Result<Outcome> {
     let storage = &held.storage;
     let (ranges, mut record) = prepare(storage.as_ref(), &planned.view, planned.layout)?;

@@ -1,7 +1,7 @@
-//! Repair: what is wrong with a file is set right, without loss where none is needed, and accounted for.
+//! Repair: the faults of a file are set right, without loss where none is needed, and accounted for.
 //!
-//! A [`Plan`] says beforehand what would be done and what each action may cost. It is carried out ([`Plan::apply`]) into a new file, and
-//! the source is only read, or in place, and an undo file is written first. Both ways only what is wrong is written anew: the objects that
+//! A [`Plan`] says beforehand which actions there are and the cost of each. It is carried out ([`Plan::apply`]) into a new file, and
+//! the source is only read, or in place, and an undo file is written first. Both ways only damaged parts are written anew: the objects that
 //! the actions concern, and trees, maps and header; everything else stays where it is (`partial`). Where trees and contents are both
 //! broken, or most of the file would have to be written, it is written whole from everything that a salvage can read. The result is
 //! checked, and repaired again while that makes it better. A file with nothing to repair is copied byte for byte.

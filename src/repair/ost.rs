@@ -1,7 +1,7 @@
-//! What deleting an OST would lose.
+//! The items that deleting an OST would lose.
 //!
-//! An OST is a cache: Outlook makes a new one from the server. What was never there exists only here: mail that waits to be sent, drafts
-//! that were not uploaded, what synchronisation could not deliver, folders of this computer alone. Nothing in a file says so in one
+//! An OST is a cache: Outlook makes a new one from the server. Items that were never there exist only here: mail that waits to be sent, drafts
+//! that were not uploaded, items that synchronisation could not deliver, folders of this computer alone. Nothing in a file says so in one
 //! place, so each trace counts by itself, and in doubt an item is named: saving one too many costs nothing.
 //!
 //! Traces as Outlook leaves them in the OSTs of Exchange accounts: a folder that is synchronised bears a set of the ids that were fetched
@@ -19,7 +19,7 @@ use crate::messaging::{FolderKind, MessageFlags, Pst};
 use crate::monitor::{Monitor, Phase, step};
 use std::collections::{HashMap, HashSet};
 
-/// Ids of what has been fetched into a folder.
+/// Ids of the items that have been fetched into a folder.
 const FETCHED_IDS: u16 = 0x67E2;
 /// Places of Conflicts, Sync Issues, Local Failures and Server Failures in the list of further special folders.
 const SYNC_FOLDERS: usize = 4;
@@ -34,7 +34,7 @@ pub enum LocalReason {
     Outbox,
     /// It is marked as not sent: a draft.
     Unsent,
-    /// Synchronisation could not deliver it, or tells what went wrong.
+    /// Synchronisation could not deliver it, or tells the fault.
     SyncIssues,
     /// Its folder is not synchronised.
     LocalFolder,
@@ -71,7 +71,7 @@ pub struct LocalItem {
     pub reason: LocalReason,
 }
 
-/// What deleting a file would lose.
+/// The items that deleting a file would lose.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -93,7 +93,7 @@ impl LocalOnly {
         all.into_iter().map(|r| (r, count(r))).filter(|(_, n)| *n > 0).collect()
     }
 
-    /// The file with these items alone, and all folders: what a copy of it saves.
+    /// The file with these items alone, and all folders, as a copy of it saves them.
     pub fn select(&self, pst: &Pst) -> Pst {
         let keep: HashSet<u32> = self.items.iter().map(|i| i.nid).collect();
         let index = pst.ndb().index();
@@ -102,7 +102,7 @@ impl LocalOnly {
     }
 }
 
-/// What is told of a folder.
+/// The facts about a folder.
 #[derive(Debug, Clone, Copy, Default)]
 struct FolderTraits {
     outbox: bool,
@@ -110,7 +110,7 @@ struct FolderTraits {
     synchronised: bool,
 }
 
-/// Finds what deleting the file would lose.
+/// Finds the items that deleting the file would lose.
 ///
 /// # Errors
 /// Cancellation.
@@ -170,7 +170,7 @@ pub fn local_only(pst: &Pst, monitor: &dyn Monitor) -> Result<LocalOnly> {
     Ok(out)
 }
 
-/// Whether something of this class can be sent at all: contacts, appointments and what a cache keeps bear the flag of a draft for ever.
+/// Whether something of this class can be sent at all: contacts, appointments and items of a cache bear the flag of a draft for ever.
 fn is_mail(class: Option<&str>) -> bool {
     const SENT: [&str; 5] = ["ipm.note", "ipm.schedule", "ipm.taskrequest", "ipm.sharing", "report"];
     class.is_none_or(|class| {

@@ -2,8 +2,8 @@
 //!
 //! Nodes keep their ids when they are written anew, and a node is complete in itself: its data and its sub-nodes. So the nodes that the
 //! selected actions concern are written to a file of their own, as they would be if the whole file were, and are taken over from there
-//! behind the end of the file as it is; over both come new trees, maps and a new header. What is wrong with the result by reason of
-//! that, such as a row that no longer agrees with its message, is among what the next pass takes over.
+//! behind the end of the file as it is; over both come new trees, maps and a new header. The faults of the  by reason of
+//! that, such as a row that no longer agrees with its message, is among the objects that the next pass takes over.
 
 use super::Account;
 use super::account::Count;
@@ -46,7 +46,7 @@ pub(super) struct Planned {
     account: Option<Account>,
     unexplained: u64,
     missing: u64,
-    /// What no tree listed, where no object was written anew.
+    /// Items that no tree listed, where no object was written anew.
     origins: Vec<(Nid, Origin)>,
     found: Vec<Found>,
     passes: u32,
@@ -92,7 +92,7 @@ struct Taken<'a> {
 }
 
 /// The account of a file in which most objects stay, and some were written anew: in the file as it is now they are whole, though they may
-/// not be what they were.
+/// differ from their old state.
 fn joined(all: Account, copied: Account) -> Account {
     let join = |all: Count, copied: Count| Count {
         expected: all.expected.saturating_add(copied.lost),
@@ -110,7 +110,7 @@ fn joined(all: Account, copied: Account) -> Account {
     }
 }
 
-/// Whether a finding is about what follows from other objects and is cheap to write: lists and indexes of the store. What a repair writes
+/// Whether a finding is about an object that follows from others and is cheap to write: lists and indexes of the store. An object that a repair writes
 /// has none of these findings, however little they matter.
 fn is_bookkeeping(f: &Finding) -> bool {
     let writes = matches!(f.rule.fix, FixVerb::CreateObject | FixVerb::RebuildTable | FixVerb::ResetIndex);
@@ -139,13 +139,13 @@ fn highest_row_version(ndb: &Ndb, monitor: &dyn Monitor) -> Result<u32> {
     Ok(highest)
 }
 
-/// What a report says that the header's counter of row versions must be; 0 where it is right.
+/// The value that the header's counter of row versions must have by a report; 0 where it is right.
 fn unique_of(report: &Report) -> u32 {
     let wrong = report.findings.iter().filter(|f| std::ptr::eq(f.rule, &rules::HEADER_UNIQUE));
     wrong.map(|f| if let Value::Number(n) | Value::Hex(n) = f.expected { low32(n) } else { 0 }).max().unwrap_or(0)
 }
 
-/// Folders that lack one of their tables, and what lists them: that is sure to be found in the result.
+/// Folders that lack one of their tables, and the tables that list them: those are sure to be found in the result.
 fn lacking(ndb: &Ndb, left: &BTreeSet<Nid>) -> Vec<Nid> {
     const TABLES: [NidType; 3] = [NidType::HIERARCHY_TABLE, NidType::CONTENTS_TABLE, NidType::ASSOC_CONTENTS_TABLE];
     let has = |nid: Nid| ndb.index().node(nid).is_some();
@@ -175,7 +175,7 @@ fn bytes_of(ndb: &Ndb, nodes: &BTreeSet<Nid>) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Blocks that a search has brought up and that the file has no use for: what is left where it is does not need them. These are blocks that
+/// Blocks that a search has brought up and that the file has no use for: objects that stay where they are do not need them. These are blocks that
 /// were freed, or that stand where a later one does, or one that the tree lists.
 fn freed(recovered: &Recovered) -> Vec<Bid> {
     let Some(found) = recovered.salvage.as_ref().map(|s| &s.facts) else { return Vec::new() };
@@ -204,7 +204,7 @@ fn freed(recovered: &Recovered) -> Vec<Bid> {
 /// out, not healthy, or so much has to be written anew that all may be.
 pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, monitor: &dyn Monitor) -> Result<Attempt> {
     let before = plan.before.as_ref();
-    // objects that have one another's blocks are told by what does not fit
+    // objects that have one another's blocks are told by values that do not fit
     let apart =
         [&rules::HNID_INVALID, &rules::MESSAGE_ROW, &rules::FOLDER_ROW, &rules::MESSAGE_FLAGS, &rules::DUPLICATE_NID, &rules::HN_CLIENT];
     let thorough = before.findings.iter().any(|f| apart.iter().any(|rule| std::ptr::eq(f.rule, *rule)));
@@ -242,7 +242,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
         // the account has to tell of messages whose parts may be another's
         let doubted = salvage.links.doubts.keys().filter(|nid| ndb.index().node(**nid).is_some());
         taken.extend(doubted.filter(|nid| !left.contains(nid)));
-        // a message whose sub-nodes were not found gets what readers look for there
+        // a message whose sub-nodes were not found gets the tables that readers look for there
         let bare = |n: &&NbtEntry| n.nid.is_message() && n.sub.is_none() && !left.contains(&n.nid);
         let found = recovered.salvage.iter().flat_map(|s| s.links.origins.keys()).filter_map(|nid| ndb.index().node(*nid));
         taken.extend(found.filter(bare).map(|n| n.nid));
@@ -256,7 +256,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
         let more = found.index().nodes().iter().map(|n| n.nid).filter(|nid| ndb.index().node(*nid).is_none());
         more.filter(|nid| !left.contains(nid)).collect()
     };
-    // what nothing refers to may be what the trees do not list any more
+    // blocks that nothing refers to may be objects that the trees do not list any more
     if recovered.salvage.is_none() && new && before.findings.iter().any(|f| std::ptr::eq(f.rule, &rules::ORPHAN_BLOCK)) {
         taken.extend(unlisted(&open_to_copy(source, plan, monitor)?.ndb, &left));
     }
@@ -270,10 +270,10 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
             if !plan.is_partial() && bytes > all_bytes / 2 && bytes > SOME {
                 return Ok(Err(Why::MostOfTheFile));
             }
-            // a search has found what there is
+            // a search has found everything
             let searched = if recovered.salvage.is_some() { None } else { Some(open_to_copy(source, plan, monitor)?) };
             if let Some(found) = searched.as_ref().filter(|_| new) {
-                // what the trees do not list, and tables do
+                // objects that tables list and the trees do not
                 taken.extend(unlisted(&found.ndb, &left));
             }
             let from = searched.as_ref().unwrap_or(&recovered);
@@ -308,14 +308,14 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
         let with = copied.as_ref().map(|from| Taken { from, nodes: &taken, new });
         match write_over(ndb, before, unique, keep.as_deref(), &view, with, monitor) {
             Ok(()) => {}
-            // what could be read before and cannot now would be given up without a word
+            // an object that could be read before and cannot now would be given up without a word
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge(_) | ErrorKind::Damaged(_)) => return Ok(Err(Why::CannotGrow)),
             Err(e) => return Err(e),
         }
         let whole_view: Arc<dyn ReadAt> = Arc::clone(&view) as Arc<dyn ReadAt>;
         let after = plan.check_again(whole_view, monitor)?;
         let had = taken.len();
-        // what new trees have brought to light is wrong with objects, and what was taken over with what lists it
+        // new trees bring faults of objects to light, and objects that were taken over bring faults of the tables that list them
         let stale = || is_searched && after.findings.iter().any(|f| is_bookkeeping(f) || is_of_a_table(f));
         let go_on = copied.is_some() || (!plan.is_partial() && (!after.is_healthy() || after.count(Severity::Warning) > 0 || stale()));
         if go_on && passes < plan.policy.passes {
@@ -331,7 +331,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
     let worth = |r: &Report| (r.verdict, r.count(Severity::Fatal), r.count(Severity::Error), r.count(Severity::Warning));
     let gain = if plan.policy.notices { after.findings.len() < before.findings.len() } else { false };
     let (was, is) = (&before.items, &after.items);
-    // where trees lead to more again, more damage shows: then it counts that what was to be done is done, and nothing else is worse
+    // where trees lead to more again, more damage shows: then it counts that the plan is carried out, and nothing else is worse
     let wrong = |r: &Report, which: &dyn Fn(&Finding) -> bool| {
         let all = r.findings.iter().filter(|f| f.severity >= Severity::Warning);
         all.filter(|f| which(f)).count()
@@ -345,7 +345,7 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
         && is.folders.ok >= was.folders.ok;
     let better = (worth(&after) < worth(before) || gain || part) && is.messages.ok >= was.messages.ok;
     let (missing, unexplained) = recovered.salvage.as_ref().map_or((0, 0), |s| (s.missing, s.unexplained));
-    // what is to be set right though it does no harm is set right in one run, too
+    // harmless faults that are to be set right are so in one run, too
     let is_done = after.is_healthy() && !(plan.policy.notices && after.findings.iter().any(|f| plan.answers(f) == Some(true)));
     let serves = better && (plan.is_partial() || is_done);
     if !serves {
@@ -359,13 +359,13 @@ pub(super) fn plan(source: &Arc<dyn ReadAt>, plan: &Plan, scratch: &Scratch, mon
 }
 
 impl Plan {
-    /// Checks what is made of the file that the plan is for.
+    /// Checks the result of the plan.
     fn check_again(&self, view: Arc<dyn ReadAt>, monitor: &dyn Monitor) -> Result<Report> {
         check_again(view, &self.policy.checking(), self.before.kept.clone(), monitor)
     }
 }
 
-/// Whether header and maps of a file were wrong, in what follows from the rest, and nothing else.
+/// Whether header and maps of a file were wrong, in fields that follow from the rest, and nothing else.
 fn is_simple(before: &Report) -> bool {
     let counted = [&rules::NID_HIGH_WATER, &rules::BID_NEXT_LOW, &rules::HEADER_UNIQUE, &rules::UNREADABLE];
     let simple =
@@ -404,7 +404,7 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, searched: bool, taken: &mut
     for f in report.findings.iter().filter(|f| !f.rule.fix.is_structural()) {
         let selected = match plan.answers(f).filter(|_| plan.policy.notices || f.severity >= Severity::Warning) {
             Some(selected) => selected,
-            // what only shows in the result follows from what was done
+            // a finding of the result alone follows from the repair
             None if f.rule.fix != FixVerb::None && f.severity >= Severity::Warning && !plan.is_partial() => true,
             None if !plan.is_partial() && (is_bookkeeping(f) || (searched && is_of_a_table(f))) => {
                 along.extend(
@@ -418,7 +418,7 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, searched: bool, taken: &mut
             (Some(nid), _) => {
                 found.push((nid, selected));
                 if std::ptr::eq(f.rule, &rules::SEARCH_NOT_LISTED) {
-                    // the list is what is wrong
+                    // the fault is the list's
                     found.push((Nid::SEARCH_ACTIVITY_LIST, selected));
                 }
             }
@@ -438,7 +438,7 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, searched: bool, taken: &mut
             }
         }
     }
-    // with what is written anyway, the lists of the store are
+    // the lists of the store are written with other objects
     if searched || !taken.is_empty() || found.iter().any(|(_, selected)| *selected) {
         found.extend(along.into_iter().map(|nid| (nid, true)));
     }
@@ -453,7 +453,7 @@ fn sort_out(ndb: &Ndb, report: &Report, plan: &Plan, searched: bool, taken: &mut
     left.extend(found.iter().filter(|(_, selected)| !selected).map(|(nid, _)| *nid));
     for (nid, _) in found.iter().filter(|(_, selected)| *selected) {
         taken.insert(*nid);
-        // what lists the object says the same of it
+        // the tables that list the object say the same of it
         if let Some(parent) = ndb.index().node(*nid).map(|n| n.parent).filter(|p| !p.is_none()) {
             match nid.nid_type() {
                 NidType::NORMAL_MESSAGE => taken.insert(parent.with_type(NidType::CONTENTS_TABLE)),
@@ -475,7 +475,7 @@ pub fn restructure(ndb: &Ndb, report: &Report, target: &Overlay, monitor: &dyn M
     write_over(ndb, report, unique_of(report), None, target, None, monitor)
 }
 
-/// Lets pass what a report knows; not that something cannot be read that could be when the report was made.
+/// Lets findings pass that a report has; not that something cannot be read that could be when the report was made.
 #[derive(Clone, Copy)]
 struct Known<'r>(&'r Report);
 
@@ -520,7 +520,7 @@ fn write_over(
     let mut writer = NdbWriter::append(target, header, ndb.crypt(), ndb.index())?;
     writer.use_unique(unique);
     if keep.is_some() {
-        // what nothing refers to may be what was not asked for
+        // blocks that nothing refers to may be objects that were not asked for
         writer.keep_orphans();
     }
     let goes = |nid: Nid| taken.is_some_and(|t| t.nodes.contains(&nid));

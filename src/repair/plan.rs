@@ -1,4 +1,4 @@
-//! The plan of a repair: actions in order, what each brings back and what it may cost, and which of them are to be carried out.
+//! The plan of a repair: actions in order, the gain and the cost of each, and which of them are to be carried out.
 
 use crate::check::{CheckOptions, Report, Verdict};
 use crate::error::{ErrorKind, Result};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Places that an action lists one by one.
 const PLACES_MAX: usize = 1000;
 
-/// What a repair may do.
+/// The limits of a repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -20,19 +20,19 @@ const PLACES_MAX: usize = 1000;
 pub struct Policy {
     /// Also actions that give something up which could not be read whole.
     pub lossy: bool,
-    /// Also what takes out something that can be read.
+    /// Also actions that take out something that can be read.
     pub allow_loss: bool,
-    /// Also what Outlook's own files have and does no harm. Without it a file that has nothing worse stays as it is, byte for byte.
+    /// Also harmless states that Outlook's own files have. Without it a file that has nothing worse stays as it is, byte for byte.
     pub notices: bool,
     /// How often the result may be repaired again.
     pub passes: u32,
-    /// Threads that check the result; 0 is one for each processor. What comes out does not depend on it.
+    /// Threads that check the result; 0 is one for each processor. The result does not depend on it.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub threads: usize,
     /// Whether files may be mapped, the one that is changed in place and the result; otherwise they are read by position.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub map: bool,
-    /// What reading may cost.
+    /// The cost that reading may have.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub limits: Limits,
 }
@@ -45,7 +45,7 @@ impl Policy {
         CheckOptions::default().threads(self.threads).limits(self.limits)
     }
 
-    /// What stands in a storage that nobody writes to meanwhile, to be read.
+    /// The contents of a storage that nobody writes to meanwhile, to be read.
     pub(super) fn reading(&self, storage: Arc<dyn Storage>) -> Result<Arc<dyn ReadAt>> {
         let settled = if self.map { storage.settled().map_err(ErrorKind::Io)? } else { None };
         Ok(settled.unwrap_or(storage))
@@ -68,7 +68,7 @@ pub struct Place {
     pub at: Location,
     /// The rule that is broken there.
     pub rule: &'static str,
-    /// What is lost there.
+    /// The loss there.
     pub loss: Loss,
     /// The folder's path, where an object of the messaging layer is concerned.
     #[cfg_attr(feature = "serde", serde(serialize_with = "text", skip_serializing_if = "Option::is_none"))]
@@ -94,13 +94,13 @@ fn text<S: serde::Serializer>(text: &Option<Arc<str>>, s: S) -> Result<S::Ok, S:
 pub struct Action {
     /// The word by which it is selected: the verb, and `/lossy` where something is given up.
     pub id: String,
-    /// What is done.
+    /// The action.
     pub verb: FixVerb,
     /// The same in words.
     pub what: &'static str,
-    /// What that brings back, in words.
+    /// The gain, in words.
     pub restores: &'static str,
-    /// What is given up, in words.
+    /// The loss, in words.
     pub may_lose: &'static str,
     /// Codes of the rules that it answers.
     pub rules: Vec<&'static str>,
@@ -108,7 +108,7 @@ pub struct Action {
     pub violations: u64,
     /// Where they are; the first thousand.
     pub places: Vec<Place>,
-    /// What is lost with what it answers; the repair adds nothing to that.
+    /// The loss that the findings have told; the repair adds nothing to that.
     pub loss: Loss,
     /// Whether nothing is given up.
     pub lossless: bool,
@@ -118,7 +118,7 @@ pub struct Action {
     pub selected: bool,
 }
 
-/// What a repair would do, in order: structure before contents, and of each what gives nothing up before what does.
+/// The actions of a repair, in order: structure before contents, and of each those without loss before those with one.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -130,10 +130,10 @@ pub struct Plan {
     pub beyond: Vec<(&'static str, u64)>,
     /// Whether header or trees are so broken that the whole file has to be searched.
     pub salvage: bool,
-    /// What it was made for.
+    /// The policy that it was made for.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub policy: Policy,
-    /// What was found.
+    /// The findings.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub before: Arc<Report>,
 }
@@ -149,13 +149,13 @@ impl Plan {
         self.actions.iter().filter(|a| a.selected).all(|a| a.lossless)
     }
 
-    /// Whether something that could be done is left out. What is structural is never left out while anything is done.
+    /// Whether something that could be done is left out. A structural action is never left out while anything is done.
     pub fn is_partial(&self) -> bool {
         let nothing = self.is_empty();
         self.actions.iter().any(|a| !a.selected && !a.needs_consent && (nothing || !a.verb.is_structural()))
     }
 
-    /// Whether only what lies beneath the objects is to be done, and nothing of the objects is left out.
+    /// Whether only structural actions are to be done, and nothing of the objects is left out.
     pub fn is_structural(&self) -> bool {
         self.actions.iter().all(|a| a.verb.is_structural() || (a.needs_consent && !a.selected))
     }
@@ -186,7 +186,7 @@ impl Plan {
     }
 }
 
-/// What an action gives up, for people.
+/// The loss of an action, for people.
 const fn may_lose(lossless: bool, needs_consent: bool, loss: Loss) -> &'static str {
     match (lossless, needs_consent, loss) {
         (true, _, _) => "nothing",
@@ -198,7 +198,7 @@ const fn may_lose(lossless: bool, needs_consent: bool, loss: Loss) -> &'static s
 }
 
 impl Report {
-    /// What a repair would do about what was found.
+    /// The plan of a repair of the findings.
     pub fn plan(&self, policy: &Policy) -> Plan {
         let floor = if policy.notices { Severity::Info } else { Severity::Warning };
         let order = |verb| FixVerb::ALL.iter().position(|v| *v == verb).unwrap_or(FixVerb::ALL.len());
@@ -215,7 +215,7 @@ impl Report {
                 continue;
             }
             let lossless = fix == Fix::Safe;
-            // tables and indexes follow from objects; a node of which nothing says what it is does not
+            // tables and indexes follow from objects; a node of an unknown kind does not
             let needs_consent = std::ptr::eq(f.rule, &rules::NODE_TYPE);
             let selected = (lossless || policy.lossy) && (!needs_consent || policy.allow_loss);
             let a = by_verb.entry((order(f.rule.fix), !lossless, needs_consent)).or_insert_with(|| Action {
@@ -247,7 +247,7 @@ impl Report {
                 a.places.push(Place { at: f.at, rule: f.rule.code, loss: f.loss, folder, subject });
             }
         }
-        // what the list leaves out is answered by the actions that answer what is listed
+        // findings that the list leaves out are answered by the actions that answer the listed ones
         for c in self.counts.iter().filter(|c| c.severity >= floor && c.omitted > 0) {
             if let Some(a) = by_verb.values_mut().find(|a| a.rules.contains(&c.rule.code)) {
                 a.violations = a.violations.saturating_add(c.omitted);

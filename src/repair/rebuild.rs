@@ -23,19 +23,19 @@ use crate::write::{CopyOptions, CopyReport, copy, copy_nodes};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// What a repair has done.
+/// The result of a repair.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// What was wrong.
+    /// The faults.
     pub before: Report,
-    /// What was to be done about it.
+    /// The plan.
     pub plan: Plan,
     /// The way in which the plan was carried out.
     pub route: Route,
-    /// What is wrong with the result.
+    /// The faults of the .
     pub after: Report,
-    /// What became of everything.
+    /// The fate of everything.
     pub account: Account,
     /// How often the result was written.
     pub passes: u32,
@@ -76,7 +76,7 @@ pub(super) fn open_to_copy(source: &Arc<dyn ReadAt>, plan: &Plan, monitor: &dyn 
     recover::open_checked(Arc::clone(source), &options, plan.before.kept.as_deref(), monitor)
 }
 
-/// What is written, and what the account has before it is.
+/// The store that is written, and the account before it is.
 struct Copying {
     pst: Pst,
     options: CopyOptions,
@@ -108,7 +108,7 @@ impl Copying {
         Self { pst, options, unnamed, account, origins, doubts }
     }
 
-    /// The account with what copying has found; an error where something readable is left out without consent.
+    /// The account with the finds of copying; an error where something readable is left out without consent.
     fn settled(mut self, report: &CopyReport, plan: &Plan) -> Result<Account> {
         settle(&mut self.account, report);
         self.account.doubt(self.doubts.keys().copied());
@@ -228,13 +228,13 @@ pub(super) fn untouched(plan: &Plan, route: Route) -> Outcome {
     Outcome { after: before.clone(), before, plan: plan.clone(), route, account, passes: 0, changed: false }
 }
 
-/// A recovered file with the folders of which only rows or ids are left, so that what is in them has a folder.
+/// A recovered file with the folders of which only rows or ids are left, so that their contents have a folder.
 pub(crate) fn with_lost_folders(recovered: &Recovered) -> Ndb {
     readable(recovered, false, &mut Account::default()).pst.ndb().share()
 }
 
-/// Whether a node is an object of its own that can be read whole and that a person would miss: a message or a folder. Tables, and what
-/// belongs to a search folder, follow from other objects; what Outlook keeps beside the mail is named in the account.
+/// Whether a node is an object of its own that can be read whole and that a person would miss: a message or a folder. Tables, and everything that
+/// belongs to a search folder, follow from other objects; objects that Outlook keeps beside the mail are named in the account.
 fn is_readable(pst: &Pst, nid: Nid) -> bool {
     let follows = matches!(
         nid.nid_type(),
@@ -265,7 +265,7 @@ pub(super) struct Readable {
     pub(super) pst: Pst,
     /// How many nodes can be read and cannot stay.
     pub(super) unnamed: usize,
-    /// What folders are called that have no properties, where their parents' tables do not tell.
+    /// The names of folders that have no properties, where their parents' tables do not tell.
     pub(super) folder_names: BTreeMap<Nid, String>,
 }
 
@@ -291,7 +291,7 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
             }
         }
     }
-    // what was in one folder stays together, though of the folder nothing is left but its id; some ids tell what it was
+    // the contents of one folder stay together, though only the id of the folder is left; some ids tell its kind
     let can_hold = |n: &NbtEntry| n.parent.nid_type() == NidType::NORMAL_FOLDER && can_be_made(n.parent);
     let of_messages = nodes.iter().filter(|n| n.nid.is_message() && can_hold(n)).map(|n| n.parent);
     let of_folders = nodes.iter().filter(|n| n.nid.is_folder() && can_hold(n)).map(|n| n.parent);
@@ -339,7 +339,7 @@ pub(super) fn readable(recovered: &Recovered, consent: bool, account: &mut Accou
     Readable { pst: Pst::from_ndb(whole), unnamed: out_of_place, folder_names }
 }
 
-/// Adds what linking has found to be lost to the account; of a part of the file what that part says.
+/// Adds the losses that linking has found to the account; of a part of the file those of that part.
 pub(super) fn lost_for(links: &Links, account: &mut Account, only: Option<Part<'_>>) {
     let table = |l: &LostItem| match l.nid.nid_type() {
         NidType::NORMAL_MESSAGE => l.folder.with_type(NidType::CONTENTS_TABLE),
@@ -397,7 +397,7 @@ impl Part<'_> {
     }
 }
 
-/// Adds what copying has found to the account.
+/// Adds the finds of copying to the account.
 pub(super) fn settle(account: &mut Account, report: &CopyReport) {
     let add = |to: &mut Count, from: crate::check::ItemCount| {
         to.expected = to.expected.saturating_add(from.expected);

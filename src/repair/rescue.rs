@@ -1,4 +1,4 @@
-//! Rescue: everything that is in a file, also what was deleted, into a new file.
+//! Rescue: everything that is in a file, also deleted items, into a new file.
 
 use super::account::Account;
 use super::rebuild::{Readable, lost_for, origins_of, provenance, readable, settle};
@@ -28,13 +28,13 @@ impl RescueOptions {
     setters! { versions: Versions, limits: Limits }
 }
 
-/// What a rescue brought.
+/// The result of a rescue.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Rescued {
-    /// What became of everything.
+    /// The fate of everything.
     pub account: Account,
-    /// What was deleted, what no tree lists, and what is in no folder any more, with where it comes from.
+    /// Deleted items, items that no tree lists, and items that are in no folder any more, with their origin.
     pub found: Vec<Found>,
     /// Older states of messages; they are left out unless they are asked for.
     pub older_states: u64,
@@ -42,12 +42,12 @@ pub struct Rescued {
     pub foreign: Vec<Foreign>,
     /// Finds with the contents of another find, or of a message that is there; they are left out.
     pub equal_copies: u64,
-    /// What is wrong with the result.
+    /// The faults of the .
     pub after: Report,
 }
 
-/// Writes everything that can be found in `source` to `target`, which is overwritten: what is listed, what only older generations of the
-/// trees list, and messages that nothing lists. What was deleted goes to folders below `Lost and Found`.
+/// Writes everything that can be found in `source` to `target`, which is overwritten: listed items, items that only older generations of the
+/// trees list, and messages that nothing lists. Deleted items goes to folders below `Lost and Found`.
 ///
 /// # Errors
 /// [`ErrorKind::NotPst`] where nothing in the source is part of such a file, [`ErrorKind::Unsupported`] where it is encrypted;

@@ -136,7 +136,7 @@ fn beyond(plan: &Plan) -> Option<Why> {
     } else if plan.before.rule(&rules::ANSI_TOO_LARGE).is_some() {
         Some(Why::TooLarge)
     } else if plan.salvage && !plan.is_partial() && !plan.is_structural() {
-        // the search for nodes that were lost has brought up what else is wrong with the file
+        // the search for nodes that were lost has brought up the other faults of the file
         Some(Why::TreesAndContents)
     } else {
         None

@@ -186,7 +186,7 @@ pub(super) fn begin_copy(source: &dyn ReadAt, target: &dyn Storage, monitor: &dy
     target.sync().map_err(|e| Error::new(ErrorKind::Io(e)))
 }
 
-/// Completes a copy with what was changed, and with the first bytes.
+/// Completes a copy with the changes, and with the first bytes.
 pub(super) fn finish_copy(source: &dyn ReadAt, changes: Option<&Overlay>, target: &dyn Storage, monitor: &dyn Monitor) -> Result<()> {
     let sync = || target.sync().map_err(|e| Error::new(ErrorKind::Io(e)));
     let Some(view) = changes else {

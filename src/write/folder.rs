@@ -73,12 +73,12 @@ pub(super) struct Folder {
     pub(super) hierarchy_columns: Vec<PropTag>,
     pub(super) subnodes: SubNodes,
     pub(super) row_only: Vec<(PropTag, Vec<u8>)>,
-    /// Made for what has lost its own folder.
+    /// Made for items that have lost their own folder.
     pub(super) is_lost_and_found: bool,
 }
 
 impl Folder {
-    /// What it is called.
+    /// Its name.
     pub(super) fn name(&self, code_page: CodePage) -> Option<String> {
         match self.props.get(tags::DISPLAY_NAME.id())? {
             (t, Data::Bytes(b)) if t.prop_type() == PropType::STRING8 => Some(code_page.decode(b).0.into_owned()),
@@ -94,7 +94,7 @@ impl Folder {
         self.nid.nid_type() == NidType::SEARCH_FOLDER
     }
 
-    /// Sets the counts that follow from what it holds.
+    /// Sets the counts that follow from its contents.
     pub(super) fn complete(&mut self) {
         if !self.is_search() && self.is_counted {
             self.props.set(tags::CONTENT_COUNT, low32(wide(self.contents_count)).to_le_bytes());

@@ -11,10 +11,10 @@ use std::collections::{HashMap, HashSet};
 
 impl NdbWriter<'_> {
     /// Takes over a data tree or sub-node tree of another file, with leaves and boundaries as they are; answers the root's new id. `done`
-    /// is one map for all trees of that file, so that what they share is written once.
+    /// is one map for all trees of that file, so that shared blocks are written once.
     ///
     /// # Errors
-    /// As [`write_block`](Self::write_block), and what reading the other file answers. A block that is not there becomes none.
+    /// As [`write_block`](Self::write_block), and errors of reading the other file. A block that is not there becomes none.
     pub fn graft(&mut self, from: &Ndb, root: Bid, done: &mut HashMap<Bid, Bid>) -> Result<Bid> {
         let root = root.masked();
         let mut entered = HashSet::new();

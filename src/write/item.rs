@@ -1,4 +1,4 @@
-//! Writing messages: recipient and attachment tables, sizes, flags, and what follows from them for the row ([MS-PST] 2.4.5, 2.4.6).
+//! Writing messages: recipient and attachment tables, sizes, flags, and the row that follows from them ([MS-PST] 2.4.5, 2.4.6).
 
 use super::message::{AttachmentData, Named, NewAttachment, NewMessage, NewRecipient, WrittenMessage};
 use super::pc::{PcBuilder, SubNodes};
@@ -32,7 +32,7 @@ pub(super) enum Place {
     Attachment,
 }
 
-/// A message that is written, and what its row is made of.
+/// A message that is written, and the values of its row.
 pub(super) struct Item {
     pub(super) written: WrittenMessage,
     pub(super) props: Props,
@@ -40,7 +40,7 @@ pub(super) struct Item {
 }
 
 impl PstWriter<'_> {
-    /// Writes a message's blocks, but no node: for an embedded message that is written before what it is embedded in.
+    /// Writes a message's blocks, but no node: for an embedded message that is written before its attachment.
     ///
     /// # Errors
     /// As [`add_message`](Self::add_message).
@@ -101,7 +101,7 @@ impl PstWriter<'_> {
         Ok(())
     }
 
-    /// Sets what every message has and what follows from its parts.
+    /// Sets the properties that every message has and those that follow from its parts.
     fn complete_message(&mut self, props: &mut Props, recipients: &[NewRecipient], has_attachments: bool, place: Place) {
         let ansi = self.ndb.layout().is_ansi();
         let text = |tag: PropTag| if ansi { tag.with_type(PropType::STRING8) } else { tag };
@@ -109,7 +109,7 @@ impl PstWriter<'_> {
             let class = if ansi { b"IPM.Note".to_vec() } else { super::props::utf16("IPM.Note") };
             props.set(text(tags::MESSAGE_CLASS), class);
         }
-        // What only rows and the table itself hold must not stand in the object.
+        // Values of rows and of the table itself must not stand in the object.
         for tag in [tags::LTP_ROW_ID, tags::LTP_ROW_VER, tags::MESSAGE_STATUS, tags::CONVERSATION_ID] {
             props.remove(tag.id());
         }
@@ -258,7 +258,7 @@ impl PstWriter<'_> {
         Ok(())
     }
 
-    /// Writes what a reader yields.
+    /// Writes the bytes that a reader yields.
     pub(super) fn copy_reader(&mut self, reader: &mut dyn std::io::Read) -> Result<WrittenData> {
         let mut data = DataWriter::new();
         let mut buffer = vec![0; 256 << 10];

@@ -18,7 +18,7 @@ fn mix(v: u64) -> u64 {
 }
 
 impl Keys {
-    /// From a seed, or from what the system has to offer.
+    /// From a seed, or from the system's source.
     pub(super) fn new(seed: Option<u64>) -> Self {
         let random = || {
             let mut hasher = std::hash::RandomState::new().build_hasher();

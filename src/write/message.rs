@@ -81,7 +81,7 @@ fn search_key(address: &str) -> Vec<u8> {
     key
 }
 
-/// What an attachment holds, which decides its method ([MS-PST] 2.4.6.2).
+/// The contents of an attachment, which decide its method ([MS-PST] 2.4.6.2).
 #[non_exhaustive]
 pub enum AttachmentData {
     /// Nothing of its own: a reference to a file or to the web, as its properties say.
@@ -98,7 +98,7 @@ pub enum AttachmentData {
     WrittenMessage(WrittenMessage),
     /// An OLE object: the bytes of its storage.
     Ole(Vec<u8>),
-    /// An object that is written already, and its size: OLE storages and what else a source has as a sub-node.
+    /// An object that is written already, and its size: OLE storages and other sub-nodes of a source.
     WrittenObject {
         /// The sub-node's id; drawn where it is not given.
         nid: Option<Nid>,
@@ -132,7 +132,7 @@ pub struct NewAttachment {
     pub props: Props,
     /// Its named properties.
     pub named: Vec<Named>,
-    /// What it holds.
+    /// Its contents.
     pub data: AttachmentData,
     /// Its id; drawn where it is not given.
     pub nid: Option<Nid>,
@@ -250,7 +250,7 @@ pub struct NewMessage {
     pub subnodes: SubNodes,
     /// Cells that only its row in the folder's table has.
     pub row_only: Vec<(PropTag, Vec<u8>)>,
-    /// Whether to write it as it is: texts stay of the type that they have, and nothing is added but what every message must have.
+    /// Whether to write it as it is: texts stay of the type that they have, and nothing is added but the properties that every message must have.
     pub verbatim: bool,
 }
 

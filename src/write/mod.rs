@@ -2,7 +2,7 @@
 //!
 //! From the bottom: [`NdbWriter`] places blocks as they come and writes B-trees, maps and header at the end ([MS-PST] 2.2);
 //! [`DataWriter`] makes data trees of bytes. [`Props`] become property contexts, [`TableBuilder`] makes tables ([MS-PST] 2.3). [`PstWriter`]
-//! makes a store of [`NewMessage`]s in folders ([MS-PST] 2.4), complete as Outlook and its repair tool want it. What is kept in memory is the indexes: 16 bytes for each block, 32 for each node.
+//! makes a store of [`NewMessage`]s in folders ([MS-PST] 2.4), complete as Outlook and its repair tool want it. Only the indexes are kept in memory: 16 bytes for each block, 32 for each node.
 //!
 //! A file is complete only when its header has been written, which is the last thing that happens: whatever stops a writer before
 //! leaves bytes that nobody takes for a store. [`AtomicFile`](crate::io::AtomicFile) gives a file its name only then.

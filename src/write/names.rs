@@ -72,7 +72,7 @@ pub(super) struct SeenTypes {
 }
 
 impl SeenTypes {
-    /// What more than one damaged object has is there too: bytes of something else do not agree with one another.
+    /// A property of more than one damaged object is there too: bytes of something else do not agree with one another.
     const AGREE: u32 = 2;
 
     pub(super) fn see(&mut self, tag: PropTag, is_sure: bool) {

@@ -28,7 +28,7 @@ use crate::work::{in_order, threads};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
-/// What a new file is like beneath its messages.
+/// The form of a new file beneath its messages.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NdbOptions {
@@ -46,7 +46,7 @@ pub struct NdbOptions {
 impl NdbOptions {
     setters! { layout: &'static Layout, kind: FileKind, crypt: CryptMethod, compress: bool }
 
-    /// What Outlook chooses for a new file of this variant: PSTs are permuted; 4K files are OSTs, compressed and not encoded.
+    /// The choice of Outlook for a new file of this variant: PSTs are permuted; 4K files are OSTs, compressed and not encoded.
     pub fn new(variant: Variant) -> Self {
         let layout = Layout::of(variant);
         let k4 = layout.compresses();
@@ -75,7 +75,7 @@ struct BlockFact {
     internal: bool,
 }
 
-/// What the pages of one level of a tree hold.
+/// The contents of the pages of one level of a tree.
 struct Level<'l, T> {
     /// 0 for leaves.
     number: u8,
@@ -93,7 +93,7 @@ struct Open {
     first: u64,
 }
 
-/// What a finished file amounts to.
+/// The sizes of a finished file.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Written {
@@ -133,7 +133,7 @@ pub struct NdbWriter<'a> {
     first: u64,
     blocks: Vec<BlockFact>,
     nodes: Vec<NbtEntry>,
-    /// What was there before, if the writer adds to a file.
+    /// The old file, if the writer adds to a file.
     added_to: Option<u64>,
     /// Pages of the trees that were there before: where nothing on one has changed, it stays.
     old_pages: Vec<PageFact>,
@@ -215,8 +215,8 @@ impl<'a> NdbWriter<'a> {
         }
     }
 
-    /// Counts what blocks that stay though nothing refers to them refer to themselves: they are listed, and so are their references. For when
-    /// all nodes that stay are [kept](Self::keep_nodes), and what goes is [given up](Self::give_up).
+    /// Counts the references of blocks that stay though nothing refers to them: they are listed, and so are their references. For when
+    /// all nodes that stay are [kept](Self::keep_nodes), and those that go are [given up](Self::give_up).
     pub(crate) fn count_orphans(&mut self, ndb: &Ndb) {
         let all = self.old.iter().zip(&self.old_refs).filter(|(b, refs)| b.bid.is_internal() && refs.load(Ordering::Relaxed) == 1);
         let orphans: Vec<BbtEntry> = all.map(|(b, _)| *b).collect();
@@ -225,7 +225,7 @@ impl<'a> NdbWriter<'a> {
             let Ok(Some(internal)) = Internal::decode(ndb, &bytes) else { continue };
             internal.each(&mut |bid, _| {
                 if let Some(refs) = position(&self.old, bid.masked().0, |b| b.bid.0).and_then(|i| self.old_refs.get(i)) {
-                    // one that was given up stays with what refers to it
+                    // one that was given up stays with the blocks that refer to it
                     refs.fetch_max(1, Ordering::Relaxed);
                     count(refs);
                 }
@@ -236,7 +236,7 @@ impl<'a> NdbWriter<'a> {
     /// Keeps nodes of the file that is added to, those that `which` names, with all blocks that their trees refer to; call it once.
     ///
     /// # Errors
-    /// What the sink answers to what is wrong with blocks that refer to others; cancellation.
+    /// The sink's answer to faults of blocks that refer to others; cancellation.
     pub fn keep_nodes<S: Sink + Clone + Sync>(
         &mut self,
         ndb: &Ndb,
@@ -265,7 +265,7 @@ impl<'a> NdbWriter<'a> {
                         *most = nid.index().max(*most);
                     }
                     let is_there = position(old, bid.masked().0, |b| b.bid.0).and_then(|i| refs.get(i)).is_some_and(count);
-                    // the id of a block that is gone is not given out again: what refers to it would have another block's data. One
+                    // the id of a block that is gone is not given out again: a reference to it would lead to another block's data. One
                     // far beyond all others is none that was given out.
                     let next = (bid.0 >> 2).saturating_add(1);
                     if !is_there && next.saturating_sub(first) < 1 << 20 {
@@ -492,7 +492,7 @@ impl<'a> NdbWriter<'a> {
         v
     }
 
-    /// Raises what [`next_unique`](Self::next_unique) gives out over `unique`.
+    /// Raises the counter of [`next_unique`](Self::next_unique) over `unique`.
     pub fn use_unique(&mut self, unique: u32) {
         self.header.unique = self.header.unique.max(unique.saturating_add(1));
     }
@@ -512,7 +512,7 @@ impl<'a> NdbWriter<'a> {
         self.storage.len()
     }
 
-    /// Leaves space free, so that what follows lies in the section of `ib` or behind it: for tests of places in large files.
+    /// Leaves space free, so that the next block lies in the section of `ib` or behind it: for tests of places in large files.
     #[doc(hidden)]
     pub fn skip_to(&mut self, ib: u64) -> Result<()> {
         self.space.skip_to(ib)
@@ -539,7 +539,7 @@ impl<'a> NdbWriter<'a> {
             cb_inflated: b.cb_inflated,
             refs: b.refs,
         });
-        // what nothing refers to any more is given up with the trees that named it
+        // blocks that nothing refers to any more are given up with the trees that named it
         let least = if self.keep_orphans { 1 } else { 2 };
         let (old, old_refs) = (std::mem::take(&mut self.old), std::mem::take(&mut self.old_refs));
         let counted = || old.iter().zip(old_refs.iter().map(|refs| refs.load(Ordering::Relaxed)));
@@ -600,7 +600,7 @@ impl<'a> NdbWriter<'a> {
         Ok(level_entries.first().map(|e| e.child).unwrap_or_default())
     }
 
-    /// Writes the pages of one level, and answers what the level above lists. A page of the same level that was there before, with the
+    /// Writes the pages of one level, and answers the entries of the level above. A page of the same level that was there before, with the
     /// very entries that are due, stays.
     fn write_level<T: Copy + PartialEq>(
         &mut self,
@@ -645,7 +645,7 @@ impl<'a> NdbWriter<'a> {
         Ok(above)
     }
 
-    /// Whether a page is there with nothing wrong with it; what it lists comes to `out`.
+    /// Whether a page is there with no fault; its entries come to `out`.
     fn is_sound_page<T>(&self, level: &Level<'_, T>, bref: Bref, bytes: &mut [u8], out: &mut Vec<T>) -> Result<bool> {
         if bref.bid >= self.header.bid_next_page || self.storage.read_exact_at(bytes, bref.ib.0).is_err() {
             return Ok(false);
@@ -687,14 +687,14 @@ impl<'a> NdbWriter<'a> {
     }
 }
 
-/// Counts one more reference: there is what is referred to.
+/// Counts one more reference, to a block that is there.
 fn count(refs: &AtomicU16) -> bool {
     // more than can be counted stay as many
     let _ = refs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1));
     true
 }
 
-/// What a header says of a file that was changed.
+/// The header of a file that was changed.
 fn changed(header: &mut Header) {
     header.unique = header.unique.saturating_add(1);
     let legacy = if header.layout.has_pmaps { 0xFF } else { 0 };

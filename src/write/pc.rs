@@ -1,4 +1,4 @@
-//! Property contexts ([MS-PST] 2.3.3), and [`Node`]: what any node is once its blocks are written.
+//! Property contexts ([MS-PST] 2.3.3), and [`Node`], any node whose blocks are written.
 //!
 //! Small values go to the heap, larger ones to sub-nodes. An empty value of variable size is the id 0: never an empty item.
 
@@ -17,7 +17,7 @@ use crate::format::ids::{Bid, Nid, NidType, PropTag, PropType};
 /// message that has to share it with the table.
 pub(super) const VALUE_IN_HEAP: usize = 2047;
 
-/// A node whose blocks are written: what its entry in a tree says.
+/// A node whose blocks are written, as its entry in a tree has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Node {
     /// Root of its data.

@@ -79,7 +79,7 @@ pub(super) fn is_ascii16(bytes: &[u8]) -> bool {
     bytes.len().is_multiple_of(2) && bytes.chunks_exact(2).all(|c| crate::format::bytes::le16(c, 0) < 0x80)
 }
 
-/// The text of UTF-16LE bytes; what is no text becomes U+FFFD.
+/// The text of UTF-16LE bytes; bytes that are no text become U+FFFD.
 pub(super) fn from_utf16(bytes: &[u8]) -> String {
     let units = bytes.chunks_exact(2).map(|c| crate::format::bytes::le16(c, 0));
     char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()

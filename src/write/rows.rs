@@ -28,7 +28,7 @@ pub(super) struct Rows {
     count: usize,
 }
 
-/// What the row of one object is given besides its properties.
+/// The cells of one object's row besides its properties.
 pub(super) type RowOnly<'c> = &'c [(PropTag, Vec<u8>)];
 
 /// Adds cells that are made up when the table is written.
@@ -47,7 +47,7 @@ impl Rows {
         self.count
     }
 
-    /// Adds the row of an object: each column whose property the object has, and what only the row has.
+    /// Adds the row of an object: each column whose property the object has, and the cells that only the row has.
     ///
     /// `large` answers the data of a value that is a sub-node of the object: the table shares it.
     pub(super) fn push(&mut self, id: u32, version: u32, props: &Props, only: RowOnly<'_>, large: &dyn Fn(PropTag) -> Option<WrittenData>) {
@@ -169,7 +169,7 @@ fn keeps_empty_cell(tag: PropTag) -> bool {
     matches!(tag.id(), 0x0037 | 0x0042 | 0x0070 | 0x3001 | 0x3A16..=0x3A18 | 0x8000..)
 }
 
-/// The rows are packed by this module, so what they say is there.
+/// The rows are packed by this module, so their values are there.
 fn broken() -> Error {
     ErrorKind::Usage("rows are packed wrongly".to_owned()).into()
 }

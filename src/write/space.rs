@@ -39,7 +39,7 @@ pub(super) struct Space<'a> {
     density: Vec<DListEntry>,
 }
 
-/// What the space amounts to when it is finished.
+/// The sums of the space when it is finished.
 pub(super) struct SpaceTotals {
     pub(super) file_eof: Ib,
     pub(super) amap_last: Ib,
@@ -193,7 +193,7 @@ impl<'a> Space<'a> {
         self.open_section()
     }
 
-    /// Leaves whole sections free, so that what follows lies in the section of `ib` or behind it.
+    /// Leaves whole sections free, so that the next block lies in the section of `ib` or behind it.
     pub(super) fn skip_to(&mut self, ib: u64) -> Result<()> {
         while self.section_end() <= ib {
             self.flush()?;
@@ -202,7 +202,7 @@ impl<'a> Space<'a> {
         Ok(())
     }
 
-    /// Writes what is collected, once it is much. Call it between blocks only.
+    /// Writes the collected bytes, once they are many. Call it between blocks only.
     pub(super) fn flush_if_large(&mut self) -> Result<()> {
         if self.buf.len() >= FLUSH_AT.saturating_mul(2) { self.flush() } else { Ok(()) }
     }

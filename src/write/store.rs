@@ -39,16 +39,16 @@ pub const DELETED_ITEMS: Nid = Nid(0x8062);
 pub const COMMON_VIEWS: Nid = Nid(0x8082);
 /// A search folder of Outlook 2007's that has no queue, no criteria, and no place in the list of searches.
 pub(super) const OLD_SEARCH_FOLDER: Nid = Nid(0x723);
-/// Messages in a bucket of the message index: what fits into one heap item.
+/// Messages in a bucket of the message index: as many as fit into one heap item.
 const BUCKET_MAX: usize = 895;
 
-/// What a new store is like.
+/// The form of a new store.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StoreOptions {
     /// Layout, kind, encoding, compression.
     pub ndb: NdbOptions,
-    /// What the store is called.
+    /// The name of the store.
     pub display_name: String,
     /// Id of the store, part of every entry id; drawn where it is not given.
     pub record_key: Option<Guid>,
@@ -56,7 +56,7 @@ pub struct StoreOptions {
     pub code_page: CodePage,
     /// A password that Outlook asks for. It protects nothing.
     pub password: Option<String>,
-    /// From what ids and keys are drawn; two stores that are written alike from one seed and at one time are equal in every byte.
+    /// The seed of ids and keys; two stores that are written alike from one seed and at one time are equal in every byte.
     pub seed: Option<u64>,
     /// The time that objects without one of their own get; now where it is not given.
     pub time: Option<FileTime>,
@@ -75,7 +75,7 @@ impl StoreOptions {
         time: Option<FileTime>, item_ids: bool, verbatim: bool, folders: bool,
     }
 
-    /// What Outlook would choose for a variant.
+    /// The choice of Outlook for a variant.
     pub fn new(variant: Variant) -> Self {
         Self {
             ndb: NdbOptions::new(variant),
@@ -437,7 +437,7 @@ impl<'a> PstWriter<'a> {
         Ok(node)
     }
 
-    /// Writes everything that follows from what was added, and the header last.
+    /// Writes everything that follows from the additions, and the header last.
     ///
     /// # Errors
     /// As [`NdbWriter::finish`].
@@ -583,7 +583,7 @@ impl<'a> PstWriter<'a> {
         self.ndb.add_node(Nid::ID_MAP, tree.bid, Bid::NONE, Nid::NONE)
     }
 
-    /// The message index, and the queue of what is not yet in it: buckets of messages by conversation.
+    /// The message index, and the queue of messages that are not yet in it: buckets of messages by conversation.
     fn write_message_index(&mut self) -> Result<()> {
         if self.raw.contains(&Nid::MESSAGE_INDEX) {
             return self.add_unless_raw(Nid::MESSAGE_INDEX_QUEUE, Node::default(), Nid::NONE);
@@ -608,7 +608,7 @@ impl<'a> PstWriter<'a> {
             let hid = heap.alloc(&nids)?;
             records.extend(key.to_le_bytes());
             records.extend(hid.0.to_le_bytes());
-            // What one bucket cannot hold waits in the queue: operation 1, key, message.
+            // Messages beyond one bucket wait in the queue: operation 1, key, message.
             queue.extend(rest.iter().flat_map(|(key, nid)| [1, *key, nid.0]).flat_map(u32::to_le_bytes));
         }
         heap.reserve_records(&mut bth, records.len() / 8)?;

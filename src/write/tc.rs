@@ -24,7 +24,7 @@ const ROWS_IN_HEAP: usize = 1024;
 /// The sub-node of the rows.
 const ROW_MATRIX: Nid = Nid(0x3F);
 
-/// What kind of table it is, as far as its form depends on it.
+/// The kind of the table, as far as its form depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableKind {
@@ -217,7 +217,7 @@ impl TableBuilder {
         Ok(Hnid(nid.0))
     }
 
-    /// Writes what is left, and the row index.
+    /// Writes the rest, and the row index.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] where rows are missing or two have one id.

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Mutex;
 
-/// A storage that holds only what is written: for places beyond 4 GiB.
+/// A storage that holds only the written bytes: for places beyond 4 GiB.
 #[derive(Default)]
 pub(super) struct Sparse {
     pages: Mutex<HashMap<u64, Vec<u8>>>,
@@ -118,7 +118,7 @@ fn read(source: &dyn ReadAt, at: u64, len: usize) -> Vec<u8> {
     buf
 }
 
-/// What a written file holds, once everything about it has been verified.
+/// The contents of a written file, once everything about it has been verified.
 pub(super) struct Verified {
     pub(super) header: Header,
     pub(super) nodes: BTreeMap<Nid, NbtEntry>,

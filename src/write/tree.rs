@@ -113,7 +113,7 @@ impl DataWriter {
         Ok(())
     }
 
-    /// Writes the last leaf and what stands above the leaves.
+    /// Writes the last leaf and the blocks above the leaves.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -140,7 +140,7 @@ impl NdbWriter<'_> {
         }
     }
 
-    /// Writes what stands above leaves: nothing, an XBLOCK, or an XXBLOCK over XBLOCKs. All leaves but the last must be full.
+    /// Writes the blocks above leaves: none, an XBLOCK, or an XXBLOCK over XBLOCKs. All leaves but the last must be full.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] where a data tree cannot hold so much.

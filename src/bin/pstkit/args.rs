@@ -82,7 +82,7 @@ fn offset(text: &str) -> Result<u64, String> {
 }
 
 impl Global {
-    /// What reading may cost.
+    /// The cost that reading may have.
     pub(crate) fn limits(&self) -> pstkit::limits::Limits {
         let limits = pstkit::limits::Limits::default();
         if self.no_budget { limits.without_budgets() } else { limits }

@@ -90,10 +90,10 @@ pub(crate) struct UndoArgs {
     pub(crate) force: bool,
 }
 
-/// Recover everything that can be found, also what was deleted, into a new file
+/// Recover everything that can be found, also deleted items, into a new file
 ///
 /// The whole file is searched: what the trees list, what only older generations of the trees list (deleted messages and folders), and
-/// messages that nothing lists any more. What was deleted goes to folders below "Lost and Found"; the report says where each comes from.
+/// messages that nothing lists any more. Deleted items goes to folders below "Lost and Found"; the report says where each comes from.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -31,7 +31,7 @@ pub(crate) struct WithExit<'r> {
 /// Why a file could not be checked.
 #[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Failed {
-    /// What stood in the way.
+    /// The obstacle.
     message: String,
     /// Exit status, as the bits that `pstkit --help` lists.
     exit: u8,
@@ -40,7 +40,7 @@ pub(crate) struct Failed {
 /// A line of `--jsonl`: `finding`, `failed`, or for each file a `summary`.
 #[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Event<'r, T: Serialize> {
-    /// What the line tells.
+    /// The subject of the line.
     event: &'static str,
     /// The file.
     file: String,
@@ -226,7 +226,7 @@ fn findings(ctx: &mut Context, report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a repair does about it.
+/// The action of a repair.
 fn remedy(rule: &Rule, fix: Fix, lost: bool) -> String {
     let words = rule.fix.what();
     match fix {
@@ -298,7 +298,7 @@ pub(crate) fn account(ctx: &mut Context, report: &Report) -> Result<(), Failure>
     Ok(())
 }
 
-/// What to do next.
+/// The next step.
 fn advice(report: &Report, path: &Path) -> String {
     let file = render::quoted(path);
     match report.verdict {

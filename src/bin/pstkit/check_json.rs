@@ -64,7 +64,7 @@ fn shifted(mut findings: Vec<Value>) -> Value {
     Value::Array(findings)
 }
 
-/// What a root for several files has in place of one file's.
+/// The fields of a root for several files.
 fn join(root: &mut Map<String, Value>, all: &[Value], failed: &[Value]) {
     for key in ["source", "format"] {
         root.insert(key.to_owned(), Value::Null);

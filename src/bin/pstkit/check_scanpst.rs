@@ -156,7 +156,7 @@ fn errors() -> String {
     "Errors were found in this file. To repair these errors, click Repair.".to_owned()
 }
 
-/// What scanpst counts as a minor inconsistency without a line in its log.
+/// The findings that scanpst counts as a minor inconsistency without a line in its log.
 fn is_silent(f: &Finding) -> bool {
     let silent = [
         &rules::TC_ROW_VER,
@@ -297,7 +297,7 @@ fn value(value: &Value, width: usize) -> String {
     }
 }
 
-/// What stands at a place of a template.
+/// The value at a place of a template.
 fn place(name: &str, f: &Finding, ndb: Option<&Ndb>) -> String {
     let at = &f.at;
     let id = |v: Option<u64>| v.map_or_else(|| "0".to_owned(), |v| format!("{v:X}"));

@@ -43,9 +43,9 @@ pub(crate) struct Told {
     texts_lossy: u64,
     /// Objects that are under Lost and Found, because their folder is gone.
     rehomed: u64,
-    /// What the limit of the page leaves out.
+    /// The number that the limit of the page leaves out.
     left_out: Vec<LeftOut>,
-    /// What is wrong, in sentences.
+    /// The faults, in sentences.
     problems: Vec<String>,
     /// Exit status, as the bits that `pstkit --help` lists.
     exit: u8,
@@ -57,7 +57,7 @@ fn status(report: &CopyReport, damaged: Status) -> u8 {
     if damaged == Status::DONE { lost } else { 4 | lost }
 }
 
-/// Copies `pst` to `out`, and tells what became of it.
+/// Copies `pst` to `out`, and tells the fate of it.
 fn write(ctx: &mut Context, file: &Path, pst: &Pst, out: &Path, force: bool, options: &CopyOptions, damaged: Status) -> Outcome {
     repair::same_file(file, out)?;
     let fail = |e| Failure::of(out, e);

@@ -33,7 +33,7 @@ impl From<Encoding> for CryptMethod {
     }
 }
 
-/// What the options ask for.
+/// The request of the options.
 fn options(args: &CreateArgs) -> Result<StoreOptions, Failure> {
     let mut options = StoreOptions::new(args.to.into());
     if let Some(name) = &args.name {

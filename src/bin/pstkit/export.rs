@@ -37,7 +37,7 @@ pub(crate) struct Job {
     name: String,
 }
 
-/// How many items there are, and what became of them.
+/// How many items there are, and the fate of them.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
 struct Count {
     /// How many the file speaks of.
@@ -52,7 +52,7 @@ struct Count {
     partial: u64,
     /// Those of which content is missing.
     lossy: u64,
-    /// What the limit of the page leaves out.
+    /// The number that the limit of the page leaves out.
     left_out: u64,
 }
 
@@ -79,14 +79,14 @@ pub(crate) struct Told<'a> {
     exit: u8,
 }
 
-/// What a piece of work gave.
+/// The result of a piece of work.
 pub(crate) struct Done {
     pub(crate) records: Vec<Record>,
     /// Items that the selection leaves out.
     pub(crate) passed: u64,
 }
 
-/// What all pieces need.
+/// The common input of all pieces.
 pub(crate) struct Work<'a> {
     pub(crate) pst: &'a Pst,
     /// How the items were found that no tree lists.
@@ -457,7 +457,7 @@ fn count(items: &mut Count, r: &Record) {
 /// Problems, and attachments that are elsewhere, that are said without `-v`.
 const SAID: u64 = 20;
 
-/// What has come out so far.
+/// The account so far.
 struct Account<'a> {
     ctx: &'a Context,
     file: &'a Path,

@@ -12,7 +12,7 @@ use pstkit::messaging::{AttachMethod, State};
 use std::io::Write;
 use std::path::Path;
 
-/// A record in its form, and what it says; none where the item could not be read.
+/// A record in its form, and its words; none where the item could not be read.
 type Line = (Vec<u8>, Exported);
 
 impl Work<'_> {
@@ -77,7 +77,7 @@ impl Work<'_> {
     }
 }
 
-/// What the account says of an item that was read.
+/// The account of an item that was read.
 fn told(item: Item) -> Exported {
     let mut done = Exported::default();
     done.message_id = item.message_id.clone().unwrap_or_default();

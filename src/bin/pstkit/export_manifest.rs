@@ -24,7 +24,7 @@ pub(crate) struct Record {
     pub(crate) class: Option<String>,
     /// Path within the target; none where nothing was written.
     pub(crate) file: Option<String>,
-    /// What became of it.
+    /// The fate of it.
     pub(crate) action: Option<Action>,
     /// Its Message-ID.
     pub(crate) message_id: Option<String>,
@@ -40,7 +40,7 @@ pub(crate) struct Record {
     pub(crate) attachments: Tally,
     /// Attachments whose data are not in the file, by name.
     pub(crate) elsewhere: Vec<String>,
-    /// What is wrong, in sentences.
+    /// The faults, in sentences.
     pub(crate) problems: Vec<String>,
 }
 

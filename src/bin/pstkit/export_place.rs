@@ -127,7 +127,7 @@ pub(crate) fn file_name(time: Option<FileTime>, subject: &str, nid: Nid, extensi
     format!("{head}{tail}")
 }
 
-/// What became of a file.
+/// The fate of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Action {
@@ -228,7 +228,7 @@ pub(crate) fn put<T>(path: &Path, time: Option<FileTime>, digest: bool, write: &
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let part = path.with_file_name(format!(".{}.part", pstkit::export::safe_name(&name, 240)));
-    // What an earlier run left of it is ours.
+    // The rest of an earlier run is ours.
     let _ = fs::remove_file(&part);
     let file = OpenOptions::new().write(true).create_new(true).open(&part).map_err(|e| failed(&part, &e))?;
     let run = || -> Result<Put<T>> {

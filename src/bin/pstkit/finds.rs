@@ -1,4 +1,4 @@
-//! What was found that no tree lists, or whose folder is gone: its names, and where it comes from.
+//! Finds that no tree lists, or whose folder is gone: its names, and where it comes from.
 
 use crate::status::Failure;
 use crate::{Context, render};
@@ -14,7 +14,7 @@ const FINDS: usize = 40;
 /// A find, with its name.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Find {
-    /// What no tree listed, or whose folder is gone.
+    /// Items that no tree listed, or whose folder is gone.
     #[serde(flatten)]
     found: Found,
     /// Its kind.
@@ -25,7 +25,7 @@ pub(crate) struct Find {
     now_in: Option<String>,
 }
 
-/// What finds are called in the result.
+/// The names of finds in the result.
 pub(crate) fn named(pst: &Pst, found: &[Found]) -> Vec<Find> {
     let paths = if found.is_empty() { HashMap::new() } else { pst.folder_paths() };
     found.iter().map(|f| name(pst, &paths, f)).collect()

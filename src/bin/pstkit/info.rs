@@ -40,7 +40,7 @@ struct TreeInfo {
     entries: u64,
 }
 
-/// What the NBT counts, by type of node.
+/// The nodes of the NBT, by type.
 #[derive(Serialize, schemars::JsonSchema)]
 struct Counts {
     /// Folders.
@@ -57,7 +57,7 @@ struct Counts {
     blocks: u64,
 }
 
-/// What a file is: `pstkit-info/1`.
+/// The facts about a file: `pstkit-info/1`.
 #[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Info {
     /// Shape of the document, and its version.
@@ -106,19 +106,19 @@ pub(crate) struct Info {
     bbt: TreeInfo,
     /// The account.
     counts: Counts,
-    /// What a search of the whole file finds, where the trees are not whole.
+    /// The finds of a search of the whole file, where the trees are not whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     searched: Option<Counts>,
-    /// What the store object says.
+    /// The store object's values.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<StoreInfo>,
-    /// What will limit a repair, in sentences.
+    /// The limits of a repair, in sentences.
     limits: Vec<String>,
-    /// What is wrong, in sentences.
+    /// The faults, in sentences.
     problems: Vec<String>,
 }
 
-/// What the store object says.
+/// The store object's values.
 #[derive(Serialize, schemars::JsonSchema)]
 struct StoreInfo {
     /// Its name.
@@ -133,7 +133,7 @@ fn wide(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-/// What an encoding is, for a person.
+/// The name of an encoding, for a person.
 fn encoding(method: Option<CryptMethod>, byte: u8) -> String {
     match method {
         Some(CryptMethod::None) => "none".to_owned(),
@@ -218,7 +218,7 @@ fn store(ndb: &Ndb, problems: &mut Vec<Finding>) -> Option<StoreInfo> {
     Some(StoreInfo { name, password, named_properties })
 }
 
-/// What a search of the whole file finds, where the trees are not whole.
+/// The finds of a search of the whole file, where the trees are not whole.
 fn searched(ctx: &Context, ndb: &Ndb) -> Option<Counts> {
     if ndb.index().facts.complete() && !ndb.index().nodes().is_empty() {
         return None;
@@ -240,7 +240,7 @@ fn counts(ndb: &Ndb) -> Counts {
     }
 }
 
-/// What will limit a repair, or reading.
+/// The limits of a repair, or of reading.
 fn limits(path: &Path, opened: &Opened) -> Vec<String> {
     let ndb = &opened.ndb;
     let header = ndb.header();
@@ -408,7 +408,7 @@ pub(crate) fn run(ctx: &mut Context, args: &InfoArgs) -> Outcome {
     Ok(status)
 }
 
-/// Names what could not be read, on standard error.
+/// Names the unreadable parts, on standard error.
 fn say_problems(ctx: &Context, path: &Path, problems: &[Finding], header_readable: bool) -> Status {
     use pstkit::rules::Severity;
     let worth: Vec<&Finding> = problems.iter().filter(|f| f.severity >= Severity::Error).collect();

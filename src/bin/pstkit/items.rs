@@ -64,7 +64,7 @@ pub(crate) struct Record<'a> {
     schema: &'static str,
     #[serde(flatten)]
     item: &'a Item,
-    /// What no tree listed, or whose folder is gone.
+    /// Items that no tree listed, or whose folder is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<&'a Found>,
 }
@@ -93,7 +93,7 @@ impl Form {
         }
     }
 
-    /// What stands before an item.
+    /// The text before an item.
     fn before(self, is_first: bool) -> &'static [u8] {
         match self {
             Self::Document if is_first => b"\n",
@@ -102,7 +102,7 @@ impl Form {
         }
     }
 
-    /// What stands behind an item.
+    /// The text behind an item.
     fn behind(self) -> &'static [u8] {
         if matches!(self, Self::Lines) { b"\n" } else { b"" }
     }
@@ -133,7 +133,7 @@ struct Done {
     nid: Nid,
     /// It in the form that was asked for; empty where it could not be read.
     bytes: Vec<u8>,
-    /// What is wrong with it.
+    /// Its faults.
     said: Option<String>,
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn record(out: &mut Vec<u8>, item: &mut Item, found: Option<&Found>) 
     plain::json_line(out, &Record { schema: "pstkit-item/2", item, found })
 }
 
-/// Takes items in their order, and says what is wrong with them.
+/// Takes items in their order, and says their faults.
 struct Taker<'a> {
     ctx: &'a mut Context,
     file: &'a Path,

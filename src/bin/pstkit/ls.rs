@@ -23,7 +23,7 @@ pub(crate) struct FolderRecord {
     name: String,
     /// Its kind.
     kind: FolderKind,
-    /// Its container class: what it is for.
+    /// Its container class: its purpose.
     class: Option<String>,
     /// Messages that live in it; of a search folder, that it lists.
     messages: usize,
@@ -37,7 +37,7 @@ pub(crate) struct FolderRecord {
     stated_messages: Option<i32>,
     /// How much of it is whole.
     state: State,
-    /// What is wrong, in sentences.
+    /// The faults, in sentences.
     problems: Vec<String>,
     /// Steps below the root.
     #[serde(skip)]

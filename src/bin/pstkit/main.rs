@@ -47,7 +47,7 @@ use status::{Failure, Outcome, Status};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-/// What every command gets: the global options, standard output, and the watcher of long work.
+/// The input of every command: the global options, standard output, and the watcher of long work.
 pub(crate) struct Context {
     pub(crate) global: args::Global,
     pub(crate) out: BufWriter<Shown>,

@@ -1,4 +1,4 @@
-//! Opening files: mapped or by position, whole or broken, and what a foreign file is.
+//! Opening files: mapped or by position, whole or broken, and the kinds of foreign files.
 
 use crate::args::Global;
 use crate::status::{Failure, Status};
@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A file at the level of bytes and header.
 pub(crate) struct Opened {
     pub(crate) ndb: Ndb,
-    /// What is wrong with the header.
+    /// The faults of the .
     pub(crate) problems: Vec<Finding>,
     /// Whether the header names its variant; if not, it was told from the maps, and the fields are as good as guesses.
     pub(crate) header_readable: bool,
@@ -109,7 +109,7 @@ pub(crate) fn say_write_log(ctx: &Context, path: &Path) {
     }
 }
 
-/// Opens a file as it stands, header and trees unmended; fails only where it is no data file at all, and says what it is instead.
+/// Opens a file as it stands, header and trees unmended; fails only where it is no data file at all, and names its kind.
 pub(crate) fn open(path: &Path, global: &Global) -> Result<Opened, Failure> {
     let source = input(path, global)?;
     let first = read_up_to(&*source, 0, HEADER_MAX).map_err(|e| Failure::of(path, e))?;
@@ -127,10 +127,10 @@ pub(crate) fn open(path: &Path, global: &Global) -> Result<Opened, Failure> {
     }
 }
 
-/// A file for reading: plainly where it is whole, else through what its pages and blocks say of themselves.
+/// A file for reading: plainly where it is whole, else through its pages and blocks alone.
 pub(crate) struct Readable {
     pub(crate) pst: Pst,
-    /// What was wrong with header and trees.
+    /// The faults of header and trees.
     pub(crate) problems: Vec<Finding>,
     /// Whether the trees had to be put together again.
     pub(crate) salvaged: bool,
@@ -143,7 +143,7 @@ pub(crate) fn readable(path: &Path, ctx: &Context) -> Result<Readable, Failure> 
     readable_with(path, ctx, false, false)
 }
 
-/// Opens a file for reading; `deleted`: with what was deleted from it; `versions`: with all older states as well.
+/// Opens a file for reading; `deleted`: with the items that were deleted from it; `versions`: with all older states as well.
 pub(crate) fn readable_with(path: &Path, ctx: &Context, deleted: bool, versions: bool) -> Result<Readable, Failure> {
     let source = mail(path, &ctx.global)?;
     let first = read_up_to(&*source, 0, HEADER_MAX).map_err(|e| Failure::of(path, e))?;
@@ -221,7 +221,7 @@ fn describe_by(path: &Path, global: &Global, words: fn(&ForeignFile) -> String) 
     }
 }
 
-/// Says what was wrong with header and trees; whether anything was.
+/// Tells the faults of header and trees; whether there are any.
 pub(crate) fn say_damage(ctx: &Context, path: &Path, readable: &Readable) -> Status {
     let missing = say_missing(ctx, path, &readable.pst);
     let worth: Vec<&Finding> = readable.problems.iter().filter(|f| f.severity >= Severity::Error).collect();
@@ -241,7 +241,7 @@ pub(crate) fn say_damage(ctx: &Context, path: &Path, readable: &Readable) -> Sta
     Status::LEFT
 }
 
-/// Says what the file's own tables and counts promise and it does not hold; whether there is any.
+/// Names the objects that the file's own tables and counts promise and it does not hold; whether there is any.
 fn say_missing(ctx: &Context, path: &Path, pst: &Pst) -> Status {
     let missing = pst.missing();
     if missing.is_empty() {
@@ -268,7 +268,7 @@ pub(crate) fn read_up_to(source: &dyn ReadAt, offset: u64, len: usize) -> Result
     Ok(buf)
 }
 
-/// Reads both trees, dropping what is wrong with them: for commands that look at one thing.
+/// Reads both trees, dropping their faults: for commands that look at one thing.
 pub(crate) fn load_quietly(ndb: &Ndb) {
     // `Ignore` never answers with an error.
     let _ = ndb.load_index(&mut Ignore);

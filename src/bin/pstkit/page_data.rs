@@ -1,4 +1,4 @@
-//! What `--report` shows: [`PageData`], the same for the page and for JSON.
+//! The contents of `--report`: [`PageData`], the same for the page and for JSON.
 
 use crate::render;
 use crate::repair::Named;
@@ -33,7 +33,7 @@ pub(crate) struct Share {
 pub(crate) struct Cell {
     /// Its kind.
     kind: &'static str,
-    /// Folder and subject of what it belongs to.
+    /// Folder and subject of its object.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
     /// Findings in it, in words.
@@ -139,7 +139,7 @@ pub(crate) struct PageData {
     schema: &'static str,
     /// Its heading.
     pub(crate) title: String,
-    /// What is wrong and what it costs, in two sentences.
+    /// The faults and their cost, in two sentences.
     pub(crate) verdict: String,
     /// The next command.
     pub(crate) next: String,
@@ -151,19 +151,19 @@ pub(crate) struct PageData {
     items: Vec<Listed>,
     /// The largest messages.
     largest: Vec<Large>,
-    /// What `pstkit compact` would save, in words.
+    /// The saving of `pstkit compact`, in words.
     compact: String,
-    /// What the limit of the page leaves out.
+    /// The number that the limit of the page leaves out.
     left_out: Vec<String>,
 }
 
-/// A file with what was found in it.
+/// A file with its findings.
 pub(crate) struct Seen<'a> {
     pub(crate) title: String,
     pub(crate) pst: Option<&'a Pst>,
     pub(crate) report: &'a Report,
     pub(crate) named: &'a [Named],
-    /// What a repair knows of its result: in the result itself, what is left of a damaged message is whole.
+    /// What a repair knows of its result: in the result itself, the rest of a damaged message is whole.
     pub(crate) account: Option<&'a Account>,
 }
 
@@ -377,7 +377,7 @@ fn largest(pst: &Pst, paths: &HashMap<Nid, String>) -> Vec<Large> {
     all.into_iter().filter_map(row).collect()
 }
 
-/// What a copy without free space would save.
+/// The saving of a copy without free space.
 fn compact(pst: &Pst) -> String {
     let (index, layout, len) = (pst.ndb().index(), pst.layout(), pst.ndb().len());
     let blocks = index.blocks().iter().fold(0u64, |sum, b| sum.saturating_add(b.size_on_disk(layout)));

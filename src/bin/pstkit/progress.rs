@@ -34,12 +34,12 @@ struct Overall {
     /// Weight and amount of work of the phase at hand.
     weight: u64,
     total: u64,
-    /// What was said last: it never goes back.
+    /// The last figure: it never goes back.
     percent: u64,
 }
 
 impl Overall {
-    /// What a phase usually takes, beside the others.
+    /// The usual share of a phase, beside the others.
     const fn weight(phase: Phase) -> u64 {
         match phase {
             Phase::Header => 1,
@@ -167,7 +167,7 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// Writes what is held, up to a length.
+    /// Writes the held bytes, up to a length.
     fn let_go(&mut self, len: usize) -> io::Result<()> {
         let Self { out, bar: Some(bar), held } = self else { return Ok(()) };
         let written = bar.suspend(|| {

@@ -1,4 +1,4 @@
-//! `pstkit recover`: everything that can be found, also what was deleted.
+//! `pstkit recover`: everything that can be found, also deleted items.
 
 use crate::args::RecoverArgs;
 use crate::status::{Failure, Outcome, Status};
@@ -22,9 +22,9 @@ pub(crate) struct Told<'a> {
     file: String,
     /// The file that was written.
     out: String,
-    /// What became of everything in the file.
+    /// The fate of everything in the file.
     account: &'a Account,
-    /// What no tree listed, or whose folder is gone.
+    /// Items that no tree listed, or whose folder is gone.
     found: &'a [finds::Find],
     /// Older states of messages that were left out; `--versions` takes them.
     older_states: u64,

@@ -47,7 +47,7 @@ pub(crate) struct Named {
     pub(crate) folder: String,
     /// Its subject or name.
     pub(crate) subject: String,
-    /// What it costs.
+    /// The loss.
     pub(crate) loss: Loss,
     /// When it was received or sent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ impl Named {
         Self { nid, folder, subject, loss, date: None, from: None, parts: Vec::new() }
     }
 
-    /// Fills in what a file says of the message: date, sender, and which parts are damaged.
+    /// Fills in the file's word on the message: date, sender, and which parts are damaged.
     fn describe(&mut self, pst: &Pst) {
         if let Some((date, from, subject)) = headline(pst, Nid(self.nid)) {
             self.date = self.date.take().or(date);
@@ -103,17 +103,17 @@ pub(crate) struct Told<'a> {
     /// The file that takes the repair back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) undo_file: Option<String>,
-    /// What was allowed.
+    /// The policy.
     pub(crate) policy: Policy,
     /// Digests of the bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<Hashes>,
-    /// What deleting the file would lose; of an OST alone.
+    /// The items that deleting the file would lose; of an OST alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) local_only: Option<LocalOnly>,
     /// As it was.
     pub(crate) before: &'a Report,
-    /// What a repair does.
+    /// The plan.
     pub(crate) plan: &'a Plan,
     /// Whether anything was written.
     pub(crate) changed: bool,
@@ -126,15 +126,15 @@ pub(crate) struct Told<'a> {
     /// A check of the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<&'a Report>,
-    /// What became of everything in the file.
+    /// The fate of everything in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) account: Option<&'a Account>,
-    /// What is gone or there in part, by name.
+    /// The items that are gone or there in part, by name.
     pub(crate) named: Vec<Named>,
-    /// What no tree listed, or is under Lost and Found, by name, with where it comes from.
+    /// Items that no tree listed, or is under Lost and Found, by name, with where it comes from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) found: Vec<Find>,
-    /// What to do next, in words.
+    /// The next step, in words.
     pub(crate) next: String,
     /// Exit status, as the bits that `pstkit --help` lists.
     pub(crate) exit: u8,
@@ -180,14 +180,14 @@ pub(crate) fn hash(ctx: &Context, path: &Path, source: &dyn ReadAt) -> Result<St
     Ok(pstkit::export::items::hex(&hasher.finalize()))
 }
 
-/// What deleting an OST would lose; nothing for other files.
+/// The items that deleting an OST would lose; nothing for other files.
 fn local_only(ctx: &Context, path: &Path, source: &Arc<dyn ReadAt>, before: &Report) -> Option<LocalOnly> {
     let kind = before.format.and_then(|f| f.kind);
     if kind.is_some_and(|kind| kind != FileKind::Ost) {
         return None;
     }
     let recovered = recover::open(Arc::clone(source), &recover::Options::default(), &ctx.progress).ok()?;
-    // where the header does not tell, what is in the file does, or its name
+    // where the header does not tell, its contents do, or its name
     let is_named = || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("ost") || e.eq_ignore_ascii_case("nst"));
     if kind.is_none() && recovered.ndb.header().kind() != Some(FileKind::Ost) && !is_named() {
         return None;
@@ -223,7 +223,7 @@ fn planned(args: &RepairArgs, global: &Global, before: &Report) -> Result<Plan, 
 /// What a report and an account know by name: gone, or there in part. `result` is the file as it is now, if there is one, and `after` what
 /// is wrong with it.
 ///
-/// Which parts are damaged is read from `source`: in a result what is left of them is whole.
+/// Which parts are damaged is read from `source`: in a result the rest of them is whole.
 pub(crate) fn named(
     findings: &[Finding],
     after: &[Finding],
@@ -575,7 +575,7 @@ pub(crate) fn same_file(source: &Path, out: &Path) -> Result<(), Failure> {
     }
 }
 
-/// What keeps a repair from being done.
+/// The reason that keeps a repair from being done.
 fn refused(ctx: &Context, args: &RepairArgs, e: Error) -> Failure {
     match e.kind() {
         ErrorKind::NotPst(_) => {

@@ -20,7 +20,7 @@ fn wide(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-/// What deleting an OST would lose.
+/// The items that deleting an OST would lose.
 pub(crate) fn local(ctx: &mut Context, path: &Path, local: &LocalOnly) -> Result<(), Failure> {
     let (file, quoted) = (render::name(path), render::quoted(path));
     writeln!(ctx.out, "{file} is an offline cache: Outlook makes a new one from the server when it is deleted.")?;
@@ -91,7 +91,7 @@ fn actions(ctx: &mut Context, plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is told before anything is written.
+/// The text before anything is written.
 pub(crate) fn begin(ctx: &mut Context, path: &Path, before: &Report, plan: &Plan) -> Result<(), Failure> {
     writeln!(ctx.out, "{}", render::name(path))?;
     writeln!(ctx.out, "before: {}", before.summary())?;
@@ -152,7 +152,7 @@ fn hashes(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What was done, and what is left.
+/// The work that was done, and the rest.
 pub(crate) fn done(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
     hashes(ctx, told)?;
     let passes = match told.passes {
@@ -188,7 +188,7 @@ pub(crate) fn done(ctx: &mut Context, told: &Told<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is left, in short.
+/// The rest, in short.
 pub(crate) fn left(ctx: &mut Context, after: &Report) -> Result<(), Failure> {
     for c in after.counts.iter().filter(|c| c.severity >= Severity::Warning && c.listed > 0) {
         let n = c.listed.saturating_add(c.omitted);
@@ -240,7 +240,7 @@ pub(crate) fn account(ctx: &mut Context, a: &Account) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is gone or there in part, by name.
+/// The items that are gone or there in part, by name.
 pub(crate) fn names(ctx: &mut Context, named: &[Named]) -> Result<(), Failure> {
     for (loss, head) in [(Loss::Item, "lost:"), (Loss::Partial, "there in part:")] {
         let some: Vec<&Named> = named.iter().filter(|n| n.loss == loss).collect();
@@ -271,7 +271,7 @@ pub(crate) fn names(ctx: &mut Context, named: &[Named]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What to do after a plan.
+/// The next step after a plan.
 pub(crate) fn next_of_plan(args: &RepairArgs, before: &Report, plan: &Plan) -> String {
     let file = render::quoted(&args.file);
     if plan.is_empty() {
@@ -302,7 +302,7 @@ fn chosen(args: &RepairArgs) -> String {
     out
 }
 
-/// What to do after a repair.
+/// The next step after a repair.
 pub(crate) fn next(args: &RepairArgs, outcome: &Outcome, result: &Path) -> String {
     let (file, result) = (render::quoted(&args.file), render::quoted(result));
     if !outcome.changed {

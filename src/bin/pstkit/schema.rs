@@ -18,7 +18,7 @@ use std::io::Write;
 /// A document that the program writes.
 struct Document {
     name: &'static str,
-    /// What its field `schema` says, where it has one.
+    /// The value of its field `schema`, where it has one.
     version: Option<&'static str>,
     /// The commands that write it.
     of: &'static str,

@@ -1,4 +1,4 @@
-//! `pstkit completions` and `pstkit man`: what a shell and `man` want to know of the program.
+//! `pstkit completions` and `pstkit man`: the program's description for a shell and for `man`.
 
 use crate::Context;
 use crate::args::{Cli, CompletionsArgs, ManArgs};

@@ -13,7 +13,7 @@ use pstkit::ndb::Node;
 use serde::Serialize;
 use std::io::Write;
 
-/// What is asked for.
+/// The request.
 #[derive(Debug, PartialEq, Eq)]
 enum Target {
     Header,

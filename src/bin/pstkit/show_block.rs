@@ -179,7 +179,7 @@ pub(crate) fn block(ndb: &Ndb, entry: &BbtEntry, args: &ShowArgs) -> Result<Show
     Ok(Shown { view, raw: data })
 }
 
-/// What an internal block lists.
+/// The entries of an internal block.
 fn internal(
     layout: &Layout,
     entry: &BbtEntry,
@@ -253,7 +253,7 @@ pub(crate) fn node(node: &Node<'_>, mut found: Vec<Finding>, args: &ShowArgs) ->
     Ok(Shown { view, raw: data })
 }
 
-/// What lies at an offset.
+/// The object at an offset.
 pub(crate) fn offset(opened: &Opened, at: u64, args: &ShowArgs) -> Result<Shown, Error> {
     let ndb = &opened.ndb;
     let layout = ndb.layout();

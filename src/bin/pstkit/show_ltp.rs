@@ -65,7 +65,7 @@ pub(crate) fn value_text(value: &PropValue) -> String {
     }
 }
 
-/// Adds what the node's data holds, where it is a heap.
+/// Adds the contents of the node's data, where it is a heap.
 pub(crate) fn add(node: &Node<'_>, args: &ShowArgs, view: &mut View, found: &mut Vec<Finding>) -> Result<(), Error> {
     let first = node.data(&mut Vec::<Finding>::new())?.leaf(node.ndb, 0, &mut Vec::<Finding>::new())?;
     if HnHeader::peek(&first).is_none() {

@@ -64,7 +64,7 @@ pub(crate) enum Failure {
     Said(Status, String),
 }
 
-/// What a command comes to.
+/// The result of a command.
 pub(crate) type Outcome = Result<Status, Failure>;
 
 impl Failure {

@@ -64,7 +64,7 @@ fn choose(path: &Path, global: &Global, is_strict: bool) -> Result<Arc<dyn ReadA
     })
 }
 
-/// The bytes from an offset on: of the store that begins there, or of what is left of one that has no header.
+/// The bytes from an offset on: of the store that begins there, or of the rest of one that has no header.
 fn at_offset(whole: Arc<dyn ReadAt>, at: u64) -> Arc<dyn ReadAt> {
     let from_there: Arc<dyn ReadAt> = Arc::new(Window::new(whole, at, u64::MAX));
     let first = find_stores(&from_there, &()).ok().and_then(|all| all.first().copied()).filter(|s| s.offset == 0);

@@ -1,4 +1,4 @@
-//! What `show` shows, in one shape for text and JSON: titled fields, tables, bytes, problems.
+//! The output of `show`, in one shape for text and JSON: titled fields, tables, bytes, problems.
 
 use crate::render;
 use serde::Serialize;
@@ -17,7 +17,7 @@ pub(crate) struct Field {
     pub(crate) name: String,
     /// Its value, in words.
     pub(crate) value: String,
-    /// What it means.
+    /// The meaning.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) note: String,
 }
@@ -71,7 +71,7 @@ pub(crate) struct View {
     /// Parts that are damaged or missing, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<View>,
-    /// What is wrong, in sentences.
+    /// The faults, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) problems: Vec<String>,
 }

@@ -67,7 +67,7 @@ impl Pair {
         }
     }
 
-    /// Puts records back; where that fails, what stood there before.
+    /// Puts records back; where that fails, the bytes that stood there before.
     fn put_back(&self, pieces: &[Piece], place: &Path) -> Result<()> {
         let get = |i: usize| match pieces.get(i) {
             Some(p) => Ok((p.at, Cow::from(self.head.bytes(&self.undo, p)?))),
@@ -124,9 +124,9 @@ impl LaterWrites {
     }
 }
 
-/// Restores `target` byte for byte to what it was before the repair that made the undo file `undo`, which is removed then. A target that
+/// Restores `target` byte for byte to its state before the repair that made the undo file `undo`, which is removed then. A target that
 /// has been changed since the repair is only written to with [`LaterWrites::Discard`]. Answers whether every byte is surely as it was: where that was needed
-/// and only what the repair had overwritten is put back, the undo file stays.
+/// and only the bytes that the repair had overwritten are put back, the undo file stays.
 ///
 /// The pair may have been copied to another place; an old file that was kept whole has to lie beside the undo file.
 ///

@@ -63,7 +63,7 @@ pub(super) enum Way {
     Marked,
 }
 
-/// What an undo file says of its target.
+/// The facts that an undo file has of its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Head {
     /// Length of the target before the repair.

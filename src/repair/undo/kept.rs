@@ -11,7 +11,7 @@ use crate::repair::scratch::copy_bytes;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-/// What the old file's name has behind the undo file's.
+/// The ending of the old file's name behind the undo file's.
 const SUFFIX: &str = ".kept";
 /// More of them are not tried.
 const SUFFIXES: u32 = 100;
@@ -23,7 +23,7 @@ fn with_suffix(undo: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// What stands behind the undo file's name in a name of ours, with `.kept`.
+/// The ending behind the undo file's name in a name of ours, with `.kept`.
 pub(super) fn suffix_of(name: &str) -> Option<&str> {
     let (_, tail) = name.rsplit_once(SUFFIX)?;
     let number = tail.strip_prefix('-').filter(|n| n.parse::<u32>().is_ok_and(|v| v.to_string() == *n));

@@ -1,4 +1,4 @@
-//! Undo files of repairs in place: what was overwritten, of which file, and how to find out that it was changed since.
+//! Undo files of repairs in place: the overwritten bytes, their file, and the signs that it was changed since.
 //!
 //! An undo file is small, begins with its head, and is complete and on the medium before anything is overwritten:
 //!
@@ -43,7 +43,7 @@ use std::borrow::Cow;
 use std::fs::Metadata;
 use std::path::Path;
 
-/// What a medium writes whole.
+/// The bytes that a medium writes whole.
 const SECTOR: usize = 512;
 
 /// The error of an undo file that does not serve; `force` would not help.
@@ -51,7 +51,7 @@ fn unfit(what: impl Into<String>) -> Error {
     ErrorKind::Unfit { what: what.into(), force: false }.into()
 }
 
-/// What was in a file before it was changed.
+/// The bytes of a file before it was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UndoRecord {
@@ -59,7 +59,7 @@ pub struct UndoRecord {
     pub len: u64,
     /// Bytes that it has after the repair.
     pub new_len: u64,
-    /// Ranges that are overwritten, in order, and what stood there; the first is the header.
+    /// Ranges that are overwritten, in order, and the bytes that stood there; the first is the header.
     pub ranges: Vec<(u64, Vec<u8>)>,
     /// The headers that the repair writes, one after the other.
     pub headers: [Vec<u8>; 2],
@@ -70,7 +70,7 @@ pub struct UndoRecord {
 }
 
 impl UndoRecord {
-    /// Reads what stands in the ranges (offset and length) now.
+    /// Reads the bytes in the ranges (offset and length) now.
     ///
     /// # Errors
     /// Errors of the medium.
@@ -196,7 +196,7 @@ fn put_back<'b>(target: &dyn Storage, len: u64, count: usize, get: &dyn Fn(usize
         target.write_all_at(&bytes, at).map_err(|e| Error::io_at(e, at))?;
     }
     target.sync().map_err(ErrorKind::Io)?;
-    // what lies behind the old end goes only when all else is seen to be there
+    // the bytes behind the old end go only when all else is seen to be there
     let mut now = Vec::new();
     for i in 0..count {
         let (at, bytes) = get(i)?;
@@ -221,7 +221,7 @@ mod tests {
     use crate::io::MemoryStorage;
     use proptest::prelude::*;
 
-    /// What a repair would do: a target before and after, and its record.
+    /// The work of a repair: a target before and after, and its record.
     fn repaired(before: &[u8], places: &[(usize, usize)], tail: usize) -> (UndoRecord, Vec<u8>) {
         let target = MemoryStorage::new(before.to_vec());
         let mut ranges = vec![(0u64, 564)];

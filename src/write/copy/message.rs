@@ -23,7 +23,7 @@ const OLE: i32 = 6;
 /// The type of a recipient in the To line.
 const TO: i32 = 1;
 
-/// Gives a damaged message what its row has: what it lacks, and, where nothing is wrong with the row, what differs. A row repeats what
+/// Gives a damaged message the values of its row: missing ones, and, from a sound row, different ones. A row repeats values that
 /// the message itself says; texts may end earlier in it.
 fn adopt_row(props: &mut Props, cells: &Props, is_row_whole: bool) {
     for (tag, data) in without_row_only(cells.clone()).iter() {
@@ -49,7 +49,7 @@ fn adopt_row(props: &mut Props, cells: &Props, is_row_whole: bool) {
     }
 }
 
-/// Takes out of a damaged message what only stores and folders have: there are readers that take it for one of those then.
+/// Takes the properties of stores and folders out of a damaged message: there are readers that take it for one of those then.
 fn without_containers(props: &mut Props) -> bool {
     let strange: Vec<u16> = props.iter().map(|(t, _)| t.id()).filter(|id| matches!(id, 0x35DF..=0x36FF)).collect();
     strange.iter().for_each(|id| _ = props.remove(*id));
@@ -339,7 +339,7 @@ impl<'s> Copier<'s, '_> {
             own.value();
             attachment.props.set(tags::ATTACH_DATA_BINARY, Vec::new());
         } else if !method.is_some_and(|m| (0..=7).contains(&m)) {
-            // what kind it is follows from its data
+            // its kind follows from its data
             let told = if inner.is_some() {
                 EMBEDDED
             } else if !empty {
@@ -358,7 +358,7 @@ impl<'s> Copier<'s, '_> {
         Ok((Some(attachment), inner))
     }
 
-    /// What is left of an attachment whose properties are lost: its row in the table of its message, and its data.
+    /// The rest of an attachment whose properties are lost: its row in the table of its message, and its data.
     fn attachment_without_properties(
         &mut self,
         node: &Node<'s>,

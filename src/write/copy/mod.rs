@@ -1,7 +1,7 @@
 //! Copying a store: read tolerantly, written whole.
 //!
 //! Every object is read as far as it can be and written anew: properties, sub-nodes, tables. Ids of nodes stay, and so does the
-//! store's own, so that entry ids go on to be valid. Rows of tables follow from the objects. What cannot be read is accounted for; what
+//! store's own, so that entry ids go on to be valid. Rows of tables follow from the objects. An unreadable object is accounted for; anything that
 //! is there and not understood is copied as it is, unless the target's variant cannot hold it, which is accounted for too.
 
 mod message;
@@ -49,10 +49,10 @@ const REFERENCES_MAX: u16 = 0x8000;
 const UNFIT: &str = "does not fit into the copy";
 /// Problems and dropped nodes that are listed one by one.
 const LISTED_MAX: usize = 1000;
-/// What the folder is called under which Outlook shows what is in a store.
+/// The name of the folder under which Outlook shows the contents of a store.
 const TOP: &str = "Top of Outlook data file";
 
-/// The folders that a PST's entry ids name, in the order in which they are looked for: the store's property, what the folder is called,
+/// The folders that a PST's entry ids name, in the order in which they are looked for: the store's property, the folder's name,
 /// and the ids that Outlook gives it in every PST and every OST, whatever the language of its name. Another folder of an OST has the PST's
 /// id of the first, and a second one is called like it: that of the public folders.
 const SPECIAL: [(PropTag, &[&str], Nid, Nid); 3] = [
@@ -61,7 +61,7 @@ const SPECIAL: [(PropTag, &[&str], Nid, Nid); 3] = [
     (tags::FINDER_ENTRY_ID, &["Search Root", "Finder"], Nid(0x8042), Nid(0x20E2)),
 ];
 
-/// What the copy is to be like.
+/// The form of the copy.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CopyOptions {
@@ -69,15 +69,15 @@ pub struct CopyOptions {
     pub ndb: NdbOptions,
     /// Code page of an ANSI copy's texts.
     pub code_page: CodePage,
-    /// What the store is called, where its own name cannot be read.
+    /// The name of the store, where its own name cannot be read.
     pub display_name: String,
     /// Whether rows get ids by which Outlook synchronises where they have none.
     pub item_ids: bool,
-    /// Whether what does no harm is set right too, such as a search folder that the list of active searches lacks.
+    /// Whether harmless faults are set right too, such as a search folder that the list of active searches lacks.
     pub mend: bool,
     /// Versions of rows up to this one are given out: for a part of a file that goes back into it.
     pub row_versions: u32,
-    /// Whether what the source's tables and counts promise and no node gives counts as lost: not where the source is a selection of another
+    /// Whether objects that the source's tables and counts promise and no node gives count as lost: not where the source is a selection of another
     /// store's nodes, or where the caller counts it.
     pub promised: bool,
     /// Names of folders that have none, neither of their own nor in a row, and of those whose properties may be damaged.
@@ -114,7 +114,7 @@ impl CopyOptions {
     }
 }
 
-/// What became of everything.
+/// The fate of everything.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CopyReport {
@@ -140,7 +140,7 @@ pub struct CopyReport {
     pub lost: Vec<(Nid, Nid)>,
     /// Nodes that are left out, and why; those that are made anew are not among them.
     pub dropped: Vec<(Nid, &'static str)>,
-    /// What was wrong with what was read, the first of it.
+    /// The first faults of the parts that were read.
     pub problems: Vec<Finding>,
     /// Bytes of the copy.
     pub bytes: u64,
@@ -153,7 +153,7 @@ impl CopyReport {
         counts.iter().all(|c| c.lost == 0 && c.partial == 0) && self.texts_lossy == 0
     }
 
-    /// Counts what is promised and not there.
+    /// Counts promised objects that are not there.
     fn lose(&mut self, missing: &Missing) {
         let counts =
             [(&mut self.folders, missing.folders), (&mut self.messages, missing.messages), (&mut self.associated, missing.associated)];
@@ -171,7 +171,7 @@ impl CopyReport {
     }
 }
 
-/// What happens to an object while it is read.
+/// The troubles of an object while it is read.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     findings: Vec<Finding>,
@@ -184,7 +184,7 @@ impl Trouble {
         self.values = self.values.saturating_add(1);
     }
 
-    /// Adds what happened to a part; of very many findings only what they come to is kept.
+    /// Adds the troubles of a part; of very many findings only their sum is kept.
     fn absorb(&mut self, mut part: Self) {
         const MOST: usize = 1000;
         let (is_lossy, values) = (part.is_lossy(), part.values);
@@ -223,7 +223,7 @@ pub(super) struct Copier<'s, 'w> {
     code_page: CodePage,
     row_ids: BTreeSet<u32>,
     mend: bool,
-    /// What the copy is to be.
+    /// The form of the copy.
     kind: FileKind,
     folder_names: BTreeMap<Nid, String>,
     /// The nodes that are wanted, where not all are.
@@ -239,10 +239,10 @@ pub(super) struct Copier<'s, 'w> {
     shared: Shared,
 }
 
-/// What objects of the source share, and those of the copy share again.
+/// The blocks that objects of the source share, and those of the copy share again.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Large data, by the root of its tree, with what was wrong with it.
+    /// Large data, by the root of its tree, with its faults.
     data: HashMap<Bid, (WrittenData, Vec<Finding>)>,
     /// Sub-nodes that nobody knows, by the roots of their two trees, and whether something of them was lost.
     nodes: HashMap<(Bid, Bid), (Written, bool)>,
@@ -393,7 +393,7 @@ impl<'s> Copier<'s, '_> {
         let key = self.out.record_key();
         self.out.store_props().set(tags::RECORD_KEY, key.0);
         let replaced = self.out.store_props();
-        // What only a new store has is not added to one that lives without it.
+        // Objects of new stores alone are not added to a store that lives without them.
         for tag in own {
             let needed = matches!(tag.id(), 0x0FF9 | 0x3001 | 0x67FF);
             if !props.has(tag.id()) && !needed {
@@ -422,7 +422,7 @@ impl<'s> Copier<'s, '_> {
         loop {
             while let Some((nid, parent)) = pending.pop() {
                 step(monitor, 1)?;
-                // what lies in a search, or in what could not be copied, hangs from nothing
+                // an object in a search, or in a folder that could not be copied, hangs from nothing
                 let has_parent = nid == parent || self.out.folders.get(&parent).is_some_and(|f| !f.is_search());
                 if !has_parent || !waiting.remove(&nid) {
                     continue;
@@ -438,7 +438,7 @@ impl<'s> Copier<'s, '_> {
                 }
                 pending.extend(children.get(&nid).into_iter().flatten().rev().map(|c| (*c, nid)));
             }
-            // what is left hangs from nothing
+            // the rest hangs from nothing
             let parent_of = |n: &Nid| self.pst.ndb().index().node(*n).map_or(Nid::NONE, |n| n.parent);
             let normal = || waiting.iter().filter(|n| n.nid_type() == NidType::NORMAL_FOLDER);
             // the highest of a branch; where each has its parent, they go round in a circle
@@ -463,7 +463,7 @@ impl<'s> Copier<'s, '_> {
         }
     }
 
-    /// What an object comes to: none where it cannot be read or written and the others can. A full file ends the run, as the medium does.
+    /// The result of an object: none where it cannot be read or written and the others can. A full file ends the run, as the medium does.
     fn goes_on<T>(&mut self, done: Result<T>) -> Result<Option<T>> {
         match done {
             Ok(done) => Ok(Some(done)),
@@ -502,7 +502,7 @@ impl<'s> Copier<'s, '_> {
         }
     }
 
-    /// The folder under which Outlook shows what is in a store. Called when all folders that can be reached are there.
+    /// The folder under which Outlook shows the contents of a store. Called when all folders that can be reached are there.
     fn top_folder(&mut self) -> Result<Nid> {
         if let Some(nid) = self.special_folder(0, None) {
             return Ok(nid);
@@ -548,7 +548,7 @@ impl<'s> Copier<'s, '_> {
         found.map(|f| f.nid)
     }
 
-    /// The folder for what has lost its own.
+    /// The folder for items that have lost their own.
     fn lost_and_found(&mut self) -> Result<Nid> {
         const NAME: &str = "Lost and Found";
         let known = self.out.folders.iter().find(|(_, f)| f.is_lost_and_found).map(|(nid, _)| *nid);
@@ -577,7 +577,7 @@ impl<'s> Copier<'s, '_> {
             trouble.value();
         }
         let is_damaged = trouble.is_lossy();
-        // its row tells what it is called if it cannot any more, and what only the row knows
+        // its row tells its name if it cannot any more, and values that only the row has
         let (mut of_table, mut has_row) = (Vec::new(), false);
         let table = ndb.node(parent.with_type(NidType::HIERARCHY_TABLE)).and_then(|n| TableContext::open(n, &mut of_table).ok().flatten());
         if let Some(table) = &table
@@ -616,7 +616,7 @@ impl<'s> Copier<'s, '_> {
             f.is_counted = lists;
         }
         if !self.wants(nid) {
-            // read for what others say of it
+            // read because of others that name it
             return Ok(());
         }
         self.report.folders.expected = self.report.folders.expected.saturating_add(1);
@@ -679,7 +679,7 @@ impl<'s> Copier<'s, '_> {
     }
 
     /// Names that are lost are not made up: properties that have an id whose name is unknown keep it to themselves. Only where all are lost
-    /// and what is there agrees with the names that Outlook gives a new store, these come back.
+    /// and the others agree with the names that Outlook gives a new store, these come back.
     fn complete_names(&mut self, has_names: bool) -> Result<()> {
         if let Some(mut unnamed) = self.unnamed.take() {
             if self.only.is_some() {
@@ -713,7 +713,7 @@ impl<'s> Copier<'s, '_> {
         Ok(())
     }
 
-    /// What every store must have and this one lacks: folders that a PST's entry ids name.
+    /// The folders that every store must have and this one lacks: folders that a PST's entry ids name.
     fn complete_store(&mut self, options: &CopyOptions) -> Result<()> {
         if options.ndb.kind != FileKind::Pst {
             return Ok(());
@@ -775,7 +775,7 @@ impl<'s> Copier<'s, '_> {
         *slot = slot.saturating_add(1);
     }
 
-    /// Takes over what was wrong with an object.
+    /// Takes over the faults of an object.
     fn settle(&mut self, trouble: Trouble) {
         self.report.values_lost = self.report.values_lost.saturating_add(trouble.values);
         let room = LISTED_MAX.saturating_sub(self.report.problems.len());
@@ -810,7 +810,7 @@ impl<'s> Copier<'s, '_> {
     }
 
     /// Whether nothing more is copied: objects that name the same blocks have copies of their own of some, and a file in which very many do
-    /// would come to far more than is in it. What is left out is counted, and said once.
+    /// would come to far more than is in it. Objects that are left out are counted, and said once.
     fn is_spent(&mut self) -> bool {
         let is_spent = self.out.ndb().bytes() > self.most;
         if is_spent && !self.report.problems.iter().any(|f| std::ptr::eq(f.rule, &rules::LIMIT)) {
@@ -820,7 +820,7 @@ impl<'s> Copier<'s, '_> {
         is_spent
     }
 
-    /// Writes data as it is, what several objects share but once. Tells what is wrong with it.
+    /// Writes data as it is, shared data but once. Tells its faults.
     fn write_tree(&mut self, ndb: &Ndb, tree: DataTree) -> Result<(WrittenData, Vec<Finding>)> {
         let (root, is_large) = (tree.root(), tree.len() > STREAM_FROM);
         if let Some((written, problems)) = self.shared.data.get(&root).filter(|_| is_large)

@@ -1,4 +1,4 @@
-//! All other nodes: tables, lists and queues of the store, and what nobody knows.
+//! All other nodes: tables, lists and queues of the store, and nodes of unknown kinds.
 
 use super::{Copier, REFERENCES_MAX, Trouble};
 use crate::error::{ErrorKind, Result};
@@ -61,7 +61,7 @@ impl Copier<'_, '_> {
             };
             match self.goes_on(copied)?.flatten() {
                 Some(written) => {
-                    // what a queue's entry has in this place is where its head is
+                    // a queue's entry has the place of its head here
                     let is_queue = t == NidType::SEARCH_UPDATE_QUEUE || nid == Nid::SEARCH_MANAGEMENT_QUEUE || nid == Nid::SEARCH_QUEUE_3;
                     let behind = is_queue && u64::from(entry.parent.0) > written.bytes;
                     self.out.add_raw_node(nid, written, if behind { Nid::NONE } else { entry.parent })?;
@@ -161,7 +161,7 @@ impl Copier<'_, '_> {
         struct Level<'n> {
             nid: Nid,
             roots: (Bid, Bid),
-            /// What had been lost before.
+            /// The earlier losses.
             mark: (u64, usize),
             data: crate::write::WrittenData,
             subs: SubNodes,

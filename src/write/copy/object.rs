@@ -1,4 +1,4 @@
-//! Reading what objects consist of: properties and rows, as far as they can be read.
+//! Reading the parts of objects: properties and rows, as far as they can be read.
 
 use super::{Copier, STREAM_FROM, Trouble};
 use crate::error::Result;
@@ -16,13 +16,13 @@ use crate::rules;
 use crate::write::{Data, Props, SubNodes};
 use std::collections::HashSet;
 
-/// What of a row's cells only rows have.
+/// The cells that only rows have.
 pub(super) fn row_only(cells: &Props) -> Vec<(PropTag, Vec<u8>)> {
     let known = cells.iter().filter(|(t, _)| tags::is_row_only(*t));
     known.filter_map(|(t, d)| if let Data::Bytes(b) = d { Some((t, b.clone())) } else { None }).collect()
 }
 
-/// The rest of a row's cells: what is left of an object whose properties are lost.
+/// The rest of a row's cells: the rest of an object whose properties are lost.
 pub(super) fn without_row_only(cells: Props) -> Props {
     let structural = [tags::LTP_ROW_ID, tags::LTP_ROW_VER, tags::CONVERSATION_ID];
     cells.iter().filter(|(t, _)| !tags::is_row_only(*t) && !structural.contains(t)).map(|(t, d)| (t, d.clone())).collect()
@@ -113,7 +113,7 @@ impl Copier<'_, '_> {
             return Ok(Some(Data::Bytes(self.mend_rtf(bytes, trouble))));
         }
         if t.is_multi() && verify_value(t, &bytes, Location::NONE, &mut Strict).is_err() {
-            // what can be read of it
+            // the readable part of it
             trouble.value();
             let value = PropValue::decode(t, &bytes, &latin1, Location::NONE, &mut Ignore).ok().flatten();
             let encoded = value.filter(|_| t != PropType::MULTI_STRING8).map(|v| v.encode());
@@ -143,7 +143,7 @@ impl Copier<'_, '_> {
         Ok(Some(Data::Bytes(bytes)))
     }
 
-    /// A compressed body that does not agree with its own checksum is compressed anew from what a tolerant reader gets out of it, so
+    /// A compressed body that does not agree with its own checksum is compressed anew from the text that a tolerant reader gets out of it, so
     /// that a strict one gets the same. Where the header is lost, the contents may still tell; else the body becomes an empty one.
     fn mend_rtf(&self, stored: Vec<u8>, trouble: &mut Trouble) -> Vec<u8> {
         if rtf::is_sealed(&stored) {
@@ -212,7 +212,7 @@ impl Copier<'_, '_> {
                 trouble.value();
                 continue;
             }
-            // what it was cannot be told where ids are damaged; it is kept as it is
+            // its kind cannot be told where ids are damaged; it is kept as it is
             if trouble.findings.iter().any(|f| std::ptr::eq(f.rule, &rules::SUBNODE_ORDER)) {
                 trouble.value();
             }

@@ -14,10 +14,10 @@ use crate::monitor::Monitor;
 use crate::write::Props;
 use std::collections::BTreeSet;
 
-/// What came of copying some nodes.
+/// The result of copying some nodes.
 #[derive(Debug)]
 pub(crate) struct CopiedNodes {
-    /// What became of them; objects that were read for their rows alone do not count.
+    /// The fate of them; objects that were read for their rows alone do not count.
     pub(crate) report: CopyReport,
     /// Messages that are in another folder now, because their own is not there: copied, wanted or not.
     pub(crate) strayed: Vec<Nid>,
@@ -42,7 +42,7 @@ impl Copier<'_, '_> {
         self.only.is_none_or(|only| only.contains(&nid))
     }
 
-    /// Whether everything in a folder is to be listed: where any of its nodes is wanted or new, or what indexes all messages.
+    /// Whether everything in a folder is to be listed: where any of its nodes is wanted or new, or an index of all messages.
     pub(super) fn lists_all_of(&self, folder: Nid) -> bool {
         let Some(only) = self.only else { return true };
         let own = [NidType::NORMAL_FOLDER, NidType::CONTENTS_TABLE, NidType::ASSOC_CONTENTS_TABLE].map(|t| folder.with_type(t));
@@ -64,7 +64,7 @@ impl Copier<'_, '_> {
         let status = |p: &Props| p.bytes(tags::MESSAGE_STATUS).map(<[u8]>::to_vec);
         let pc = self.pst.ndb().node(nid).and_then(|node| PropertyContext::open(node, &mut Ignore).ok().flatten());
         let Some(pc) = pc else { return self.out.list_message(folder, nid, &cells, only) };
-        // what the row holds, what it follows from, and what is counted
+        // the row's values, their sources, and the counts
         let mut wanted: BTreeSet<u16> = self.out.row_columns(folder, nid).iter().map(|t| t.id()).collect();
         wanted.extend(
             [

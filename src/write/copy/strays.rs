@@ -1,5 +1,5 @@
-//! Values that outlive what named them: where an object's properties are damaged, its large values may still be whole in sub-nodes of
-//! their own. What says what it is goes back to where it belongs; an attachment's only large value is its data.
+//! Values that outlive the objects that named them: where an object's properties are damaged, its large values may still be whole in sub-nodes of
+//! their own. A value that tells its kind goes back to its place; an attachment's only large value is its data.
 
 use super::{Copier, Trouble};
 use crate::error::Result;
