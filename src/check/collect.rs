@@ -1,7 +1,7 @@
 //! Collecting findings: limits a rule, root causes, order.
 //!
 //! Passes that run on several threads give each piece of work a [`Collector`] of its own, and merge them in the order of the work, so
-//! that a report does not depend on the number of threads. The objects known to be broken when a pass begins stands in [`Causes`]: a
+//! that a report does not depend on the number of threads. The objects known to be broken when a pass begins stand in [`Causes`]: a
 //! violation that follows from it is counted there and not listed.
 
 use super::report::{CheckOptions, RuleCount};
@@ -298,7 +298,7 @@ impl<'c> Collector<'c> {
             }
             return None;
         }
-        // Leftovers in a heap follow from the faults of the rest.
+        // Leftovers in a heap follow from the faults of the heap.
         let leaked = std::ptr::eq(f.rule, &rules::HN_ITEM_LEAKED);
         let before = self.trail.last().filter(|b| leaked && b.severity >= Severity::Warning);
         let follows = before.filter(|b| (b.nid, b.sub) == (f.at.nid, f.at.sub)).map(|b| Context::Here(b.place));

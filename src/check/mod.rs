@@ -108,7 +108,7 @@ impl crate::messaging::Pst {
 /// Checks a file and reports.
 ///
 /// # Errors
-/// Cancellation, and a medium that cannot be read at all. The faults of the  is in the report.
+/// Cancellation, and a medium that cannot be read at all. The faults of the file are in the report.
 pub fn check(source: Arc<dyn ReadAt>, options: &CheckOptions, monitor: &dyn Monitor) -> Result<Report> {
     let done = examine(Arc::clone(&source), options, options.limits, monitor)?;
     source.intact().map_err(crate::error::ErrorKind::Io)?;
@@ -328,7 +328,7 @@ fn has_messages(kind: Option<FileKind>) -> bool {
     kind != Some(FileKind::Pab)
 }
 
-/// The faults of a  body: the rule, and the reason in words.
+/// The faults of a compressed body: the rule, and the reason in words.
 fn rtf_problem(bytes: &[u8], limits: &Limits) -> Result<(), (&'static rules::Rule, String)> {
     let limit = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
     let d = crate::messaging::rtf::decompress(bytes, limit).map_err(|e| (&rules::RTF_UNDECODABLE, e.to_string()))?;

@@ -222,7 +222,7 @@ fn folder_table(
     let before = out.mark();
     objects.look_for_bad_blocks(&node, out)?;
     let table = objects.table(node, out)?;
-    // Rows that cannot be read follow from the faults of the .
+    // Rows that cannot be read follow from the faults of the table.
     out.suffer(before, Severity::Error);
     let Some(table) = table else {
         for id in listed {

@@ -81,7 +81,7 @@ fn table_of(message: Nid) -> NidType {
     if message.nid_type() == NidType::ASSOC_MESSAGE { NidType::ASSOC_CONTENTS_TABLE } else { NidType::CONTENTS_TABLE }
 }
 
-/// The names of named properties, where the store has any; the faults of the  itself is the store's.
+/// The names of named properties, where the store has any; the faults of the map itself are the store's.
 fn names(ndb: &Ndb) -> Result<Option<NameMap>> {
     let Some(node) = ndb.node(Nid::NAME_TO_ID_MAP) else { return Ok(None) };
     match PropertyContext::open(node, &mut Ignore)? {
@@ -179,7 +179,7 @@ fn embedded<'a>(
     if p.depth > objects.ndb.limits().embedded_depth {
         return out.report(Finding::new(&rules::DATA_TREE_DEPTH, p.node.at).loss(Loss::Partial));
     }
-    // The faults of the  message says nothing about this one.
+    // The faults of the outer message say nothing about this one.
     out.context = Context::Free;
     let pc = message(objects, p.node, false, p.depth, attachments, pending, out)?;
     let size = pc.as_ref().and_then(|pc| pc.int(tags::MESSAGE_SIZE.id())).and_then(|n| u32::try_from(n).ok());

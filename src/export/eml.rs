@@ -154,7 +154,7 @@ impl Exported {
         }
     }
 
-    /// Counts an attachment whose data was written, with the faults of the .
+    /// Counts an attachment whose data was written, with the faults of the data.
     pub(super) fn take_attachment(&mut self, a: &Attachment<'_>, problems: &[Finding]) {
         let own = a.properties().problems();
         let is_error = |f: &Finding| f.severity >= Severity::Error;
@@ -194,7 +194,7 @@ impl Exported {
 /// ```
 ///
 /// # Errors
-/// An error of ``; in strict reading, the first violation.
+/// An error of `out`; in strict reading, the first violation.
 pub fn write(message: &Message<'_>, out: &mut impl Write, options: &Options) -> Result<Exported> {
     Exporter::new(message.properties().pst()).eml(message, out, options)
 }

@@ -50,7 +50,7 @@ impl<'p> Exporter<'p> {
     /// Writes a message as EML: see [`eml`](super::eml).
     ///
     /// # Errors
-    /// An error of ``; in strict reading, the first violation.
+    /// An error of `out`; in strict reading, the first violation.
     pub fn eml(&self, message: &Message<'_>, out: &mut dyn Write, options: &Options) -> Result<Exported> {
         Run::new(self, out, options).message(message)
     }
@@ -58,7 +58,7 @@ impl<'p> Exporter<'p> {
     /// Writes an appointment or a task as iCalendar: see [`ics`](super::ics).
     ///
     /// # Errors
-    /// An error of ``; in strict reading, the first violation.
+    /// An error of `out`; in strict reading, the first violation.
     pub fn ics(&self, message: &Message<'_>, out: &mut dyn Write) -> Result<Exported> {
         super::ics::run(self, message, out)
     }
@@ -66,7 +66,7 @@ impl<'p> Exporter<'p> {
     /// Writes a contact or a distribution list as vCard: see [`vcf`](super::vcf).
     ///
     /// # Errors
-    /// An error of ``; in strict reading, the first violation.
+    /// An error of `out`; in strict reading, the first violation.
     pub fn vcf(&self, message: &Message<'_>, out: &mut dyn Write, version: Version) -> Result<Exported> {
         super::vcf::run(self, message, out, version)
     }
@@ -74,7 +74,7 @@ impl<'p> Exporter<'p> {
     /// Writes the text of an item, as notes have it, in UTF-8.
     ///
     /// # Errors
-    /// An error of ``; in strict reading, the first violation.
+    /// An error of `out`; in strict reading, the first violation.
     pub fn text(&self, message: &Message<'_>, out: &mut dyn Write) -> Result<Exported> {
         let mut done = Exported::default();
         let text = message.body_text()?.unwrap_or_default();
@@ -98,11 +98,11 @@ impl<'p> Exporter<'p> {
         Ok(out)
     }
 
-    /// Passes on the data of an attachment that embeds no message, and counts the fate of it. Answers an error of ``; 0 where
+    /// Passes on the data of an attachment that embeds no message, and counts its fate. Answers the count of `take`; 0 where
     /// there is no data.
     ///
     /// # Errors
-    /// An error of ``; in strict reading, the first violation.
+    /// An error of `take`; in strict reading, the first violation.
     pub fn attachment<'a>(
         &self,
         a: &Attachment<'a>,

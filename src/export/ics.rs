@@ -23,7 +23,7 @@ use std::io::Write;
 /// Writes an appointment or a task as iCalendar.
 ///
 /// # Errors
-/// An error of ``; in strict reading, the first violation.
+/// An error of `out`; in strict reading, the first violation.
 pub fn write(message: &Message<'_>, out: &mut impl Write) -> Result<Exported> {
     Exporter::new(message.properties().pst()).ics(message, out)
 }

@@ -63,7 +63,7 @@ const OLE_MAX: u64 = 64 << 20;
 /// ```
 ///
 /// # Errors
-/// An error of ``; in strict reading, the first violation.
+/// An error of `out`; in strict reading, the first violation.
 pub fn write(message: &Message<'_>, out: impl Read + Write + Seek) -> Result<Exported> {
     Exporter::new(message.properties().pst()).msg(message, out)
 }
@@ -470,7 +470,7 @@ impl Exporter<'_> {
     /// Writes a message as MSG: see [`msg`](super::msg).
     ///
     /// # Errors
-    /// An error of ``; in strict reading, the first violation.
+    /// An error of `out`; in strict reading, the first violation.
     pub fn msg(&self, message: &Message<'_>, out: impl Read + Write + Seek) -> Result<Exported> {
         Run::new(self, message, out)?.message(message)
     }

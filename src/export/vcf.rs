@@ -31,7 +31,7 @@ pub enum Version {
 /// Writes a contact or a distribution list as vCard.
 ///
 /// # Errors
-/// An error of ``; in strict reading, the first violation.
+/// An error of `out`; in strict reading, the first violation.
 pub fn write(message: &Message<'_>, out: &mut impl Write, version: Version) -> Result<Exported> {
     Exporter::new(message.properties().pst()).vcf(message, out, version)
 }

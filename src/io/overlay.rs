@@ -128,7 +128,7 @@ impl Overlay {
     /// some size.
     ///
     /// # Errors
-    /// An error of ``; errors of the room.
+    /// An error of `tell`; errors of the room.
     pub fn each_change(&self, tell: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>) -> io::Result<()> {
         let c = self.changes.read().unwrap_or_else(PoisonError::into_inner);
         let (mut start, mut run) = (0u64, Vec::new());

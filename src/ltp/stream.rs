@@ -128,7 +128,7 @@ impl<'n> ValueReader<'n> {
         self.len() == 0
     }
 
-    /// The faults of the  read so far.
+    /// The faults of the parts read so far.
     pub fn problems(&self) -> &[Finding] {
         match &self.reader {
             Reader::Memory(_) => &[],

@@ -189,7 +189,7 @@ impl Pst {
         self.ndb.layout()
     }
 
-    /// The faults of the  and, where the file was [salvaged](Self::is_salvaged), with the trees. The faults of an object are
+    /// The faults of the header and, where the file was [salvaged](Self::is_salvaged), with the trees. The faults of an object are
     /// among its own problems; a [check](Self::check) finds everything.
     pub fn problems(&self) -> &[Finding] {
         &self.problems

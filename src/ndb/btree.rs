@@ -194,7 +194,7 @@ pub(crate) fn walk<E: TreeEntry>(ndb: &Ndb, root: Bref, sink: &mut dyn Sink) -> 
     Ok(out)
 }
 
-/// The faults of a , under the id that its parent gives it and with the tree's name: its own bytes may say anything.
+/// The faults of a page, under the id that its parent gives it and with the tree's name: its own bytes may say anything.
 struct Named<'s> {
     sink: &'s mut dyn Sink,
     bref: Bref,

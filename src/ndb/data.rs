@@ -259,7 +259,7 @@ impl<'n> DataReader<'n> {
         self.tree.is_empty()
     }
 
-    /// The faults of the  read so far.
+    /// The faults of the parts read so far.
     pub fn problems(&self) -> &[Finding] {
         &self.problems
     }

@@ -169,7 +169,7 @@ impl Ndb {
         &self.limits
     }
 
-    /// Both trees' leaves, read on first use; the faults of the  is dropped here, and told by
+    /// Both trees' leaves, read on first use; the faults of the trees are dropped here, and told by
     /// [`load_index`](Self::load_index).
     pub fn index(&self) -> &Index {
         self.index.get_or_init(|| Arc::new(Index::load(self, &mut Ignore).unwrap_or_default()))

@@ -51,7 +51,7 @@ pub enum Target<'p> {
 /// The result that a repair would have.
 #[non_exhaustive]
 pub struct Prediction {
-    /// The outcome: the faults of the , and the account.
+    /// The outcome: the faults of the result, and the account.
     pub outcome: Outcome,
     /// The file that the repair would write.
     pub result: Arc<dyn ReadAt>,

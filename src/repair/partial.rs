@@ -2,7 +2,7 @@
 //!
 //! Nodes keep their ids when they are written anew, and a node is complete in itself: its data and its sub-nodes. So the nodes that the
 //! selected actions concern are written to a file of their own, as they would be if the whole file were, and are taken over from there
-//! behind the end of the file as it is; over both come new trees, maps and a new header. The faults of the  by reason of
+//! behind the end of the file as it is; over both come new trees, maps and a new header. A fault of the result by reason of
 //! that, such as a row that no longer agrees with its message, is among the objects that the next pass takes over.
 
 use super::Account;

@@ -33,7 +33,7 @@ pub struct Outcome {
     pub plan: Plan,
     /// The way in which the plan was carried out.
     pub route: Route,
-    /// The faults of the .
+    /// The faults of the result.
     pub after: Report,
     /// The fate of everything.
     pub account: Account,

@@ -42,7 +42,7 @@ pub struct Rescued {
     pub foreign: Vec<Foreign>,
     /// Finds with the contents of another find, or of a message that is there; they are left out.
     pub equal_copies: u64,
-    /// The faults of the .
+    /// The faults of the result.
     pub after: Report,
 }
 

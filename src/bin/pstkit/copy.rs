@@ -57,7 +57,7 @@ fn status(report: &CopyReport, damaged: Status) -> u8 {
     if damaged == Status::DONE { lost } else { 4 | lost }
 }
 
-/// Copies `pst` to `out`, and tells the fate of it.
+/// Copies `pst` to `out`, and tells its fate.
 fn write(ctx: &mut Context, file: &Path, pst: &Pst, out: &Path, force: bool, options: &CopyOptions, damaged: Status) -> Outcome {
     repair::same_file(file, out)?;
     let fail = |e| Failure::of(out, e);

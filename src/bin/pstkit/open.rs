@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A file at the level of bytes and header.
 pub(crate) struct Opened {
     pub(crate) ndb: Ndb,
-    /// The faults of the .
+    /// The faults of the header.
     pub(crate) problems: Vec<Finding>,
     /// Whether the header names its variant; if not, it was told from the maps, and the fields are as good as guesses.
     pub(crate) header_readable: bool,
