@@ -40,5 +40,6 @@ pub use pc::PropertyContext;
 
 pub use stream::ValueReader;
 pub use tc::{Row, Rows, TableContext};
+#[cfg(feature = "export")]
 pub(crate) use value::encode_utf16;
 pub use value::{PropValue, ValueSource, latin1};

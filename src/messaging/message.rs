@@ -215,6 +215,7 @@ impl<'a> Message<'a> {
     }
 
     /// The cells of each row of the recipient table; none where there is no table.
+    #[cfg(feature = "export")]
     pub(crate) fn recipient_cells(&self) -> Result<Vec<Vec<(PropTag, PropValue)>>> {
         let Some(table) = self.sub_table(Nid::RECIPIENT_TABLE)? else { return Ok(Vec::new()) };
         let p = &self.properties;
