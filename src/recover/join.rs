@@ -38,7 +38,7 @@ pub struct Doubt {
 
 impl Doubt {
     /// A doubt without rivals.
-    pub(super) fn new(why: impl Into<String>) -> Self {
+    pub fn new(why: impl Into<String>) -> Self {
         Self { why: why.into(), rivals: Vec::new() }
     }
 }

@@ -211,7 +211,7 @@ fn listed(n: &Named) -> Listed {
         from: n.from.as_deref().map(|t| render::cut(t, 80)),
         subject: render::cut(&n.subject, 200),
         folder: render::clean(&n.folder),
-        parts: n.parts.iter().map(|p| render::clean(&p.to_string())).collect(),
+        parts: n.why.iter().map(|w| render::clean(w)).chain(n.parts.iter().map(|p| render::clean(&p.to_string()))).collect(),
         bytes_missing: n.parts.iter().fold(0, |sum, p| sum.saturating_add(p.damaged_bytes())),
     }
 }

@@ -18,7 +18,7 @@ use pstkit::rules::{FixVerb, Severity};
 use pstkit::{Nid, OpenOptions, Pst};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,11 +58,14 @@ pub(crate) struct Named {
     /// Which parts of it are damaged, as the source has it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<DamagedPart>,
+    /// Why its parts may not all be its own, where a search joined them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) why: Option<String>,
 }
 
 impl Named {
     fn new(nid: u32, folder: String, subject: String, loss: Loss) -> Self {
-        Self { nid, folder, subject, loss, date: None, from: None, parts: Vec::new() }
+        Self { nid, folder, subject, loss, date: None, from: None, parts: Vec::new(), why: None }
     }
 
     /// Fills in the file's word on the message: date, sender, and which parts are damaged.
@@ -273,11 +276,19 @@ pub(crate) fn named(
         }
     }
     let mut out: Vec<Named> = out.into_values().collect();
+    let doubts: HashMap<u32, &str> = doubts_of(account);
     for named in out.iter_mut().take(NAMED) {
+        named.why = doubts.get(&named.nid).map(|why| (*why).to_owned());
         [source, result].into_iter().flatten().for_each(|pst| named.describe(pst));
     }
     out.sort_by(|a, b| (std::cmp::Reverse(a.loss), &a.folder, a.nid).cmp(&(std::cmp::Reverse(b.loss), &b.folder, b.nid)));
     out
+}
+
+/// The reasons for which finds are not called whole.
+fn doubts_of(account: Option<&Account>) -> HashMap<u32, &str> {
+    let found = account.into_iter().flat_map(|a| &a.found);
+    found.filter_map(|f| Some((f.nid, f.doubt.as_ref()?.why.as_str()))).collect()
 }
 
 pub(crate) fn run(ctx: &mut Context, args: &RepairArgs) -> Outcome {
@@ -593,5 +604,29 @@ fn refused(ctx: &Context, args: &RepairArgs, e: Error) -> Failure {
         }
         ErrorKind::Io(io) if io.kind() == io::ErrorKind::StorageFull => Failure::of(args.out.as_ref().unwrap_or(&args.file), e),
         _ => Failure::of(&args.file, e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use pstkit::messaging::Origin;
+    use pstkit::recover::{Doubt, Found};
+
+    #[test]
+    fn a_message_in_part_tells_why_its_parts_may_be_anothers() {
+        let pst = Pst::from_bytes(pstkit::testkit::tiny(pstkit::testkit::VARIETIES[0], 1).unwrap()).unwrap();
+        let mut ids = pst.messages().map(|m| m.nid());
+        let (doubted, damaged) = (ids.next().unwrap(), ids.next().unwrap());
+        let mut account = Account::default();
+        account.partial = vec![doubted.0, damaged.0];
+        let mut found = Found::of(doubted, Origin::Orphan);
+        found.doubt = Some(Doubt::new("its sub-nodes were found by nearness alone"));
+        account.found.push(found);
+        let all = named(&[], &[], Some(&account), Some(&pst), None);
+        let why = |nid: Nid| all.iter().find(|n| n.nid == nid.0).unwrap().why.as_deref();
+        assert_eq!(why(doubted), Some("its sub-nodes were found by nearness alone"));
+        assert_eq!(why(damaged), None);
     }
 }

@@ -256,6 +256,9 @@ pub(crate) fn names(ctx: &mut Context, named: &[Named]) -> Result<(), Failure> {
             let date = n.date.as_deref().map(|d| format!("{} ", d.get(..10).unwrap_or(d))).unwrap_or_default();
             let from = n.from.as_deref().map(|f| format!(" from {}", render::cut(f, 40))).unwrap_or_default();
             writeln!(ctx.out, "  {date}{subject}{from}{place}  ({:#x})", n.nid)?;
+            if let Some(why) = &n.why {
+                writeln!(ctx.out, "      {}", render::cut(why, 200))?;
+            }
             for part in n.parts.iter().take(PLACES) {
                 writeln!(ctx.out, "      {}", render::cut(&part.to_string(), 150))?;
             }
