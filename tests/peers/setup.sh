@@ -27,9 +27,10 @@ python=${PYTHON:-python3}
 "$python" -c 'import pypff' 2>/dev/null || "$python" -m pip install --quiet libpff-python >/dev/null 2>&1
 if "$python" -c 'import pypff' 2>/dev/null; then ready pypff; else skip pypff "no pypff (PyPI package libpff-python)"; fi
 
+# both in one run: npm takes out what a run does not name
 if have npm && have node; then
-  [ -d "$here/node_modules/pst-extractor" ] ||
-    (cd "$here" && npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix . pst-extractor) >/dev/null 2>&1
+  { [ -d "$here/node_modules/pst-extractor" ] && [ -d "$here/node_modules/@kenjiuno/msgreader" ]; } ||
+    (cd "$here" && npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix . pst-extractor @kenjiuno/msgreader) >/dev/null 2>&1
 fi
 if have node && [ -d "$here/node_modules/pst-extractor" ]; then ready pst-extractor; else skip pst-extractor "no node, or npm could not install it"; fi
 
@@ -37,10 +38,6 @@ if have node && [ -d "$here/node_modules/pst-extractor" ]; then ready pst-extrac
 "$python" -c 'import extract_msg' 2>/dev/null || "$python" -m pip install --quiet extract-msg olefile >/dev/null 2>&1
 if "$python" -c 'import extract_msg' 2>/dev/null; then ready extract-msg; else skip extract-msg "PyPI package extract-msg"; fi
 debian msgconvert msgconvert libemail-outlook-message-perl
-if have npm && have node; then
-  [ -d "$here/node_modules/@kenjiuno/msgreader" ] ||
-    (cd "$here" && npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix . @kenjiuno/msgreader) >/dev/null 2>&1
-fi
 if [ -d "$here/node_modules/@kenjiuno/msgreader" ]; then ready msgreader; else skip msgreader "no node, or npm could not install it"; fi
 
 if have cargo && cargo build --quiet --release --manifest-path "$top/benches/peers/Cargo.toml"; then
