@@ -70,6 +70,13 @@ impl Allowance {
         Self::new(content.bytes.saturating_mul(times).saturating_add(limits.repeats.min(16) << 26))
     }
 
+    /// For the bytes of rows and of row indexes of folders' tables: each byte of the file some times. Tables that share nothing come to the
+    /// file once at most.
+    pub fn of_rows(content: Content, limits: &Limits) -> Self {
+        let bytes = content.bytes.saturating_mul(limits.repeats).checked_div(4).unwrap_or(0);
+        Self::new(bytes.saturating_add(limits.repeats.min(16) << 14))
+    }
+
     /// So much.
     pub fn new(most: u64) -> Self {
         Self(AtomicU64::new(most))

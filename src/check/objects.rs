@@ -14,7 +14,7 @@ use crate::ltp::tc::Row;
 use crate::ltp::value::ValueSource;
 use crate::ltp::{NameMap, PropertyContext, TableContext};
 use crate::ndb::{DataTree, Ndb, Node};
-use crate::rules::{Rule, Severity};
+use crate::rules::{self, Rule, Severity};
 use std::collections::HashSet;
 
 /// Cells of more bytes are not compared: such values are in no table.
@@ -34,8 +34,8 @@ pub(super) struct Objects<'a> {
     pub deep: bool,
     /// The names of named properties, where a pass needs them.
     pub names: Option<&'a NameMap>,
-    /// Tables that are not read, because so many folders name them.
-    pub repeated: Option<&'a HashSet<Nid>>,
+    /// Rows of folders' tables that are still read, in the pass that reads these.
+    pub rows: Option<&'a Allowance>,
     /// An offline file: it has fewer properties in objects and more in rows.
     pub offline: bool,
 }
@@ -81,14 +81,15 @@ impl<'a> Objects<'a> {
             sizes: None,
             deep,
             names: None,
-            repeated: None,
+            rows: None,
             offline: ndb.header().kind() == Some(FileKind::Ost),
         }
     }
 
-    /// Whether a table is not read, because so many folders name it.
-    pub(super) fn is_repeated(&self, table: Nid) -> bool {
-        self.repeated.is_some_and(|all| all.contains(&table))
+    /// The finding where no more rows of folders' tables are read; `None` where some are.
+    pub(super) fn no_more_rows(&self, at: Location) -> Option<Finding> {
+        let why = "the table is not read: the folders' tables have more rows than the bytes of the file hold, because several share them";
+        self.rows.filter(|r| r.is_spent()).map(|_| Finding::new(&rules::LIMIT, at).actual(why).loss(Loss::Partial))
     }
 
     /// A tag as this file has it: texts are of 8 bits in ANSI files.
@@ -114,7 +115,8 @@ impl<'a> Objects<'a> {
     pub(super) fn table(&self, node: Node<'a>, out: &mut Collector<'_>) -> Result<Option<TableContext<'a>>> {
         let table = TableContext::open(node, out)?;
         if let Some(table) = &table {
-            table.verify(Depth::values_if(self.deep), out)?;
+            let rows = table.verify_counting(Depth::values_if(self.deep), out)?;
+            self.rows.iter().for_each(|left| left.spend(rows));
         }
         Ok(table)
     }

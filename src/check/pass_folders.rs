@@ -13,10 +13,10 @@ use crate::format::bytes::wide;
 use crate::format::ids::{Nid, NidType, PropTag};
 use crate::format::page::NbtEntry;
 use crate::format::tags;
+use crate::limits::Allowance;
 use crate::ltp::tc::Row;
 use crate::ltp::{PropertyContext, TableContext};
 use crate::messaging::conversation::index_key;
-use crate::messaging::repeated_tables;
 use crate::monitor::step;
 use crate::rules::{self, Rule, Severity};
 use crate::work::in_order;
@@ -44,9 +44,9 @@ struct TableFacts {
 /// Checks every folder.
 pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
     let (options, monitor) = (check.options, check.monitor);
-    let repeated = repeated_tables(&check.ndb, check.ndb.index().nodes().iter());
+    let left = Allowance::of_rows(check.ndb.content(), check.ndb.limits());
     let mut objects = Objects::new(&check.ndb, options, &check.causes, &check.allowance);
-    objects.repeated = Some(&repeated);
+    objects.rows = Some(&left);
     let index = check.ndb.index();
     let folders: Vec<NbtEntry> = index.nodes().iter().filter(|n| n.nid.is_folder()).copied().collect();
     let (out, items, memory) = (&mut check.out, &mut check.items, &mut check.memory);
@@ -214,8 +214,8 @@ fn folder_table(
         out.add_under(f, objects.causes.of_node(nid));
         return Ok(facts);
     };
-    if objects.is_repeated(nid) {
-        out.add(shared_table(at));
+    if let Some(f) = objects.no_more_rows(at) {
+        out.add(f);
         facts.opened = true;
         return Ok(facts);
     }
@@ -283,11 +283,6 @@ fn folder_table(
     }
     out.context = context;
     Ok(facts)
-}
-
-/// The finding of a table that is not read.
-fn shared_table(at: Location) -> Finding {
-    Finding::new(&rules::LIMIT, at).actual("the table is another folder's, and that of many more: it is read there").loss(Loss::Metadata)
 }
 
 /// Columns that the table lacks; one of another type counts as none.
@@ -416,8 +411,8 @@ fn search_folder(objects: &Objects<'_>, nid: Nid, out: &mut Collector<'_>) -> Re
         }
     }
     let results = nid.with_type(NidType::SEARCH_CONTENTS_TABLE);
-    if objects.is_repeated(results) {
-        out.add(shared_table(Location::node(results)));
+    if let Some(f) = objects.no_more_rows(Location::node(results)) {
+        out.add(f);
     } else if let Some(node) = objects.ndb.node(results) {
         out.watch(Location::node(results));
         objects.look_for_bad_blocks(&node, out)?;

@@ -17,6 +17,9 @@ use crate::rules;
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+/// Bytes of an entry of the row index.
+pub(crate) const INDEX_ENTRY: u64 = 8;
+
 /// A table: columns, rows, and an index of the rows by their ids. Owns its node.
 ///
 /// ```no_run
@@ -239,6 +242,11 @@ impl<'n> TableContext<'n> {
         low32(self.rows_stored().min(limit.into()))
     }
 
+    /// The bytes of the rows that are read.
+    pub(crate) fn rows_size(&self) -> u64 {
+        u64::from(self.row_count()).saturating_mul(wide(self.info.row_size()))
+    }
+
     fn rows_stored(&self) -> u64 {
         let size = self.info.row_size();
         let rows = |len: usize| len.checked_div(size).unwrap_or_default();
@@ -369,11 +377,16 @@ impl<'n> TableContext<'n> {
     /// # Errors
     /// The sink's answer to a violation.
     pub fn verify(&self, depth: Depth, sink: &mut dyn Sink) -> Result<()> {
+        self.verify_counting(depth, sink).map(|_| ())
+    }
+
+    /// The same; answers the bytes of the rows, or of the row index where these are more.
+    pub(crate) fn verify_counting(&self, depth: Depth, sink: &mut dyn Sink) -> Result<u64> {
         if self.is_gust() {
             // Outlook itself keeps no consistent index there
-            return self.heap.verify_all(sink);
+            return self.heap.verify_all(sink).map(|()| self.rows_size());
         }
-        self.verify_index(sink)?;
+        let size = self.rows_size().max(self.verify_index(sink)?.saturating_mul(INDEX_ENTRY));
         let mut used = Usage::default();
         used.add(self.heap.user_root());
         used.add(self.info.row_index);
@@ -395,12 +408,13 @@ impl<'n> TableContext<'n> {
             }
         }
         self.heap.verify_all(sink)?;
-        self.heap.verify_usage(used, sink)
+        self.heap.verify_usage(used, sink).map(|()| size)
     }
 
-    /// Row index against rows: as many entries as rows, each row once, under the id that it bears.
-    fn verify_index(&self, sink: &mut dyn Sink) -> Result<()> {
+    /// Row index against rows: as many entries as rows, each row once, under the id that it bears. Answers the entries.
+    fn verify_index(&self, sink: &mut dyn Sink) -> Result<u64> {
         let entries = self.row_index(sink)?;
+        let listed = wide(entries.len());
         let count = self.row_count();
         if count == 0 && self.info.rows.0 != 0 && entries.is_empty() {
             // rows of no bytes
@@ -408,7 +422,7 @@ impl<'n> TableContext<'n> {
             sink.report(finding.severity(rules::Severity::Notice))?;
         }
         if self.index.is_none() {
-            return Ok(());
+            return Ok(listed);
         }
         if wide(entries.len()) != u64::from(count) {
             let finding = Finding::new(&rules::TC_ROW_COUNT, self.at()).numbers(count.into(), wide(entries.len()));
@@ -428,7 +442,7 @@ impl<'n> TableContext<'n> {
             let text = format!("{unlisted} rows without entry, {} entries without row", wrong.1);
             sink.report(Finding::new(&rules::TC_ROW_INDEX, self.at().with_row(number)).actual(text).loss(Loss::Metadata))?;
         }
-        self.verify_ids(&ids, sink)
+        self.verify_ids(&ids, sink).map(|()| listed)
     }
 
     fn verify_ids(&self, ids: &[Option<u32>], sink: &mut dyn Sink) -> Result<()> {

@@ -3,14 +3,13 @@
 //! Every command that reads or copies a store counts this as lost; the check finds the same and says where.
 
 use super::open::Pst;
-use crate::finding::{Ignore, Location};
+use crate::finding::Ignore;
 use crate::format::bytes::wide;
-use crate::format::ids::{Bid, Nid, NidType};
-use crate::format::page::NbtEntry;
+use crate::format::ids::{Nid, NidType};
 use crate::format::tags;
 use crate::ltp::{PropertyContext, TableContext};
-use crate::ndb::{Ndb, Node};
-use std::collections::{HashMap, HashSet};
+use crate::ndb::Ndb;
+use std::collections::HashSet;
 
 /// Ids that are kept.
 const LISTED: usize = 1000;
@@ -87,32 +86,6 @@ impl Pst {
         }
         missing
     }
-}
-
-/// Folders whose table is read though others name it as well: damage that exchanges tables concerns few.
-const FEW: usize = 4;
-/// Rows that are read as often as folders name them.
-const ROWS: usize = 10_000;
-
-/// The tables of folders that are the same blocks as those of folders before them, and that would cost more than the file's size justifies.
-/// Healthy files share nothing but tables without rows.
-pub(crate) fn repeated_tables<'e>(ndb: &Ndb, nodes: impl Iterator<Item = &'e NbtEntry>) -> HashSet<Nid> {
-    let lists = [NidType::HIERARCHY_TABLE, NidType::CONTENTS_TABLE, NidType::ASSOC_CONTENTS_TABLE, NidType::SEARCH_CONTENTS_TABLE];
-    let mut by_root: HashMap<(Bid, Bid), Vec<NbtEntry>> = HashMap::new();
-    for n in nodes.filter(|n| lists.contains(&n.nid.nid_type()) && !n.data.is_none()) {
-        by_root.entry((n.data.masked(), n.sub.masked())).or_default().push(*n);
-    }
-    let mut repeated = HashSet::new();
-    for mut tables in by_root.into_values().filter(|t| t.len() > FEW) {
-        tables.sort_unstable_by_key(|n| n.nid);
-        let node = tables.first().map(|n| Node::detached(ndb, n.nid, n.data, n.sub, Location::node(n.nid)));
-        let table = node.and_then(|node| TableContext::open(node, &mut Ignore).ok().flatten());
-        let rows = table.map_or(0, |t| usize::try_from(t.row_count()).unwrap_or(usize::MAX));
-        if rows.saturating_mul(tables.len()) > ROWS {
-            repeated.extend(tables.into_iter().skip(FEW).map(|n| n.nid));
-        }
-    }
-    repeated
 }
 
 /// Whether a folder's table lists such objects.

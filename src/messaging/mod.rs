@@ -30,7 +30,6 @@ pub use attachment::{AttachMethod, Attachment};
 pub use folder::{Folder, FolderCounts, FolderKind};
 pub use message::{Message, MessageFlags, Sender, plain_subject};
 pub use missing::Missing;
-pub(crate) use missing::repeated_tables;
 pub(crate) use missing::uncounted;
 pub use object::{Properties, State};
 pub use open::{OpenOptions, Pst};

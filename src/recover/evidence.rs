@@ -8,9 +8,9 @@ use crate::finding::{Ignore, Location};
 use crate::format::bytes::{array_at, wide};
 use crate::format::context::TcolDesc;
 use crate::format::ids::{Bid, Nid, NidType};
+use crate::limits::Allowance;
 use crate::ltp::TableContext;
-use crate::ltp::tc::Row;
-use crate::messaging::repeated_tables;
+use crate::ltp::tc::{INDEX_ENTRY, Row};
 use crate::monitor::{Monitor, step};
 use crate::ndb::{Ndb, Node};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -144,8 +144,8 @@ fn telling_columns(table: &TableContext<'_>) -> Vec<TcolDesc> {
     table.columns().iter().filter(|c| TELLING.contains(&c.tag.id()) && c.tag.id() != PARENT_DISPLAY).copied().collect()
 }
 
-/// Reads a table's rows, with their word on the objects that are `unknown`; `None` where it is none of a folder's.
-fn read(node: Node<'_>, kind: Option<Kind>, unknown: &dyn Fn(Nid) -> bool) -> Option<Table> {
+/// Reads a table's rows, with their word on the objects that are `unknown`; `None` where it is none of a folder's. They count against `left`.
+fn read(node: Node<'_>, kind: Option<Kind>, unknown: &dyn Fn(Nid) -> bool, left: &Allowance) -> Option<Table> {
     let (data, sub) = (node.data, node.sub);
     let mut problems = Vec::new();
     let table = TableContext::open(node, &mut problems).ok()??;
@@ -173,6 +173,7 @@ fn read(node: Node<'_>, kind: Option<Kind>, unknown: &dyn Fn(Nid) -> bool) -> Op
     let is_whole = problems.is_empty();
     let index: HashSet<u32> = table.row_index(&mut Ignore).map(|all| all.into_iter().map(|(id, _)| id).collect()).unwrap_or_default();
     let indexed = rows.iter().filter(|(id, _)| index.contains(&id.0)).count();
+    left.spend(table.rows_size().max(wide(index.len()).saturating_mul(INDEX_ENTRY)));
     Some(Table {
         data,
         sub,
@@ -195,16 +196,19 @@ pub(super) fn current(s: &Salvage, monitor: &dyn Monitor) -> Result<Vec<Table>> 
     let mut out = Vec::new();
     // a row is needed where its object is not at hand, or may be an older one
     let unknown = |nid: Nid| nid.is_folder() || s.filled.contains(&nid) || s.ndb.index().node(nid).is_none();
-    let repeated = repeated_tables(&s.ndb, s.ndb.index().nodes().iter());
-    for n in s.ndb.index().nodes().iter().filter(|n| !repeated.contains(&n.nid)) {
+    let left = Allowance::of_rows(s.ndb.content(), s.ndb.limits());
+    for n in s.ndb.index().nodes() {
         step(monitor, 0)?;
+        if left.is_spent() {
+            break;
+        }
         let Some(kind) = Kind::of(n.nid.nid_type()) else { continue };
         if n.nid.index() < 0x40 && n.nid.with_type(NidType::NORMAL_FOLDER) != Nid::ROOT_FOLDER {
             // templates
             continue;
         }
         let Some(node) = s.ndb.node(n.nid) else { continue };
-        if let Some(mut table) = read(node, Some(kind), &unknown) {
+        if let Some(mut table) = read(node, Some(kind), &unknown, &left) {
             table.owner = Some(n.nid.with_type(NidType::NORMAL_FOLDER));
             table.is_current = !s.filled.contains(&n.nid);
             table.is_in_use = table.is_current || s.in_use.contains(&n.data.masked());
@@ -217,6 +221,8 @@ pub(super) fn current(s: &Salvage, monitor: &dyn Monitor) -> Result<Vec<Table>> 
 /// Tables that nothing refers to, the newest of each only: tables that list the same objects are states of one table, and those that
 /// are no longer in use are older than all others.
 pub(super) fn orphaned(s: &Salvage, roots: &[Bid], subnodes: &[super::orphans::Subnodes], known: &[Table]) -> Vec<Table> {
+    // each root is read once for each tree that may be its own, which bounds it
+    let unbounded = Allowance::new(u64::MAX);
     let mut states = States::default();
     known.iter().for_each(|t| states.add(t));
     let mut by_id: HashMap<Nid, Vec<Bid>> = HashMap::new();
@@ -245,7 +251,7 @@ pub(super) fn orphaned(s: &Salvage, roots: &[Bid], subnodes: &[super::orphans::S
         let tries = std::iter::once(Bid::NONE).chain(near.into_iter().take(LIKELY));
         let mut best: Option<Table> = None;
         for sub in tries {
-            let Some(t) = read(Node::detached(&s.ndb, Nid::NONE, *root, sub, at), None, &|_| true) else { break };
+            let Some(t) = read(Node::detached(&s.ndb, Nid::NONE, *root, sub, at), None, &|_| true, &unbounded) else { break };
             let rank = |t: &Table| (t.indexed, t.is_whole, t.rows.len());
             let better = best.as_ref().is_none_or(|b| rank(&t) > rank(b));
             if better {
@@ -298,16 +304,20 @@ const PARENT_NID: u16 = 0x67F1;
 /// The word of search folders' tables on folders ([MS-PST] 2.4.8.6.3): each row names the folder that its message is in. One table for
 /// each of these folders, of the rows of all searches.
 pub(super) fn searched(s: &Salvage, roots: &[Bid]) -> Vec<Table> {
-    let repeated = repeated_tables(&s.ndb, s.ndb.index().nodes().iter());
+    let left = Allowance::of_rows(s.ndb.content(), s.ndb.limits());
     let listed = s.ndb.index().nodes().iter().filter(|n| n.nid.nid_type() == NidType::SEARCH_CONTENTS_TABLE && n.nid.index() >= 0x40);
-    let listed = listed.filter(|n| !repeated.contains(&n.nid)).filter_map(|n| s.ndb.node(n.nid));
+    let listed = listed.filter_map(|n| s.ndb.node(n.nid));
     let found = roots.iter().filter(|root| !s.freed.contains(root)).map(|root| {
         let at = Location { bid: Some(*root), ..Location::NONE };
         Node::detached(&s.ndb, Nid::NONE, *root, Bid::NONE, at)
     });
     let mut by_folder: BTreeMap<Nid, BTreeMap<Nid, Values>> = BTreeMap::new();
     for node in listed.chain(found) {
+        if left.is_spent() {
+            break;
+        }
         let Ok(Some(table)) = TableContext::open(node, &mut Ignore) else { continue };
+        left.spend(table.rows_size());
         let Some(parent) = table.column(PARENT_NID).copied() else { continue };
         let columns = telling_columns(&table);
         let mut each = table.rows();

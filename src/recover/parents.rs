@@ -8,13 +8,14 @@ use super::evidence::Kind;
 use super::orphans::object;
 use super::values::number;
 use crate::error::Result;
-use crate::finding::{Ignore, Location};
+use crate::finding::{Ignore, Location, Sink};
 use crate::format::bytes::wide;
 use crate::format::ids::{Nid, NidType};
 use crate::format::page::NbtEntry;
 use crate::format::tags;
+use crate::limits::Allowance;
 use crate::ltp::TableContext;
-use crate::messaging::repeated_tables;
+use crate::ltp::tc::INDEX_ENTRY;
 use crate::monitor::{Monitor, step};
 use crate::ndb::{Ndb, Node};
 use std::collections::{HashMap, HashSet};
@@ -28,15 +29,21 @@ pub(super) struct Settled {
     pub(super) dangling: Vec<Nid>,
 }
 
+/// The row index of a table, counted against the rows that are still read.
+fn rows_of(table: &TableContext<'_>, left: &Allowance, sink: &mut dyn Sink) -> Vec<(u32, u32)> {
+    let rows = table.row_index(sink).unwrap_or_default();
+    left.spend(wide(rows.len()).saturating_mul(INDEX_ENTRY));
+    rows
+}
+
 /// Corrects the parents of nodes.
 ///
 /// # Errors
 /// Cancellation.
 pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, monitor: &dyn Monitor) -> Result<Settled> {
     let exchanged = exchange_tables(ndb, nodes);
-    let repeated = repeated_tables(ndb, nodes.values());
-    let is_read = |n: &&NbtEntry| Kind::of(n.nid.nid_type()).is_some() && !repeated.contains(&n.nid);
-    let mut tables: Vec<NbtEntry> = nodes.values().filter(is_read).copied().collect();
+    let left = Allowance::of_rows(ndb.content(), ndb.limits());
+    let mut tables: Vec<NbtEntry> = nodes.values().filter(|n| Kind::of(n.nid.nid_type()).is_some()).copied().collect();
     tables.sort_by_key(|n| n.nid);
     let mut listed: HashMap<Nid, Nid> = HashMap::new();
     let mut settled: HashSet<Nid> = HashSet::new();
@@ -44,12 +51,15 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
     let mut dangling = Vec::new();
     for t in tables {
         step(monitor, 0)?;
+        if left.is_spent() {
+            break;
+        }
         let owner = t.nid.with_type(NidType::NORMAL_FOLDER);
         let Some(kind) = Kind::of(t.nid.nid_type()).filter(|_| nodes.contains_key(&owner)) else { continue };
         let node = Node::detached(ndb, t.nid, t.data, t.sub, Location::node(t.nid));
         let mut problems = Vec::new();
         let Ok(Some(table)) = TableContext::open(node, &mut problems) else { continue };
-        let rows = table.row_index(&mut problems).unwrap_or_default();
+        let rows = rows_of(&table, &left, &mut problems);
         if problems.is_empty() {
             whole.insert(t.nid);
         }
@@ -105,16 +115,19 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
 /// Gives two folders' contents tables back that have been exchanged: each lists the items of the other folder, and none of its own. Of two
 /// objects only, the entries may as well be wrong, unless the folders say how many they have.
 fn exchange_tables(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>) -> usize {
-    let repeated = repeated_tables(ndb, nodes.values());
-    let is_read = |n: &&NbtEntry| n.nid.nid_type() == NidType::CONTENTS_TABLE && !repeated.contains(&n.nid);
-    let tables: Vec<NbtEntry> = nodes.values().filter(is_read).copied().collect();
+    let left = Allowance::of_rows(ndb.content(), ndb.limits());
+    let mut tables: Vec<NbtEntry> = nodes.values().filter(|n| n.nid.nid_type() == NidType::CONTENTS_TABLE).copied().collect();
+    tables.sort_by_key(|n| n.nid);
     // the folder of the items that each lists: the folder, if it is another one's alone, and how many
     let mut told: HashMap<Nid, (Option<Nid>, usize)> = HashMap::new();
     for t in &tables {
         let owner = t.nid.with_type(NidType::NORMAL_FOLDER);
+        if left.is_spent() {
+            break;
+        }
         let node = Node::detached(ndb, t.nid, t.data, t.sub, Location::node(t.nid));
         let Ok(Some(table)) = TableContext::open(node, &mut Ignore) else { continue };
-        let Ok(rows) = table.row_index(&mut Ignore) else { continue };
+        let rows = rows_of(&table, &left, &mut Ignore);
         let mut parents = rows.iter().map(|(id, _)| nodes.get(&Nid(*id)).map(|n| n.parent));
         let Some(first) = parents.next() else {
             told.insert(owner, (None, 0));

@@ -21,8 +21,9 @@ use crate::format::layout::Layout;
 use crate::format::page::{BbtEntry, NbtEntry};
 use crate::format::tags;
 use crate::io::{Overlay, ReadAt};
+use crate::limits::Allowance;
 use crate::ltp::{PropertyContext, TableContext};
-use crate::messaging::{Pst, repeated_tables};
+use crate::messaging::Pst;
 use crate::monitor::{Monitor, Phase, step};
 use crate::ndb::Ndb;
 use crate::ndb::refs::{each_reference, spread_up};
@@ -127,10 +128,14 @@ fn is_of_a_table(f: &Finding) -> bool {
 fn highest_row_version(ndb: &Ndb, monitor: &dyn Monitor) -> Result<u32> {
     let mut highest = 0;
     let lists = |t| matches!(t, NidType::HIERARCHY_TABLE | NidType::CONTENTS_TABLE | NidType::ASSOC_CONTENTS_TABLE);
-    let repeated = repeated_tables(ndb, ndb.index().nodes().iter());
-    for n in ndb.index().nodes().iter().filter(|n| lists(n.nid.nid_type()) && !repeated.contains(&n.nid)) {
+    let left = Allowance::of_rows(ndb.content(), ndb.limits());
+    for n in ndb.index().nodes().iter().filter(|n| lists(n.nid.nid_type())) {
         step(monitor, 0)?;
+        if left.is_spent() {
+            break;
+        }
         let Some(table) = ndb.node(n.nid).and_then(|node| TableContext::open(node, &mut Ignore).ok().flatten()) else { continue };
+        left.spend(table.rows_size());
         let mut rows = table.rows();
         while let Ok(Some(row)) = rows.next(&mut Ignore) {
             highest = highest.max(row.version());
