@@ -27,7 +27,8 @@ use crate::ltp::{NAMED_FIRST, PropValue, PropertyName, ValueReader};
 use crate::messaging::{AttachMethod, Attachment, Message, Properties};
 use cfb::{CompoundFile, Version};
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read, Seek, Write};
+use std::io::{Cursor, ErrorKind, Read, Seek, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 use uuid::Uuid;
 use web_time::SystemTime;
@@ -44,11 +45,16 @@ const NO_SIZE: u32 = u32::MAX;
 const EMBEDDED: u32 = 1;
 const STORAGE: u32 = 4;
 /// From this size on, a file has sectors of 4 KiB: those of 512 bytes end at 2 GiB.
-const LARGE: i64 = 1 << 30;
+const LARGE: u64 = 1 << 30;
 /// A longer text is passed on as it is stored.
 const TEXT_HELD: u64 = 1 << 20;
 /// The largest OLE storage that is opened; a larger one is written as bytes.
 const OLE_MAX: u64 = 64 << 20;
+/// Storages and streams of an OLE storage, and storages within storages, that are copied.
+const PARTS_MAX: usize = 10_000;
+const DEPTH_MAX: usize = 32;
+/// Errors of a part of an OLE storage; all others are the target's.
+const OF_PART: [ErrorKind; 4] = [ErrorKind::InvalidInput, ErrorKind::InvalidData, ErrorKind::AlreadyExists, ErrorKind::NotFound];
 
 /// Writes a message as MSG.
 ///
@@ -122,13 +128,38 @@ const fn is_of_file(tag: PropTag) -> bool {
     matches!(tag.id(), 0x67F0..=0x67FF | 0x0E12 | 0x0E13 | 0x0E30 | 0x0E33 | 0x0E34 | 0x0E38 | 0x0E3C | 0x0E3D)
 }
 
+/// A part of an OLE storage.
+struct OlePart {
+    path: PathBuf,
+    /// The class of a storage; none of a stream.
+    clsid: Option<Uuid>,
+}
+
+/// The parts of an OLE storage; `None` where there are more, deeper ones, or longer ones than a storage of so many bytes has.
+fn parts_of(from: &CompoundFile<Cursor<&[u8]>>, size: u64) -> Option<Vec<OlePart>> {
+    let (mut parts, mut left) = (Vec::new(), size);
+    for entry in from.walk() {
+        if parts.len() >= PARTS_MAX || entry.path().components().count() > DEPTH_MAX {
+            return None;
+        }
+        if entry.is_stream() {
+            left = left.checked_sub(entry.len())?;
+        }
+        parts.push(OlePart { path: entry.path().to_owned(), clsid: (!entry.is_stream()).then(|| *entry.clsid()) });
+    }
+    Some(parts)
+}
+
 fn stream_name(tag: PropTag) -> String {
     format!("__substg1.0_{:08X}", tag.0)
 }
 
 impl<'r, F: Read + Write + Seek> Run<'r, F> {
     pub(super) fn new(exporter: &'r Exporter<'r>, message: &Message<'_>, out: F) -> Result<Self> {
-        let version = if message.size()?.unwrap_or(0) < LARGE { Version::V3 } else { Version::V4 };
+        // the message's own property may say anything; most files hold no message of that size
+        let ndb = message.properties().pst().ndb();
+        let is_small = ndb.len() < LARGE && !ndb.layout().compresses() || message.computed_size()? < LARGE;
+        let version = if is_small { Version::V3 } else { Version::V4 };
         let file = CompoundFile::create_with_version(version, out).map_err(io)?;
         Ok(Self { exporter, file, names: Names::default(), done: Exported::default() })
     }
@@ -319,7 +350,6 @@ impl<'r, F: Read + Write + Seek> Run<'r, F> {
         if a.method()? == AttachMethod::Ole && data.len() <= OLE_MAX {
             let mut bytes = Vec::new();
             data.read_to_end(&mut bytes).map_err(io)?;
-            self.exporter.bytes.spend(wide(bytes.len()));
             let storage = format!("{path}{}/", stream_name(tags::ATTACH_DATA_OBJECT));
             if self.ole(&bytes, &storage)? {
                 entries.put_size(tags::ATTACH_DATA_OBJECT, NO_SIZE.into(), STORAGE);
@@ -343,24 +373,29 @@ impl<'r, F: Read + Write + Seek> Run<'r, F> {
         Ok(length)
     }
 
-    /// Copies an OLE storage, which is a compound file of its own; says whether it is one.
+    /// Copies an OLE storage, which is a compound file of its own; says whether it is one. Nothing is written where it is none, or where its
+    /// parts are more than its bytes can hold.
     fn ole(&mut self, bytes: &[u8], to: &str) -> Result<bool> {
         let Ok(mut from) = CompoundFile::open(Cursor::new(bytes)) else { return Ok(false) };
-        let all: Vec<_> = from.walk().map(|e| (e.path().to_owned(), e.is_stream(), *e.clsid())).collect();
-        for (path, is_stream, clsid) in all {
-            let inner = path.strip_prefix("/").unwrap_or(&path).to_string_lossy().into_owned();
+        let Some(parts) = parts_of(&from, wide(bytes.len())) else { return Ok(false) };
+        for part in parts {
+            let inner = part.path.strip_prefix("/").unwrap_or(&part.path).to_string_lossy().into_owned();
             let own = format!("{to}{inner}");
-            if !is_stream {
-                self.file.create_storage_all(&own).map_err(io)?;
-                self.file.set_storage_clsid(&own, clsid).map_err(io)?;
-                continue;
+            let copied = match part.clsid {
+                Some(clsid) => self.file.create_storage_all(&own).and_then(|()| self.file.set_storage_clsid(&own, clsid)),
+                None => {
+                    let mut read = Vec::new();
+                    let whole = from.open_stream(&part.path).and_then(|mut s| s.read_to_end(&mut read));
+                    self.exporter.bytes.spend(wide(read.len()));
+                    let written = self.file.create_stream(&own).and_then(|mut s| s.write_all(&read).and_then(|()| s.flush()));
+                    whole.map_err(|e| std::io::Error::new(ErrorKind::InvalidData, e)).and(written)
+                }
+            };
+            match copied {
+                // names that a compound file cannot have, two of one name, and damage end the part, not the run
+                Err(e) if OF_PART.contains(&e.kind()) => self.done.partial(&format!("OLE part {inner}: {e}")),
+                other => other.map_err(io)?,
             }
-            let mut read = Vec::new();
-            let whole = from.open_stream(&path).and_then(|mut s| s.read_to_end(&mut read));
-            if let Err(e) = whole {
-                self.done.partial(&format!("OLE stream {inner}: {e}"));
-            }
-            self.stream(&own, &read)?;
         }
         Ok(true)
     }

@@ -8,7 +8,7 @@ use super::recipient::{Recipient, RecipientType};
 use super::rtf::{self, Decompressed};
 use super::rtf_text::{BodyKind, de_encapsulate};
 use crate::error::Result;
-use crate::finding::{Finding, Ignore, Loss};
+use crate::finding::{Finding, Ignore, Loss, Sink};
 use crate::format::bytes::index;
 use crate::format::ids::{Nid, NidType, PropTag, PropType};
 use crate::format::tags;
@@ -59,6 +59,9 @@ pub struct Message<'a> {
     properties: Properties<'a>,
     depth: u16,
 }
+
+/// Takes a row of a table, with the decoder of its 8-bit texts.
+type TakeRow<'f, 'a> = dyn FnMut(&TableContext<'a>, &Row<'_, 'a>, &dyn Fn(&[u8]) -> String, &mut dyn Sink) -> Result<()> + 'f;
 
 impl<'a> Message<'a> {
     pub(crate) fn open(pst: &'a Pst, node: Node<'a>) -> Result<Self> {
@@ -180,35 +183,43 @@ impl<'a> Message<'a> {
         Ok(self.properties.tolerate(|sink| TableContext::open(node, sink))?.flatten())
     }
 
+    /// Goes through the rows of the recipient table; none where there is no table.
+    fn recipient_rows(&self, take: &mut TakeRow<'_, 'a>) -> Result<()> {
+        let Some(table) = self.sub_table(Nid::RECIPIENT_TABLE)? else { return Ok(()) };
+        let p = &self.properties;
+        let ansi = table.columns().iter().any(|c| c.tag.prop_type() == PropType::STRING8);
+        let page = if ansi { p.code_page() } else { super::code_page::CodePage::default() };
+        let decode = |b: &[u8]| page.decode(b).0.into_owned();
+        p.tolerate(|sink| {
+            let mut rows = table.rows();
+            while let Some(row) = rows.next(sink)? {
+                take(&table, &row, &decode, sink)?;
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
     /// The recipients in the order of the table; none where there is no table.
     ///
     /// # Errors
     /// In strict reading, the first violation.
     pub fn recipients(&self) -> Result<Vec<Recipient>> {
-        let Some(table) = self.sub_table(Nid::RECIPIENT_TABLE)? else { return Ok(Vec::new()) };
-        let p = &self.properties;
-        let ansi = table.columns().iter().any(|c| c.tag.prop_type() == PropType::STRING8);
-        let page = if ansi { p.code_page() } else { super::code_page::CodePage::default() };
-        let decode = |b: &[u8]| page.decode(b).0.into_owned();
         let mut out = Vec::new();
-        p.tolerate(|sink| {
-            let mut rows = table.rows();
-            while let Some(row) = rows.next(sink)? {
-                let mut text =
-                    |tag: PropTag| -> Result<Option<String>> { Ok(row.string(tag.id(), &decode, sink)?.filter(|s| !s.is_empty())) };
-                let (name, smtp, email) = (text(tags::DISPLAY_NAME)?, text(tags::SMTP_ADDRESS)?, text(tags::EMAIL_ADDRESS)?);
-                let address_type = text(tags::ADDRESS_TYPE)?;
-                let kind = row.int(tags::RECIPIENT_TYPE.id()).unwrap_or(-1);
-                out.push(Recipient {
-                    recipient_type: RecipientType::from_number(kind),
-                    name,
-                    email: smtp.or(email),
-                    address_type,
-                    track_status: row.int(tags::RECIPIENT_TRACK_STATUS.id()).unwrap_or(0),
-                    flags: row.int(tags::RECIPIENT_FLAGS.id()).unwrap_or(0),
-                    row_id: row.id(),
-                });
-            }
+        self.recipient_rows(&mut |_, row, decode, sink| {
+            let mut text = |tag: PropTag| -> Result<Option<String>> { Ok(row.string(tag.id(), decode, sink)?.filter(|s| !s.is_empty())) };
+            let (name, smtp, email) = (text(tags::DISPLAY_NAME)?, text(tags::SMTP_ADDRESS)?, text(tags::EMAIL_ADDRESS)?);
+            let address_type = text(tags::ADDRESS_TYPE)?;
+            let kind = row.int(tags::RECIPIENT_TYPE.id()).unwrap_or(-1);
+            out.push(Recipient {
+                recipient_type: RecipientType::from_number(kind),
+                name,
+                email: smtp.or(email),
+                address_type,
+                track_status: row.int(tags::RECIPIENT_TRACK_STATUS.id()).unwrap_or(0),
+                flags: row.int(tags::RECIPIENT_FLAGS.id()).unwrap_or(0),
+                row_id: row.id(),
+            });
             Ok(())
         })?;
         Ok(out)
@@ -217,21 +228,13 @@ impl<'a> Message<'a> {
     /// The cells of each row of the recipient table; none where there is no table.
     #[cfg(feature = "export")]
     pub(crate) fn recipient_cells(&self) -> Result<Vec<Vec<(PropTag, PropValue)>>> {
-        let Some(table) = self.sub_table(Nid::RECIPIENT_TABLE)? else { return Ok(Vec::new()) };
-        let p = &self.properties;
-        let ansi = table.columns().iter().any(|c| c.tag.prop_type() == PropType::STRING8);
-        let page = if ansi { p.code_page() } else { super::code_page::CodePage::default() };
-        let decode = |b: &[u8]| page.decode(b).0.into_owned();
         let mut out = Vec::new();
-        p.tolerate(|sink| {
-            let mut rows = table.rows();
-            while let Some(row) = rows.next(sink)? {
-                let mut cells = Vec::new();
-                for column in table.columns() {
-                    cells.extend(row.value_of(column, &decode, sink)?.map(|value| (column.tag, value)));
-                }
-                out.push(cells);
+        self.recipient_rows(&mut |table, row, decode, sink| {
+            let mut cells = Vec::new();
+            for column in table.columns() {
+                cells.extend(row.value_of(column, decode, sink)?.map(|value| (column.tag, value)));
             }
+            out.push(cells);
             Ok(())
         })?;
         Ok(out)

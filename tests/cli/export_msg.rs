@@ -76,12 +76,20 @@ impl Msg {
     }
 }
 
-fn rich() -> NewMessage {
-    let mut ole = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+/// An OLE storage with one storage that has streams of these lengths.
+fn ole(lengths: &[usize]) -> Vec<u8> {
+    let mut ole = cfb::CompoundFile::create_with_version(cfb::Version::V3, Cursor::new(Vec::new())).unwrap();
     ole.create_storage("/Inner").unwrap();
     ole.create_stream("/Inner/CONTENTS").unwrap().write_all(b"a drawing").unwrap();
+    for (i, length) in lengths.iter().enumerate() {
+        ole.create_stream(format!("/Inner/{i}")).unwrap().write_all(&vec![i as u8; *length]).unwrap();
+    }
     ole.flush().unwrap();
-    let ole = ole.into_inner().into_inner();
+    ole.into_inner().into_inner()
+}
+
+fn rich() -> NewMessage {
+    let ole = ole(&[]);
     let inner = NewMessage::note("Inside", "inner text").from("Cy", "cy@example.com").attach(NewAttachment::file("deep.txt", "deep"));
     let start = PropertyName::number(Guid::PSETID_APPOINTMENT, 0x820D);
     NewMessage::note("RE: Grüße", "text of the message")
@@ -202,4 +210,58 @@ fn values_whose_name_is_lost_stay_and_texts_lose_the_nul_that_some_programs_stor
     assert_eq!(msg.text(&format!("__substg1.0_{id:04X}001F")), "kept");
     assert_eq!((msg.text("__substg1.0_1035001F"), msg.entry("", 32, 0x1035_001F)[0]), ("<a>".to_owned(), 8));
     assert_eq!(msg.entry("__attach_version1.0_#00000000/", 8, tags::STORE_SUPPORT_MASK.0)[..4], 0x0004_0E79_u32.to_le_bytes());
+}
+
+#[test]
+fn an_ole_storage_that_lies_costs_itself_and_no_other_item() {
+    let mut lengths = vec![5000; 12];
+    lengths[0] = 30_000;
+    let sound = ole(&lengths);
+    // entries of the directory: 128 bytes each, the name first, the first sector at 116, the length at 120
+    let entry = |bytes: &[u8], name: &str| {
+        let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).chain([0, 0]).collect();
+        (512..bytes.len()).step_by(128).find(|at| bytes[*at..].starts_with(&name)).unwrap()
+    };
+    let mut shared = sound.clone();
+    let first: Vec<u8> = shared[entry(&sound, "0") + 116..][..12].to_vec();
+    for i in 1..12 {
+        let at = entry(&sound, &i.to_string()) + 116;
+        shared[at..at + 12].copy_from_slice(&first);
+    }
+    let mut twice = sound.clone();
+    let at = entry(&sound, "1");
+    twice[at] = b'0';
+    let mut slash = sound.clone();
+    slash[at] = b'/';
+    let mut long = sound.clone();
+    long[at + 120..at + 124].copy_from_slice(&0x7FFF_FFFF_u32.to_le_bytes());
+    let cut = sound[..sound.len() - 3000].to_vec();
+    let mut all = vec![("shared", shared), ("twice", twice), ("slash", slash), ("long", long), ("cut", cut)];
+    for at in (0..sound.len()).step_by(211) {
+        let mut flipped = sound.clone();
+        flipped[at] ^= 0xA5;
+        all.push(("flipped", flipped));
+    }
+    let number = all.len();
+    let (dir, path) = store(|pst| {
+        for (i, (name, bytes)) in all.into_iter().enumerate() {
+            pst.add_message(IPM_SUBTREE, NewMessage::note(&format!("{name} {i}"), "text").attach(NewAttachment::ole("drawing", bytes)))
+                .unwrap();
+        }
+        pst.add_message(IPM_SUBTREE, NewMessage::note("sound", "text").attach(NewAttachment::ole("drawing", sound))).unwrap();
+    });
+    let out = dir.path().join("out");
+    let run = pstkit(["export", path.to_str().unwrap(), "-o", out.to_str().unwrap(), "--to", "msg", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(told["items"]["written"], number + 1, "{told} {}", run.err);
+    let files = msg_files(&out);
+    assert_eq!(files.len(), number + 1);
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        // the bytes of the storage, in one form or the other, and nothing that multiplies them
+        assert!(bytes.len() < 200_000, "{file:?}: {} bytes", bytes.len());
+        let msg = Msg::read(bytes);
+        let own = "__attach_version1.0_#00000000/__substg1.0_3701";
+        assert!(msg.0.keys().any(|k| k.starts_with(own)), "{file:?}: no data");
+    }
 }

@@ -12,9 +12,6 @@ use pstkit::messaging::{AttachMethod, State};
 use std::io::Write;
 use std::path::Path;
 
-/// A record in its form, and its words; none where the item could not be read.
-type Line = (Vec<u8>, Exported);
-
 impl Work<'_> {
     /// Writes the records of all items to one file.
     pub(crate) fn jsonl(&self, jobs: &[Job], threads: usize) -> Result<Done> {
@@ -33,14 +30,14 @@ impl Work<'_> {
         let mut ended = Ok(());
         let pieces: Vec<&[Job]> = jobs.chunks(16).collect();
         let read = |piece: &&[Job]| piece.iter().map(|job| self.line(job, &reading)).collect::<Result<Vec<_>>>();
-        in_order(threads, &pieces, &read, &mut |lines: Vec<Option<(Option<Line>, Record)>>| {
+        in_order(threads, &pieces, &read, &mut |lines: Vec<Option<(Vec<u8>, Record)>>| {
             for line in lines {
                 let Some((line, record)) = line else {
                     all.passed = all.passed.saturating_add(1);
                     continue;
                 };
-                if let (Some((bytes, _)), Ok(())) = (&line, &ended) {
-                    ended = out.write_all(bytes);
+                if ended.is_ok() {
+                    ended = out.write_all(&line);
                 }
                 all.records.push(record);
             }
@@ -49,10 +46,10 @@ impl Work<'_> {
         Ok(all)
     }
 
-    /// The record of an item; `None` where the item is not chosen.
-    fn line(&self, job: &Job, reading: &Reading) -> Result<Option<(Option<Line>, Record)>> {
+    /// The line of an item, empty where it could not be read, and its record; `None` where the item is not chosen.
+    fn line(&self, job: &Job, reading: &Reading) -> Result<Option<(Vec<u8>, Record)>> {
         self.step()?;
-        let made = || -> Result<Option<(Line, Record)>> {
+        let made = || -> Result<Option<(Vec<u8>, Record)>> {
             let Some((message, seen)) = self.open(job)? else { return Ok(None) };
             let mut item = Item::read_with(reading, &message, &job.folder, job.origin)?;
             let mut bytes = Vec::new();
@@ -60,20 +57,12 @@ impl Work<'_> {
             bytes.push(b'\n');
             let mut measured = Measured::new(std::io::sink(), self.args.manifest.is_some());
             measured.write_all(&bytes).map_err(ErrorKind::Io)?;
-            let told = told(item);
-            let put = Put {
-                action: crate::export_place::Action::Written,
-                bytes: measured.bytes,
-                sha256: measured.sha256(),
-                result: told.clone(),
-            };
+            let put =
+                Put { action: crate::export_place::Action::Written, bytes: measured.bytes, sha256: measured.sha256(), result: told(item) };
             let name = self.root.file_name().map_or(Path::new(""), Path::new);
-            Ok(Some(((bytes, told), self.record(job, seen.class, Some((name, put))))))
+            Ok(Some((bytes, self.record(job, seen.class, Some((name, put))))))
         };
-        match made() {
-            Ok(made) => Ok(made.map(|(line, record)| (Some(line), record))),
-            Err(e) => Ok(Some((None, self.failed(job, &e)?))),
-        }
+        made().or_else(|e| Ok(Some((Vec::new(), self.failed(job, &e)?))))
     }
 }
 
