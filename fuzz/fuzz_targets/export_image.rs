@@ -1,4 +1,4 @@
-//! A damaged store: every writer takes every message, ends, and what it writes is well formed; a second run gives the same bytes.
+//! A damaged store: each writer ends on each message, its output is well formed, and a second run gives the same bytes.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use pstkit::export::vcf::Version;

@@ -54,7 +54,7 @@ pub(super) struct RowFacts {
     pub keys: Vec<(Nid, Option<u32>)>,
     /// Objects whose rows bear ids for synchronisation, and the ids.
     pub ids: Vec<([u8; 16], Nid)>,
-    /// Objects that no node stands for.
+    /// Ids in rows that have no node: lost folders and messages.
     pub gone: Vec<Nid>,
 }
 

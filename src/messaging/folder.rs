@@ -162,7 +162,7 @@ impl<'a> Folder<'a> {
         ids.map(|n| n.nid).filter(move |n| n.nid_type() == nid_type)
     }
 
-    /// The messages in it. A search folder has none of its own: [`hits`](Self::hits) gives its results.
+    /// The messages in the folder. A search folder contains no messages; [`hits`](Self::hits) gives its results.
     pub fn messages(&self) -> impl Iterator<Item = Message<'a>> + use<'a> {
         let pst = self.properties.pst();
         self.message_ids(NidType::NORMAL_MESSAGE).filter_map(move |nid| pst.message(nid).ok())

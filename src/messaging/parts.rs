@@ -168,7 +168,7 @@ fn of_properties(p: &Properties<'_>, prefix: &str, out: &mut Vec<DamagedPart>) -
     Ok(())
 }
 
-/// The text about properties of which nothing can be read.
+/// The text for a property context that cannot be read at all.
 fn lost(p: &Properties<'_>) -> Finding {
     Finding::new(&crate::rules::UNREADABLE_BLOCK, p.node().at)
 }

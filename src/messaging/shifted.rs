@@ -6,7 +6,7 @@
 
 use encoding_rs::{EUC_KR, Encoding, GBK};
 
-/// The characters that stand for themselves in written UTF-7: RFC 2152's set D and blanks. Its set O is left out, since gateways alter it.
+/// The characters that UTF-7 writes directly: set D of RFC 2152 and blanks. Set O is encoded, because gateways alter it.
 fn is_direct(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '\'' | '(' | ')' | ',' | '-' | '.' | '/' | ':' | '?' | ' ' | '\t' | '\r' | '\n')
 }

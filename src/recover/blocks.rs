@@ -241,7 +241,7 @@ impl Chosen {
 struct Claims(Vec<BbtEntry>);
 
 impl Claims {
-    /// The word of the current tree's leaves. A leaf of which nothing is so speaks against no block.
+    /// Collects the entries of the current tree's leaves. A leaf without one entry that leads to its block is not believed.
     fn of(ndb: &Ndb, leaves: impl Iterator<Item = Ib>, valid: &[BbtEntry]) -> Self {
         let is_so = |e: &BbtEntry| all_of(valid, e.bid.masked()).1.iter().any(|b| b.ib == e.ib && b.cb == e.cb);
         let mut all: Vec<BbtEntry> =

@@ -218,8 +218,8 @@ pub(super) struct Unexplained {
 /// Bytes that hold nothing and count though no map says that they were in use.
 const UNTOLD: u64 = 4096;
 
-/// Bytes of damaged and lost blocks of the current tree that nothing refers to, where the nodes are not whole: they were somebody's. And
-/// blocks that nothing refers to of which only an older leaf tells: the object may have been freed and given to something else since.
+/// Two sets of blocks, for files whose node tree is not whole. First: the bytes of damaged and lost blocks of the current tree that nothing
+/// refers to; they belonged to an object. Second: unreferenced blocks that only an older leaf lists; they may have been freed and used again.
 fn nobodys(s: &Salvage) -> (u64, HashSet<Bid>) {
     let ndb = &s.ndb;
     // an entry that is older says nothing of a block that the current tree has: whose it is now is lost with a newer one

@@ -112,8 +112,8 @@ pub(super) fn settle_parents(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>, moni
     Ok(Settled { changed, dangling })
 }
 
-/// Gives two folders' contents tables back that have been exchanged: each lists the items of the other folder, and none of its own. Of two
-/// objects only, the entries may as well be wrong, unless the folders say how many they have.
+/// Swaps two folders' contents tables back where each table lists the messages of the other folder and none of its own. Where each table lists
+/// one message, the messages' entries may be wrong instead, so the folders' counts must agree too.
 fn exchange_tables(ndb: &Ndb, nodes: &mut HashMap<Nid, NbtEntry>) -> usize {
     let left = Allowance::of_rows(ndb.content(), ndb.limits());
     let mut tables: Vec<NbtEntry> = nodes.values().filter(|n| n.nid.nid_type() == NidType::CONTENTS_TABLE).copied().collect();

@@ -182,8 +182,7 @@ fn rank((score, distance, nid, i): &Scored) -> (Reverse<u32>, u64, Nid, usize) {
     (Reverse(*score), *distance, *nid, *i)
 }
 
-/// Gives each id the likeliest properties that are left. Of two that are as likely, neither; and one of these is nobody else's who is
-/// less likely.
+/// Assigns the property context with the highest score to each id. A tie is refused, and no id with a lower score gets a context of a tie.
 fn assign(mut scored: Vec<Scored>) -> Vec<(Nid, usize)> {
     scored.sort_unstable_by_key(rank);
     let (mut taken, mut given) = (HashSet::new(), HashSet::new());

@@ -1,8 +1,8 @@
 //! Entries of older leaves that newer ones leave out, though they were not deleted ([MS-PST] 2.6.1.2).
 //!
-//! A leaf speaks for all ids between its first and its last, so that an entry of an older one that a newer one lacks was deleted. But a leaf
-//! that is not this file's, or that was written before entries moved from one leaf to another, says that wrongly. Two things are against
-//! it: blocks that the allocation maps mark as in use and that no other node has, and objects that current objects speak of.
+//! A leaf covers all ids between its first and its last entry. An entry of an older leaf that the newer leaf lacks was deleted. This is wrong
+//! where the leaf belongs to another file, or where entries moved from one leaf to another later. Two facts contradict a deletion: the
+//! allocation maps mark the node's blocks as in use and no other node has them, or a current object refers to the node.
 
 use super::OlderNode;
 use super::evidence::{PAIRS, Table};

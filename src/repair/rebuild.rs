@@ -228,7 +228,7 @@ pub(super) fn untouched(plan: &Plan, route: Route) -> Outcome {
     Outcome { after: before.clone(), before, plan: plan.clone(), route, account, passes: 0, changed: false }
 }
 
-/// A recovered file with the folders of which only rows or ids are left, so that their contents have a folder.
+/// A recovered file in which lost folders are made again: those that only a row, or the parent of a message, still names.
 pub(crate) fn with_lost_folders(recovered: &Recovered) -> Ndb {
     readable(recovered, false, &mut Account::default()).pst.ndb().share()
 }

@@ -1,22 +1,13 @@
 //! `export`: mail in forms that other programs read.
 
-use crate::support::{file, pstkit};
+use crate::support::{pstkit, store};
 use pstkit::format::ids::PropType;
 use pstkit::format::types::Guid;
-use pstkit::io::MemoryStorage;
 use pstkit::ltp::PropertyName;
 use pstkit::testkit::{VARIETIES, time};
-use pstkit::write::{IPM_SUBTREE, Named, NewAttachment, NewMessage, PstWriter};
+use pstkit::write::{IPM_SUBTREE, Named, NewAttachment, NewMessage};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-fn store(fill: impl FnOnce(&mut PstWriter<'_>)) -> (tempfile::TempDir, PathBuf) {
-    let memory = MemoryStorage::default();
-    let mut pst = PstWriter::create(&memory, VARIETIES[0].options(5)).unwrap();
-    fill(&mut pst);
-    pst.finish().unwrap();
-    file("made.pst", &memory.into_bytes())
-}
+use std::path::Path;
 
 /// Every file under a folder with its bytes, but for the mark of the target.
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {

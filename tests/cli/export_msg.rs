@@ -1,24 +1,15 @@
 //! `export --to msg`: files of Outlook's, read back by a parser of this test's own over the crate `cfb`.
 
-use crate::support::{file, pstkit};
+use crate::support::{file, pstkit, store};
 use pstkit::format::ids::PropType;
 use pstkit::format::tags;
 use pstkit::format::types::Guid;
-use pstkit::io::MemoryStorage;
 use pstkit::ltp::PropertyName;
 use pstkit::testkit::{VARIETIES, time};
-use pstkit::write::{IPM_SUBTREE, Named, NewAttachment, NewMessage, PstWriter};
+use pstkit::write::{IPM_SUBTREE, Named, NewAttachment, NewMessage};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
-
-fn store(fill: impl FnOnce(&mut PstWriter<'_>)) -> (tempfile::TempDir, PathBuf) {
-    let memory = MemoryStorage::default();
-    let mut pst = PstWriter::create(&memory, VARIETIES[0].options(5)).unwrap();
-    fill(&mut pst);
-    pst.finish().unwrap();
-    file("made.pst", &memory.into_bytes())
-}
 
 fn msg_files(dir: &Path) -> Vec<PathBuf> {
     let mut pending = vec![dir.to_owned()];

@@ -70,3 +70,12 @@ pub fn lone_header() -> Vec<u8> {
 pub fn made(variety: pstkit::testkit::Variety) -> (tempfile::TempDir, PathBuf) {
     file(&format!("{}.pst", variety.name()), &pstkit::testkit::small(variety, 7).unwrap())
 }
+
+/// A store that `fill` fills, as a file.
+pub fn store(fill: impl FnOnce(&mut pstkit::write::PstWriter<'_>)) -> (tempfile::TempDir, PathBuf) {
+    let memory = pstkit::io::MemoryStorage::default();
+    let mut pst = pstkit::write::PstWriter::create(&memory, pstkit::testkit::VARIETIES[0].options(5)).unwrap();
+    fill(&mut pst);
+    pst.finish().unwrap();
+    file("made.pst", &memory.into_bytes())
+}

@@ -37,7 +37,7 @@ fn a_repair_does_what_its_plan_predicts_whatever_the_damage() {
             assert_eq!(predicted.outcome.route, done.route, "{what}");
             let route = done.route;
             assert_eq!(route.way == Way::Untouched, !done.changed, "{what}: {route}");
-            // a file that is written anew as a whole is so for a reason, and what is added has none
+            // only a rebuild has a reason; adding to the file needs none
             assert!(route.why.is_some() == (route.way == Way::Rebuilt) || route.way == Way::Untouched, "{what}: {route}");
             assert_eq!(route.objects > 0, route.way == Way::Appended, "{what}: {route}");
             ways.insert(route.way);

@@ -2,11 +2,11 @@
 //! what is promised and not there is lost for every reader; and no healthy file meets a budget.
 
 use crate::corpus;
+use crate::support::{Counting, store};
 use pstkit::check::{CheckOptions, Report, check};
 use pstkit::export::items::Items;
 use pstkit::finding::Ignore;
 use pstkit::format::ids::{Nid, NidType};
-use pstkit::format::layout::Variant;
 use pstkit::format::tags;
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::limits::Limits;
@@ -15,22 +15,8 @@ use pstkit::messaging::{OpenOptions, Pst, State};
 use pstkit::repair::RescueOptions;
 use pstkit::repair::{Policy, repair, rescue};
 use pstkit::rules;
-use pstkit::write::{
-    CopyOptions, CopyReport, IPM_SUBTREE, NdbWriter, NewMessage, NewRecipient, Props, PstWriter, StoreOptions, SubNodes, copy,
-};
-use std::io;
+use pstkit::write::{CopyOptions, CopyReport, NdbWriter, NewMessage, NewRecipient, Props, SubNodes, copy};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-fn store(fill: &mut dyn FnMut(&mut PstWriter<'_>, Nid)) -> Vec<u8> {
-    let memory = MemoryStorage::default();
-    let options = StoreOptions::new(Variant::Unicode).seed(Some(1));
-    let mut writer = PstWriter::create(&memory, options).unwrap();
-    let folder = writer.add_folder(IPM_SUBTREE, "In").unwrap();
-    fill(&mut writer, folder);
-    writer.finish().unwrap();
-    memory.into_bytes()
-}
 
 /// The same file without some nodes and with what is added.
 fn changed(bytes: Vec<u8>, keep: &dyn Fn(Nid) -> bool, add: &mut dyn FnMut(&mut NdbWriter<'_>, &Pst)) -> Vec<u8> {
@@ -185,19 +171,6 @@ fn no_healthy_file_meets_a_budget_or_misses_anything() {
     }
 }
 
-/// Counts the bytes that are read.
-struct Counting(Vec<u8>, AtomicU64);
-
-impl ReadAt for Counting {
-    fn len(&self) -> u64 {
-        self.0.len() as u64
-    }
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.1.fetch_add(buf.len() as u64, Ordering::Relaxed);
-        self.0.read_exact_at(buf, offset)
-    }
-}
-
 /// Messages whose rows many folders share.
 const MANY: u32 = 3000;
 
@@ -231,7 +204,7 @@ fn a_table_that_many_folders_name_is_read_a_few_times_and_what_it_lists_is_lost_
         let size = bytes.len() as u64;
         assert_eq!(Pst::from_bytes(bytes.clone()).unwrap().missing().messages, u64::from(MANY));
         for command in ["check", "repair", "recover"] {
-            let counting = Arc::new(Counting(bytes.clone(), AtomicU64::new(0)));
+            let counting = Arc::new(Counting::new(bytes.clone()));
             let source: Arc<dyn ReadAt> = counting.clone();
             let target: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
             // their blocks are still there: the check counts them as lost, the others bring them back, and none twice
@@ -242,7 +215,7 @@ fn a_table_that_many_folders_name_is_read_a_few_times_and_what_it_lists_is_lost_
                 _ => count(rescue(&source, &target, &RescueOptions::default(), &()).unwrap().account.messages),
             };
             assert_eq!(found, if command == "check" { (u64::from(MANY), 0) } else { (0, u64::from(MANY)) }, "{command}, {n} folders");
-            let read = counting.1.load(Ordering::Relaxed);
+            let read = counting.bytes_read();
             match few.iter().find(|(c, _)| *c == command) {
                 None => few.push((command, read)),
                 Some((_, before)) => {

@@ -1,44 +1,17 @@
 //! Files in which many objects name the same blocks: what there is to enter grows with the square of the file, or doubles with each level,
 //! and nothing may cost more than the file's size justifies. Bytes are counted that are read, not time.
 
+use crate::support::{Counting, store};
 use pstkit::check::{CheckOptions, Level, Verdict, check};
 use pstkit::export::items::Items;
 use pstkit::finding::Ignore;
 use pstkit::format::block::SlEntry;
 use pstkit::format::ids::{Bid, Nid, NidType};
-use pstkit::format::layout::Variant;
 use pstkit::io::{MemoryStorage, ReadAt, Storage};
 use pstkit::messaging::{Pst, State};
 use pstkit::repair::{Policy, Target, repair};
-use pstkit::write::{
-    AttachmentData, CopyOptions, IPM_SUBTREE, NdbWriter, NewAttachment, NewMessage, Node, PstWriter, StoreOptions, SubNodes, copy,
-};
-use std::io;
+use pstkit::write::{AttachmentData, CopyOptions, NdbWriter, NewAttachment, NewMessage, Node, SubNodes, copy};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Counts the bytes that are read.
-struct Counting(Vec<u8>, AtomicU64);
-
-impl ReadAt for Counting {
-    fn len(&self) -> u64 {
-        self.0.len() as u64
-    }
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.1.fetch_add(buf.len() as u64, Ordering::Relaxed);
-        self.0.read_exact_at(buf, offset)
-    }
-}
-
-fn store(fill: &mut dyn FnMut(&mut PstWriter<'_>, Nid)) -> Vec<u8> {
-    let memory = MemoryStorage::default();
-    let options = StoreOptions::new(Variant::Unicode).seed(Some(1));
-    let mut writer = PstWriter::create(&memory, options).unwrap();
-    let folder = writer.add_folder(IPM_SUBTREE, "In").unwrap();
-    fill(&mut writer, folder);
-    writer.finish().unwrap();
-    memory.into_bytes()
-}
 
 fn note() -> NewMessage {
     NewMessage::note("subject", "text")
@@ -131,9 +104,9 @@ fn what_many_objects_share_costs_no_more_than_the_file_justifies() {
     for (i, whole) in cases.into_iter().enumerate() {
         for bytes in [whole.clone(), with_a_bad_block(whole)] {
             let len = bytes.len() as u64;
-            let source = Arc::new(Counting(bytes, AtomicU64::new(0)));
+            let source = Arc::new(Counting::new(bytes));
             let read = |what: &str| {
-                let n = source.1.swap(0, Ordering::Relaxed);
+                let n = source.taken();
                 assert!(n < 400 * len + (1 << 30), "{i}: {what} reads {n} bytes of a file of {len}");
             };
             let plain: Arc<dyn ReadAt> = source.clone();

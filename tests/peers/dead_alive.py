@@ -6,12 +6,13 @@ garbage, all current pages, all inner pages, each of the first leaves), repairs 
 healthy file by node id and contents (`content_sha256`). Counted are live messages that the healthy file has not: neither under that id, nor
 as often with these contents. Exit status 1: there are some.
 """
-import argparse, fnmatch, random, sys, tempfile
+import argparse, random, sys, tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from more_left import HERE, SHARED, call, damaged, items, pages
+from more_left import call, damaged, items, pages
+from readers import HERE, SHARED, corpus_files
 
 STEPS = ("node-leaf", "node-current", "node-tree", "both-current", "both-trees")
 LEAVES = 12
@@ -76,8 +77,7 @@ def main() -> int:
         print("skipped: ../shared/corpus is not there")
         return 0
     sys.path.insert(0, str(SHARED / "damage"))
-    files = sorted(p for p in (SHARED / "corpus").rglob("*") if p.suffix.lower() in (".pst", ".ost", ".pab", ".nst"))
-    files = [p for p in files if p.stat().st_size <= args.most and fnmatch.fnmatch(f"{p.parent.name}/{p.name}", args.files)]
+    files = corpus_files(args.most, args.files)
     totals = [0, 0, 0]
     with ThreadPoolExecutor(args.jobs) as pool:
         for lines, *numbers in pool.map(lambda p: run(args.bin, p), files):

@@ -7,13 +7,12 @@ same for the block B-tree.
 Every live message of the healthy file that comes back from the worse damage with equal contents (`content_sha256`), in any folder, has to
 come back so from the lesser one. Exit status 1: one did not.
 """
-import argparse, fnmatch, json, struct, subprocess, sys, tempfile
+import argparse, json, struct, subprocess, sys, tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-SHARED = HERE.parent.parent.parent / "shared"
+from readers import HERE, SHARED, corpus_files
 CHAINS = [["node-leaf", "node-current", "node-tree", "both-trees", "trees-and-maps"],
           ["node-current", "both-current", "both-trees", "trees-and-maps"],
           ["block-leaf", "block-current", "both-current"], ["block-current", "block-tree", "both-trees"]]
@@ -116,8 +115,7 @@ def main() -> int:
         print("skipped: ../shared/corpus is not there")
         return 0
     sys.path.insert(0, str(SHARED / "damage"))
-    files = sorted(p for p in (SHARED / "corpus").rglob("*") if p.suffix.lower() in (".pst", ".ost", ".pab", ".nst"))
-    files = [p for p in files if p.stat().st_size <= args.most and fnmatch.fnmatch(f"{p.parent.name}/{p.name}", args.files)]
+    files = corpus_files(args.most, args.files)
     worse = files_done = 0
     with ThreadPoolExecutor(args.jobs) as pool:
         for lines in pool.map(lambda job: run(args.bin, *job, args.folders), [(p, how) for p in files for how in args.how.split(",")]):

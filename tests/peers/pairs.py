@@ -16,8 +16,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-SHARED = HERE.parent.parent.parent / "shared"
+from readers import HERE, SHARED, corpus_files
 CUT = 65536
 APART = "Another mailbox"
 
@@ -154,8 +153,7 @@ def main() -> int:
         print("skipped: ../shared/corpus is not there")
         return 0
     sys.path.insert(0, str(SHARED / "damage"))
-    files = sorted(p for p in (SHARED / "corpus").rglob("*") if p.suffix.lower() in (".pst", ".ost", ".pab", ".nst"))
-    files = [p for p in files if p.stat().st_size <= args.most]
+    files = corpus_files(args.most)
     known = {}
     for path in files:
         status, *_ = call([args.bin, "check", "-q", "--quick", path])

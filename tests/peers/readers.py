@@ -8,6 +8,7 @@ usage: readers.py [--bin PSTKIT] [READER...] FILE        prints what each reader
 """
 
 import argparse
+import fnmatch
 import json
 import resource
 import shutil
@@ -26,6 +27,12 @@ SHARED = TOP.parent / "shared"
 OUTLOOK_PST = TOP / "benches/peers/target/release/pstkit-peers"
 TIMEOUT = 120
 MEMORY = 4 << 30
+
+
+def corpus_files(most: int, pattern: str = "*") -> list[Path]:
+    """The data files of the corpus of at most so many bytes, by folder and name; none where ../shared is not there."""
+    files = sorted(p for p in (SHARED / "corpus").rglob("*") if p.suffix.lower() in (".pst", ".ost", ".pab", ".nst"))
+    return [p for p in files if p.stat().st_size <= most and fnmatch.fnmatch(f"{p.parent.name}/{p.name}", pattern)]
 
 
 @dataclass
